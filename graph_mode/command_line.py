@@ -1,0 +1,82 @@
+"""How every command of this project reads its arguments and reports what went wrong.
+
+One line on standard error says what was found, what was expected and what to do; the exit code is 2
+for bad input and 130 after Ctrl-C. Never a traceback for something a user can cause.
+"""
+
+import argparse
+import os
+import sys
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+
+class CommandError(Exception):
+    """A mistake that the user can mend. The message is one line; `exit_code` ends the process."""
+
+    def __init__(self, message, exit_code=BAD_INPUT):
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """argparse, with errors of one line and the defaults shown in --help."""
+
+    def __init__(self, **kwargs):
+        kwargs.setdefault("formatter_class", HelpFormatter)
+        # An abbreviated flag would change its meaning as soon as a second flag shares the prefix.
+        kwargs.setdefault("allow_abbrev", False)
+        super().__init__(**kwargs)
+
+    def error(self, message):
+        self.exit(BAD_INPUT, f"{self.prog}: error: {message} (--help lists the flags)\n")
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
+    """Shows defaults, except where there is none or the help text already speaks of it."""
+
+    def _get_help_string(self, action):
+        if action.default in (None, False) or "default" in (action.help or ""):
+            return action.help
+        return super()._get_help_string(action)
+
+
+def run(main):
+    """Calls `main()` and exits with its return code, turning errors into one line each.
+
+    Expected errors are CommandError, ValueError subclasses that carry `one_line = True` (bad data),
+    and OSError (files and disks); anything else is a bug and keeps its traceback.
+    """
+    try:
+        code = main()
+        sys.stdout.flush()
+    except CommandError as error:
+        code = fail(error, error.exit_code)
+    except KeyboardInterrupt:
+        code = fail("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output left (`| head`): nobody is there to be told.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except OSError as error:
+        code = fail(describe_os_error(error), BAD_INPUT)
+    except ValueError as error:
+        if not getattr(error, "one_line", False):
+            raise
+        code = fail(error, BAD_INPUT)
+    sys.exit(code)
+
+
+def fail(message, exit_code):
+    """Prints `program: error: message` as one line on standard error and returns `exit_code`."""
+    program = os.path.basename(sys.argv[0])
+    line = " ".join(str(message).split())
+    print(f"{program}: error: {line}", file=sys.stderr)
+    return exit_code
+
+
+def describe_os_error(error):
+    """An OSError as 'path: what is wrong'."""
+    reason = error.strerror or str(error)
+    return f"{error.filename}: {reason}" if error.filename else reason
