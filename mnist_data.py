@@ -1,0 +1,549 @@
+"""MNIST and every other image set in the IDX format: from files to arrays to batches.
+
+Takes the place of tensorflow.examples.tutorials.mnist.input_data, which TensorFlow removed: a
+program written for it works after changing only its import. Needs NumPy alone, never imports
+TensorFlow, and is one file that can be copied into any program.
+
+    data = read_data_sets("MNIST_data", one_hot=True, seed=0)  # Datasets(train, validation, test)
+    images, labels = data.train.next_batch(128)                # float32 [128, 784] and [128, 10]
+
+For a training loop that keeps the images in the graph and is fed only indices:
+
+    data = read_data_sets(folder, dtype=np.uint8, reshape=False, seed=0, download=False)
+    data.train.images            uint8 [55000, 28, 28, 1], as in the file
+    data.train.labels            uint8 [55000]
+    data.train.image_shape       (28, 28, 1)
+    data.train.num_classes       10: the largest label of both label files + 1
+    data.train.next_indices(128) int32 [128]: the examples that next_batch(128) would return
+    state = data.train.state()   order, position and random numbers, as plain arrays and ints
+    data.train.restore(state)    the batches go on from there, bit for bit
+    checksums(folder)            {file name: SHA-256 of the file}
+
+What is wrong with a file or a folder is raised as DataError, a ValueError whose message is one
+line. With download=False a missing file is such an error; otherwise it is downloaded, as the
+original did. From the command line:
+
+    python mnist_data.py --check MNIST_data       what is there, and whether it is the real MNIST
+    python mnist_data.py --download MNIST_data    fetches what is missing, then does the same
+
+What differs from the original: `images` and `labels` keep the order of the file (only batches are
+shuffled); every DataSet has its own random numbers, so NumPy's global generator is not touched and
+tf.set_random_seed has no influence (pass `seed`); nothing is printed.
+"""
+
+import collections
+import functools
+import operator
+import os
+import zlib
+
+import numpy as np
+
+DEFAULT_SOURCE_URL = "https://storage.googleapis.com/cvdf-datasets/mnist/"
+MIRRORS = (DEFAULT_SOURCE_URL, "https://ossci-datasets.s3.amazonaws.com/mnist/")
+# The address in older programs. It no longer answers, but it shows that MNIST is what they want.
+FORMER_ADDRESS = "http://yann.lecun.com/exdb/mnist/"
+
+# The canonical files: SHA-256 of the .gz file, and of what is in it.
+CANONICAL = {
+    "train-images-idx3-ubyte": (
+        "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    ),
+    "train-labels-idx1-ubyte": (
+        "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    ),
+    "t10k-images-idx3-ubyte": (
+        "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    ),
+    "t10k-labels-idx1-ubyte": (
+        "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    ),
+}
+
+IMAGES_MAGIC = 2051  # 0x00000803: unsigned bytes, 3 dimensions
+LABELS_MAGIC = 2049  # 0x00000801: unsigned bytes, 1 dimension
+GZIP_START = b"\x1f\x8b"
+MEANING = {IMAGES_MAGIC: "IDX images", LABELS_MAGIC: "IDX labels"}
+
+READ_BYTES = 1 << 16
+UNPACK_BYTES = 1 << 20
+# Real image sets pack 2 to 20 times smaller. Beyond this it is a gzip bomb, unless it is small.
+BOMB_RATIO = 100
+BOMB_BYTES = 48 << 20
+
+TIMEOUT = 10.0  # seconds without an answer or without data
+TRIES = 3
+PAUSE = 1.0  # seconds before the second try; doubled before each further one
+LARGEST_DOWNLOAD = 1 << 29
+
+Datasets = collections.namedtuple("Datasets", ["train", "validation", "test"])
+
+
+class DataError(ValueError):
+    """Data that cannot be used. One line says what was found, what was expected, what to do."""
+
+    one_line = True
+
+
+def read_data_sets(
+    train_dir,
+    fake_data=False,
+    one_hot=False,
+    dtype=np.float32,
+    reshape=True,
+    validation_size=5000,
+    seed=None,
+    source_url=DEFAULT_SOURCE_URL,
+    num_classes=None,
+    download=True,
+):
+    """Reads the four files in the folder `train_dir` and returns Datasets(train, validation, test).
+
+    The first `validation_size` training images are the validation set. `one_hot`: labels float64
+    [n, num_classes] instead of uint8 [n]. `dtype`, `reshape` and `seed` are those of DataSet.
+    `num_classes`: by default the largest label + 1. Missing files are fetched from `source_url`,
+    and MNIST from its other mirrors too, unless `download` is False.
+
+    Raises DataError for everything that is wrong with the files or with `validation_size`.
+    """
+    if fake_data:
+        fake = [DataSet([], [], True, one_hot, dtype, seed=seed) for _ in Datasets._fields]
+        return Datasets(*fake)
+    paths = find_files(train_dir, source_url or DEFAULT_SOURCE_URL, download)
+    train_images, train_labels = _read_pair(*paths[:2])
+    test_images, test_labels = _read_pair(*paths[2:])
+    if train_images.shape[1:] != test_images.shape[1:]:
+        raise DataError(
+            f"{paths[2]}: images of {_size(test_images)}, but those of {paths[0]} are"
+            f" {_size(train_images)}: the files are not of one set"
+        )
+    if not 0 <= validation_size <= len(train_images):
+        raise DataError(
+            f"Validation size should be between 0 and {len(train_images)}."
+            f" Received: {validation_size}."
+        )
+    if num_classes is None:
+        num_classes = int(max(train_labels.max(), test_labels.max())) + 1
+    train_labels = _encode(train_labels, one_hot, num_classes, paths[1])
+    test_labels = _encode(test_labels, one_hot, num_classes, paths[3])
+
+    def data_set(images, labels):
+        return DataSet(
+            images, labels, dtype=dtype, reshape=reshape, seed=seed, num_classes=num_classes
+        )
+
+    return Datasets(
+        train=data_set(train_images[validation_size:], train_labels[validation_size:]),
+        validation=data_set(train_images[:validation_size], train_labels[:validation_size]),
+        test=data_set(test_images, test_labels),
+    )
+
+
+class DataSet:
+    """Images with their labels, given out in batches.
+
+    `dtype` np.float32 scales images from [0, 255] to [0, 1], np.uint8 leaves them as they are.
+    `reshape` flattens [n, rows, columns, 1] to [n, rows * columns]. `seed` decides the order of the
+    batches; None takes a random one. `one_hot` is used only with `fake_data`, as in the original.
+    """
+
+    def __init__(
+        self,
+        images,
+        labels,
+        fake_data=False,
+        one_hot=False,
+        dtype=np.float32,
+        reshape=True,
+        seed=None,
+        num_classes=None,
+    ):
+        # A tf.DType knows the NumPy type that it stands for.
+        dtype = getattr(dtype, "as_numpy_dtype", dtype)
+        if dtype is None or np.dtype(dtype) not in (np.uint8, np.float32):
+            raise TypeError(f"Invalid image dtype {dtype!r}, expected uint8 or float32")
+        # The original's seeds pass through TensorFlow, which truncates them so.
+        self._random = np.random.RandomState(None if seed is None else seed % (2**31 - 1))
+        self.one_hot = one_hot
+        self._fake = fake_data
+        self._scale = np.dtype(dtype) == np.float32 and not fake_data
+        self._num_classes = num_classes
+        self._num_examples = 10000
+        if not fake_data:
+            images = self._take(images, labels, reshape)
+        self._stored = images
+        self._images = None if self._scale else images
+        self._labels = labels
+        self._order = _read_only(np.arange(self._num_examples, dtype=np.int32))
+        self._position = 0
+        self._epochs_completed = 0
+
+    def _take(self, images, labels, reshape):
+        if images.shape[0] != labels.shape[0]:
+            raise DataError(f"images.shape: {images.shape} labels.shape: {labels.shape}")
+        self._num_examples = images.shape[0]
+        self.image_shape = images.shape[1:]
+        if not reshape:
+            return images
+        if images.ndim != 4 or images.shape[3] != 1:
+            raise DataError(
+                f"images of shape {images.shape}, expected [n, rows, columns, 1] to flatten them;"
+                " reshape=False leaves them as they are"
+            )
+        return images.reshape(images.shape[0], images.shape[1] * images.shape[2])
+
+    @property
+    def images(self):
+        """All images, in the order of the file. Scaled ones are made when first asked for."""
+        if self._images is None:
+            self._images = _scaled(self._stored)
+        return self._images
+
+    @property
+    def labels(self):
+        return self._labels
+
+    @property
+    def num_examples(self):
+        return self._num_examples
+
+    @property
+    def epochs_completed(self):
+        return self._epochs_completed
+
+    @property
+    def num_classes(self):
+        """The width of one-hot labels, else the number given, else the largest label + 1."""
+        if self._num_classes is None:
+            labels = self._labels
+            self._num_classes = labels.shape[1] if labels.ndim == 2 else int(labels.max()) + 1
+        return self._num_classes
+
+    def next_batch(self, batch_size, fake_data=False, shuffle=True):
+        """Returns the next `batch_size` (images, labels); see next_indices for their order."""
+        if fake_data or self._fake:
+            fake_label = [1] + [0] * 9 if self.one_hot else 0
+            return [[1] * 784 for _ in range(batch_size)], [fake_label for _ in range(batch_size)]
+        indices = self.next_indices(batch_size, shuffle)
+        images = self._stored[indices]
+        return _scaled(images) if self._scale else images, self._labels[indices]
+
+    def next_indices(self, batch_size, shuffle=True):
+        """Returns which examples make up the next batch: int32 [batch_size], read-only.
+
+        Every epoch goes through all examples, in an order shuffled anew from that of the epoch
+        before. A batch that reaches beyond the end of an epoch takes what is left of it and goes on
+        in the next; an epoch counts as completed only then.
+        """
+        start = self._position
+        end = start + batch_size
+        if shuffle and start == 0 and self._epochs_completed == 0:
+            self._shuffle()
+        if start <= end <= self._num_examples:
+            self._position = end
+            return self._order[start:end]
+        return self._indices_across_epochs(batch_size, shuffle)
+
+    def _indices_across_epochs(self, batch_size, shuffle):
+        if batch_size < 0:
+            raise DataError(f"a batch of {batch_size} examples, expected 0 or more")
+        if self._num_examples == 0:
+            raise DataError(f"a batch of {batch_size} examples from a data set that has none")
+        parts = []
+        while self._position + batch_size > self._num_examples:
+            parts.append(self._order[self._position :])
+            batch_size -= len(parts[-1])
+            self._position = 0
+            self._epochs_completed += 1
+            if shuffle:
+                self._shuffle()
+        self._position = batch_size
+        parts.append(self._order[:batch_size])
+        return np.concatenate(parts)
+
+    def _shuffle(self):
+        # A new array: batches handed out before are parts of the old one.
+        order = self._order.copy()
+        self._random.shuffle(order)
+        self._order = _read_only(order)
+
+    def state(self):
+        """Returns the order and position of the batches as a dict of plain arrays and ints."""
+        _, key, position = self._random.get_state()[:3]
+        return {
+            "order": self._order.copy(),
+            "position": self._position,
+            "epochs_completed": self._epochs_completed,
+            "random_key": key.copy(),
+            "random_position": int(position),
+        }
+
+    def restore(self, state):
+        """Goes back to what `state` describes (lists instead of arrays will do).
+
+        Raises DataError, and changes nothing, when it is not a state of a data set of this size.
+        """
+        try:
+            order = np.array(state["order"], dtype=np.int32)
+            position, epochs_completed = int(state["position"]), int(state["epochs_completed"])
+            key = np.array(state["random_key"], dtype=np.uint32)
+            random_position = int(state["random_position"])
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise DataError(f"not a state of a data set: {error!r}") from None
+        fits = (
+            np.array_equal(np.sort(order, axis=None), np.arange(self._num_examples))
+            and 0 <= position <= self._num_examples
+            and epochs_completed >= 0
+            and key.shape == (624,)
+            and 0 <= random_position <= 624
+        )
+        if not fits:
+            raise DataError(
+                f"the state of a data set of {order.size} examples, expected one of"
+                f" {self._num_examples}, with all its parts"
+            )
+        self._random.set_state(("MT19937", key, random_position))
+        self._order = _read_only(order)
+        self._position, self._epochs_completed = position, epochs_completed
+
+
+def _read_only(array):
+    array.flags.writeable = False
+    return array
+
+
+def _scaled(images):
+    """float32, from [0, 255] to [0, 1], by the same two roundings as the original."""
+    images = images.astype(np.float32)
+    images *= 1.0 / 255.0
+    return images
+
+
+def extract_images(f):
+    """Reads IDX images from the binary file `f`, gzip or not: uint8 [n, rows, columns, 1]."""
+    images = _read_idx(f, IMAGES_MAGIC)
+    return images.reshape(images.shape + (1,))
+
+
+def extract_labels(f, one_hot=False, num_classes=10):
+    """Reads IDX labels from `f`, gzip or not: uint8 [n], or one-hot float64 [n, num_classes]."""
+    labels = _read_idx(f, LABELS_MAGIC)
+    return _encode(labels, True, num_classes, _name(f)) if one_hot else labels
+
+
+def dense_to_one_hot(labels_dense, num_classes):
+    """Returns labels [n] as float64 [n, num_classes]: one in the label's column, else zero."""
+    return _encode(labels_dense, True, num_classes, "labels")
+
+
+def _encode(labels, one_hot, num_classes, name):
+    labels = np.asarray(labels).ravel()
+    outside = np.flatnonzero((labels < 0) | (labels >= num_classes))
+    if outside.size:
+        raise DataError(
+            f"{name}: label {labels[outside[0]]} at position {outside[0]}, expected 0 to"
+            f" {num_classes - 1}; with more classes, give their number as num_classes"
+        )
+    if not one_hot:
+        return labels
+    encoded = np.zeros((len(labels), num_classes))
+    encoded[np.arange(len(labels)), labels] = 1
+    return encoded
+
+
+def _read_pair(images_path, labels_path):
+    images = _read_file(images_path, extract_images)
+    labels = _read_file(labels_path, extract_labels)
+    if len(images) != len(labels):
+        raise DataError(
+            f"{labels_path}: {len(labels)} labels, expected {len(images)}, one for each image of"
+            f" {images_path}: the files are not of one set"
+        )
+    return images, labels
+
+
+def _read_file(path, read):
+    # Opening a pipe would wait for its writer.
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise DataError(f"{path}: a folder or a device, expected a file")
+    try:
+        with open(path, "rb") as file:
+            return read(file)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}), expected a file") from None
+
+
+def _name(file):
+    return str(getattr(file, "name", "data"))
+
+
+def _size(images):
+    return f"{images.shape[1]}x{images.shape[2]}"
+
+
+def _read_idx(file, magic):
+    """Returns the uint8 array in an IDX file. Memory grows with the data, not the promises."""
+    name = _name(file)
+    header_bytes = 8 if magic == LABELS_MAGIC else 16
+    content = bytearray()
+    expected = None
+    for chunk in _chunks(file, name):
+        content += chunk
+        if expected is None and len(content) >= header_bytes:
+            shape = _read_header(content, magic, name)
+            expected = header_bytes + functools.reduce(operator.mul, shape)
+        if expected is not None and len(content) > expected:
+            raise DataError(
+                f"{name}: more data than the {expected} bytes that its header promises"
+                f" ({_dimensions(shape)}): the file is damaged; get it again"
+            )
+    if expected is None:
+        _read_header(content, magic, name)
+    if len(content) < expected:
+        raise DataError(
+            f"{name}: cut off after {len(content)} of the {expected} bytes that its header promises"
+            f" ({_dimensions(shape)}); get the file again"
+        )
+    return np.frombuffer(content, dtype=np.uint8, offset=header_bytes).reshape(shape)
+
+
+def _dimensions(shape):
+    return " x ".join(str(size) for size in shape)
+
+
+def _read_header(content, magic, name):
+    """Returns the dimensions in the header, or raises DataError."""
+    expected = f"expected {MEANING[magic]} (magic number {magic})"
+    if not content:
+        raise DataError(f"{name}: an empty file, {expected}; get the file again")
+    if int.from_bytes(content[:4], "big") != magic or len(content) < 4:
+        raise DataError(f"{name}: {_describe(content)}, {expected}; get the file again")
+    header_bytes = 8 if magic == LABELS_MAGIC else 16
+    if len(content) < header_bytes:
+        raise DataError(f"{name}: cut off within its header; get the file again")
+    shape = tuple(int(size) for size in np.frombuffer(content[4:header_bytes], dtype=">u4"))
+    if 0 in shape:
+        raise DataError(f"{name}: a set of {_dimensions(shape)}, expected at least one example")
+    return shape
+
+
+def _describe(content):
+    """What the first bytes of a file look like, for error messages."""
+    if content[:64].lstrip().startswith(b"<"):
+        return "a web page (HTML) instead of data"
+    magic = int.from_bytes(content[:4], "big")
+    return f"{MEANING[magic]}" if magic in MEANING else f"neither gzip nor IDX (magic {magic})"
+
+
+def _chunks(file, name):
+    """Yields what is in the file, unpacked when it is gzip, at most 1 MiB at a time."""
+    data = file.read(READ_BYTES)
+    if not data.startswith(GZIP_START):
+        while data:
+            yield data
+            data = file.read(READ_BYTES)
+        return
+    packed, unpacked = len(data), 0
+    unpacker = zlib.decompressobj(wbits=31)
+    while data:
+        try:
+            chunk = unpacker.decompress(data, UNPACK_BYTES)
+        except zlib.error as error:
+            raise DataError(f"{name}: damaged gzip data ({error}); get the file again") from None
+        unpacked += len(chunk)
+        if unpacked > max(BOMB_BYTES, BOMB_RATIO * packed):
+            raise DataError(
+                f"{name}: {packed} bytes of gzip that unpack to {unpacked} and more, expected at"
+                f" most {BOMB_RATIO} times as many: a gzip bomb; get the file elsewhere"
+            )
+        yield chunk
+        data = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
+        if not data:
+            data = file.read(READ_BYTES)
+            packed += len(data)
+        if unpacker.eof and data:
+            # gzip files joined end to end are one file.
+            if not data.startswith(GZIP_START[: len(data)]):
+                raise DataError(f"{name}: more data after the end of the gzip data; get it again")
+            unpacker = zlib.decompressobj(wbits=31)
+    if not unpacker.eof:
+        raise DataError(f"{name}: cut off, the gzip data does not end; get the file again")
+
+
+def find_files(folder, source_url=DEFAULT_SOURCE_URL, download=False):
+    """Returns the paths of the four files: training images and labels, test images and labels.
+
+    Each may be packed (.gz) or not, and be named as in train-images-idx3-ubyte or
+    train-images.idx3-ubyte. Missing ones are fetched, if `download`; else DataError is raised.
+    """
+    folder = os.fspath(folder)
+    found = {name: _find(name, folder) for name in CANONICAL}
+    missing = [name for name, path in found.items() if path is None]
+    if missing and not download:
+        advice = "name the folder of the four IDX files, or fetch MNIST: mnist_data.py --download"
+        if len(missing) == len(found):
+            raise DataError(f"{folder}: no data folder, expected {missing[0]}.gz in it; {advice}")
+        raise DataError(f"{folder}: no {missing[0]}.gz, but other files of the set; {advice}")
+    if missing and _is_mnist(source_url):
+        for name, path in found.items():
+            if path is not None and not is_canonical(path, name):
+                raise DataError(
+                    f"{folder}: no {missing[0]}.gz, and {os.path.basename(path)} is not of MNIST:"
+                    " which set to download is unknown; put the file of that set there"
+                )
+    for name in missing:
+        found[name] = maybe_download(f"{name}.gz", folder, f"{source_url}{name}.gz")
+    return list(found.values())
+
+
+def _find(name, folder):
+    try:
+        present = os.listdir(folder)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise DataError(f"{folder}: {error.strerror}, expected a folder to read from") from None
+    dotted = name.replace("-idx", ".idx")
+    for spelling in (f"{name}.gz", name, f"{dotted}.gz", dotted):
+        if spelling in present:
+            return os.path.join(folder, spelling)
+    return None
+
+
+def checksums(folder):
+    """Returns {file name: SHA-256 of the file} of the four files, as hexadecimal digits."""
+    return {os.path.basename(path): _sha256(_packed(path)) for path in find_files(folder)}
+
+
+def is_canonical(path, name):
+    """Whether the file holds what the canonical MNIST file `name` does, however it is packed."""
+    try:
+        return _read_file(path, lambda f: _sha256(_chunks(f, path))) == CANONICAL[name][1]
+    except DataError:
+        return False
+
+
+def _sha256(chunks):
+    import hashlib
+
+    digest = hashlib.sha256()
+    for chunk in chunks:
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _packed(path):
+    with open(path, "rb") as file:
+        yield from iter(lambda: file.read(UNPACK_BYTES), b"")
+
+
+def _is_mnist(source_url):
+    return source_url == FORMER_ADDRESS or source_url in MIRRORS
+
+
+def maybe_download(filename, work_directory, source_url):
+    raise DataError("not yet")
