@@ -1,0 +1,54 @@
+"""From logits to a train step: losses, accuracy, optimizers."""
+
+from graph_mode import tensorflow1 as tf
+
+LOSSES = ("sigmoid", "softmax")
+OPTIMIZERS = ("sgd", "momentum", "nesterov", "adam", "rmsprop", "adagrad", "adadelta", "ftrl")
+
+
+def example_losses(logits, labels, loss):
+    """The loss of each example, [n], for logits [n, classes] and integer labels [n].
+
+    sigmoid: the mean over the classes of the sigmoid cross-entropy against the one-hot label, as
+    first published. softmax: the softmax cross-entropy, -log p[label].
+    """
+    one_hot = tf.one_hot(labels, int(logits.shape[1]), dtype=logits.dtype)
+    if loss == "softmax":
+        return tf.nn.softmax_cross_entropy_with_logits_v2(labels=one_hot, logits=logits)
+    cross_entropy = tf.nn.sigmoid_cross_entropy_with_logits(labels=one_hot, logits=logits)
+    return tf.reduce_mean(cross_entropy, axis=1)
+
+
+def correct_predictions(logits, labels):
+    """1.0 where the largest logit is the label's, else 0.0: float32 [n]."""
+    predictions = tf.argmax(logits, axis=1, output_type=tf.int32)
+    return tf.cast(tf.equal(predictions, tf.cast(labels, tf.int32)), tf.float32)
+
+
+def optimizer(name, learning_rate):
+    """The optimizer `name`, one of OPTIMIZERS, with TensorFlow 1's defaults; momentum is 0.9."""
+    return {
+        "sgd": lambda: tf.train.GradientDescentOptimizer(learning_rate),
+        "momentum": lambda: tf.train.MomentumOptimizer(learning_rate, 0.9),
+        "nesterov": lambda: tf.train.MomentumOptimizer(learning_rate, 0.9, use_nesterov=True),
+        "adam": lambda: tf.train.AdamOptimizer(learning_rate),
+        "rmsprop": lambda: tf.train.RMSPropOptimizer(learning_rate),
+        "adagrad": lambda: tf.train.AdagradOptimizer(learning_rate),
+        "adadelta": lambda: tf.train.AdadeltaOptimizer(learning_rate),
+        "ftrl": lambda: tf.train.FtrlOptimizer(learning_rate),
+    }[name]()
+
+
+def train_step(logits, labels, options):
+    """One update of every trainable variable; returns the scalar loss before it.
+
+    The loss is there only after the update and the moving averages are: whoever waits for it, waits
+    for the whole step.
+    """
+    loss = tf.reduce_mean(example_losses(logits, labels, options.loss))
+    moving_averages = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
+    minimize = optimizer(options.optimizer, options.learning_rate).minimize(
+        loss, global_step=tf.train.get_or_create_global_step()
+    )
+    with tf.control_dependencies([minimize] + moving_averages):
+        return tf.identity(loss)

@@ -1,0 +1,89 @@
+"""The only place that imports TensorFlow and knows its version.
+
+`from graph_mode import tensorflow1 as tf` gives the names of tensorflow.compat.v1, in graph mode,
+with resource variables and the second control flow, on TensorFlow 1.15 and every release since.
+
+TensorFlow takes seconds to import, so the import waits for the first name that is asked for:
+`--help` and a mistyped flag answer at once.
+"""
+
+import contextlib
+import importlib
+import os
+import sys
+import tempfile
+import warnings
+
+from graph_mode.command_line import CommandError
+
+
+def __getattr__(name):
+    """Loads TensorFlow when a module first asks for one of its names (PEP 562)."""
+    if name.startswith("__"):
+        raise AttributeError(name)
+    value = getattr(_load(), name)
+    globals()[name] = value
+    return value
+
+
+def version():
+    """TensorFlow's version as a tuple of numbers, for example (2, 21)."""
+    major, minor = _load().VERSION.split(".")[:2]
+    return int(major), int(minor)
+
+
+def has_onednn():
+    """Whether TensorFlow computes with oneDNN: from 2.9 on it does, unless told not to."""
+    return version() >= (2, 9) and os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") != "0"
+
+
+def compiled(function):
+    """`function`, compiled as one XLA computation. Raises CommandError where TensorFlow cannot."""
+    if version() < (2, 5):
+        found = ".".join(map(str, version()))
+        raise CommandError(f"--xla needs TensorFlow 2.5 or later, found {found}: leave --xla out")
+    return _load().function(function, jit_compile=True, autograph=False)
+
+
+def _load():
+    """tensorflow.compat.v1, imported and set to graph mode once."""
+    loaded = sys.modules.get("tensorflow.compat.v1")
+    if loaded is None or not getattr(loaded, "_graph_mode_ready", False):
+        loaded = _import_quietly()
+        loaded.disable_eager_execution()
+        loaded.enable_resource_variables()
+        loaded.enable_control_flow_v2()
+        loaded.logging.set_verbosity(loaded.logging.ERROR)
+        loaded._graph_mode_ready = True
+    return loaded
+
+
+def _import_quietly():
+    """Imports TensorFlow without its start-up lines; shows them only if the import fails."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with tempfile.TemporaryFile() as noise:
+        try:
+            with _standard_error_into(noise), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return importlib.import_module("tensorflow.compat.v1")
+        except ImportError as error:
+            raise CommandError(
+                f"TensorFlow cannot be imported ({error}): run pip install -r requirements.txt"
+            ) from None
+        except BaseException:
+            noise.seek(0)
+            sys.stderr.write(noise.read().decode(errors="replace"))
+            raise
+
+
+@contextlib.contextmanager
+def _standard_error_into(file):
+    """Redirects file descriptor 2: TensorFlow's C++ side writes there, before any log level."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
