@@ -1,0 +1,47 @@
+# `make` trains and plots; the other targets are in `make help`.
+
+PYTHON ?= python3
+PYTHON37 ?= $(shell for python in python3.7 $${PYENV_ROOT:-$$HOME/.pyenv}/versions/3.7.*/bin/python; \
+	do "$$python" --version >/dev/null 2>&1 && echo "$$python" && break; done)
+PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
+
+.PHONY: all help test test-tf1 lint clean
+
+all: .venv/installed  ## train the fully connected network without and with batch norm, and plot
+	.venv/bin/python fc_train.py
+	.venv/bin/python fc_train.py --batch-norm
+	.venv/bin/python plot_losses.py
+
+help:  ## show this
+	@sed -n 's/^\([a-z0-9-]*\):.*## /make \1: /p' Makefile
+
+test: .venv/tests-installed  ## run the tests on the newest TensorFlow
+	.venv/bin/python -m pytest
+
+test-tf1: .venv-tf1/tests-installed  ## run the tests on TensorFlow 1.15.5 (Python 3.7: PYTHON37=)
+	.venv-tf1/bin/python -m pytest
+
+lint: .venv/tests-installed  ## check the style
+	.venv/bin/python -m ruff check .
+	.venv/bin/python -m ruff format --check .
+
+clean:  ## remove the environments; runs stay
+	rm -rf .venv .venv-tf1
+
+.venv/installed: requirements.txt
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "make: $(PYTHON) is older than Python 3.10: name another with PYTHON=" >&2; exit 2; }
+	"$(PYTHON)" -m venv .venv
+	.venv/bin/python $(PIP_INSTALL) -r requirements.txt
+	touch $@
+
+.venv-tf1/installed: requirements.txt
+	@test -n "$(PYTHON37)" || \
+		{ echo "make: found no Python 3.7, which TensorFlow 1.15 needs: name it with PYTHON37=" >&2; exit 2; }
+	"$(PYTHON37)" -m venv .venv-tf1
+	.venv-tf1/bin/python $(PIP_INSTALL) -r requirements.txt
+	touch $@
+
+%/tests-installed: %/installed tests/requirements.txt
+	$*/bin/python $(PIP_INSTALL) -r tests/requirements.txt
+	touch $@
