@@ -5,7 +5,7 @@ python conv_train.py --batch-norm
 python conv_train.py --optimizer adam --layers 3 --num-batches 1000
 """
 
-from graph_mode import command_line, layers, options, training
+from graph_mode import command_line, commands, layers, options
 from graph_mode import tensorflow1 as tf
 
 
@@ -23,16 +23,14 @@ def parse_options(arguments=None):
         network_flags.add_argument(
             name, type=options.positive_integer, default=default, metavar="N", help=meaning
         )
-    return flags.parse_args(arguments)
+    return options.parse(flags, arguments, "conv")
 
 
 def network(images, is_training, num_classes, settings):
     """images float [n, height, width, channels] -> logits [n, num_classes]."""
 
     def normalize_and_activate(layer):
-        if settings.batch_norm:
-            layer = layers.batch_normalization(layer, is_training)
-        return tf.nn.relu(layer)
+        return layers.normalize_and_activate(layer, settings.batch_norm, is_training, tf.nn.relu)
 
     layer = images
     for i in range(1, settings.layers + 1):
@@ -48,7 +46,7 @@ def network(images, is_training, num_classes, settings):
 
 
 def main():
-    training.train_and_evaluate("conv", network, parse_options())
+    commands.run("conv", network, parse_options())
 
 
 if __name__ == "__main__":

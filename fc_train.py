@@ -5,7 +5,7 @@ python fc_train.py --batch-norm
 python fc_train.py --batch-norm --optimizer momentum --learning-rate 0.05 --seed 1
 """
 
-from graph_mode import command_line, layers, options, training
+from graph_mode import command_line, commands, layers, options
 from graph_mode import tensorflow1 as tf
 
 ACTIVATIONS = ("relu", "sigmoid", "tanh")
@@ -31,7 +31,7 @@ def parse_options(arguments=None):
     network_flags.add_argument(
         "--activation", choices=ACTIVATIONS, default="relu", help="of the hidden layers"
     )
-    settings = flags.parse_args(arguments)
+    settings = options.parse(flags, arguments, "fc")
     if settings.hidden_units is None:
         depth = settings.layers or 5
         settings.hidden_units = [max(2 ** (9 - i), SMALLEST_LAYER) for i in range(1, depth + 1)]
@@ -50,14 +50,12 @@ def network(images, is_training, num_classes, settings):
     layer = layers.flatten(images)
     for units in settings.hidden_units:
         layer = layers.dense(layer, units, use_bias=settings.hidden_bias)
-        if settings.batch_norm:
-            layer = layers.batch_normalization(layer, is_training)
-        layer = activation(layer)
+        layer = layers.normalize_and_activate(layer, settings.batch_norm, is_training, activation)
     return layers.dense(layer, num_classes)
 
 
 def main():
-    training.train_and_evaluate("fc", network, parse_options())
+    commands.run("fc", network, parse_options())
 
 
 if __name__ == "__main__":

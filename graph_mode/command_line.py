@@ -20,6 +20,10 @@ class CommandError(Exception):
         self.exit_code = exit_code
 
 
+class Stopped(CommandError):
+    """The user stopped the command, and nothing is wrong: the line says how to go on."""
+
+
 class OneLineParser(argparse.ArgumentParser):
     """argparse, with errors of one line and the defaults shown in --help."""
 
@@ -51,28 +55,30 @@ def run(main):
     try:
         code = main()
         sys.stdout.flush()
+    except Stopped as stop:
+        code = tell(stop, stop.exit_code)
     except CommandError as error:
-        code = fail(error, error.exit_code)
+        code = tell(f"error: {error}", error.exit_code)
     except KeyboardInterrupt:
-        code = fail("interrupted", INTERRUPTED)
+        code = tell("interrupted", INTERRUPTED)
     except BrokenPipeError:
         # The reader of our output left (`| head`): nobody is there to be told.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except OSError as error:
-        code = fail(describe_os_error(error), BAD_INPUT)
+        code = tell(f"error: {describe_os_error(error)}", BAD_INPUT)
     except ValueError as error:
         if not getattr(error, "one_line", False):
             raise
-        code = fail(error, BAD_INPUT)
+        code = tell(f"error: {error}", BAD_INPUT)
     sys.exit(code)
 
 
-def fail(message, exit_code):
-    """Prints `program: error: message` as one line on standard error and returns `exit_code`."""
+def tell(message, exit_code):
+    """Prints `program: message` as one line on standard error and returns `exit_code`."""
     program = os.path.basename(sys.argv[0])
     line = " ".join(str(message).split())
-    print(f"{program}: error: {line}", file=sys.stderr)
+    print(f"{program}: {line}", file=sys.stderr)
     return exit_code
 
 

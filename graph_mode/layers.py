@@ -29,6 +29,18 @@ def flatten(inputs):
     return tf.reshape(inputs, [-1, height * width * channels])
 
 
+def normalize_and_activate(inputs, batch_norm, training, activation):
+    """What follows a hidden layer: batch normalization if `batch_norm`, then activation(inputs).
+
+    The result joins tf.GraphKeys.ACTIVATIONS, where histograms find it.
+    """
+    if batch_norm:
+        inputs = batch_normalization(inputs, training)
+    outputs = activation(inputs)
+    tf.add_to_collection(tf.GraphKeys.ACTIVATIONS, outputs)
+    return outputs
+
+
 def batch_normalization(inputs, training, momentum=0.99, epsilon=0.001):
     """gamma * (inputs - mean) / sqrt(variance + epsilon) + beta, for each channel (the last axis).
 

@@ -4,10 +4,13 @@ import argparse
 import math
 import os
 
-from graph_mode.command_line import OneLineParser
+from graph_mode import run_folder
+from graph_mode.command_line import CommandError, OneLineParser
 from graph_mode.model import LOSSES, OPTIMIZERS
 
 LARGEST_SEED = 2**31 - 1
+# What --resume and --evaluate take from the command line, where it says so, and not from the run.
+MAY_DIFFER = ("num_batches", "data_dir", "threads", "allow_nonfinite", "checkpoint_every")
 DEFAULT_DATA_DIR = os.path.join(
     os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "MNIST_data"
 )
@@ -53,6 +56,26 @@ def parser(description):
         help="of the initial weights and of the order of the batches: the same seed, the same run",
     )
     training.add_argument(
+        "--validate-every",
+        type=positive_integer,
+        default=500,
+        metavar="N",
+        help="batches between evaluations on the validation set",
+    )
+    training.add_argument(
+        "--allow-nonfinite",
+        action="store_true",
+        default=False,
+        help="go on when the loss is nan or inf, which ends the run otherwise",
+    )
+    training.add_argument(
+        "--threads",
+        type=threads,
+        default=0,
+        metavar="N",
+        help="processor threads to use; 0 is one for each core",
+    )
+    training.add_argument(
         "--xla",
         action="store_true",
         default=False,
@@ -83,7 +106,89 @@ def parser(description):
         help="the run's folder below LOG_DIR/<network> (default: <optimizer>_batchnorm or "
         "<optimizer>_no_batchnorm); a name that is taken gets -2, -3, ...",
     )
+    files.add_argument(
+        "--checkpoint-every",
+        type=positive_integer,
+        metavar="N",
+        help="batches between checkpoints (default: one at each evaluation)",
+    )
+    files.add_argument(
+        "--histograms",
+        action="store_true",
+        default=False,
+        help="write weights, activations and gradients of each layer for TensorBoard at each "
+        "evaluation",
+    )
+
+    instead = flags.add_argument_group("with what was trained before")
+    mode = instead.add_mutually_exclusive_group()
+    mode.add_argument(
+        "--resume",
+        metavar="RUN",
+        help="go on with the run in this folder, with its own flags; --num-batches may be raised",
+    )
+    mode.add_argument(
+        "--evaluate",
+        metavar="CHECKPOINT",
+        help="train nothing: print loss and accuracy of a checkpoint, or of the last one of a run",
+    )
+    instead.add_argument(
+        "--export",
+        metavar="FOLDER",
+        help="write the trained network, or the one that --evaluate names, as a SavedModel",
+    )
     return flags
+
+
+def parse(flags, arguments, network):
+    """The flags as a namespace; with --resume, or --evaluate of a run, the run's own.
+
+    Raises CommandError for a run of another network, and for a flag that contradicts the run's.
+    """
+    settings = flags.parse_args(arguments)
+    run = settings.resume or _run_of(settings.evaluate)
+    if run is None:
+        return settings
+    recorded = run_folder.read_settings(run)
+    if recorded["network"] != network:
+        script = f"{recorded['network']}_train.py"
+        raise CommandError(f"{run}: a run of the {recorded['network']} network: use {script}")
+    given = _given(flags, arguments)
+    for name, value in recorded["flags"].items():
+        if name in given and name in MAY_DIFFER:
+            continue
+        if name in given and given[name] != value:
+            flag = "--" + name.replace("_", "-")
+            raise CommandError(
+                f"{flag} {given[name]} contradicts {run}, which has {value}: leave it out"
+            )
+        setattr(settings, name, value)
+    return settings
+
+
+def _given(flags, arguments):
+    """The flags that the command line names, with their values."""
+    nothing = object()
+    names = vars(flags.parse_args([]))
+    given = vars(flags.parse_args(arguments, argparse.Namespace(**dict.fromkeys(names, nothing))))
+    return {name: value for name, value in given.items() if value is not nothing}
+
+
+def _run_of(checkpoint):
+    """The run that a checkpoint, or a run's folder, belongs to; None if there is none."""
+    if checkpoint is None:
+        return None
+    folder = os.path.abspath(checkpoint)
+    for _ in range(4):
+        if os.path.exists(os.path.join(folder, run_folder.SETTINGS)):
+            return folder
+        folder = os.path.dirname(folder)
+    return None
+
+
+def threads(text):
+    """argparse type: an integer of at least 0."""
+    return 0 if text == "0" else positive_integer(text)
 
 
 def positive_integer(text):

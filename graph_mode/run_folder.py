@@ -1,17 +1,24 @@
-"""Where a run writes: its folder, its event files, settings.json and result.json."""
+"""A run's folder: who may write there, its settings and result, and its event files."""
 
+import glob
 import itertools
 import json
+import math
 import os
 import platform
 import tempfile
 
 import numpy as np
 
+from graph_mode import event_writer
 from graph_mode import tensorflow1 as tf
 from graph_mode.command_line import CommandError
 
 PARTS = ("train", "validation", "test")
+SETTINGS = "settings.json"
+RESULT = "result.json"
+# Flags that say what to do with a run, not what it is.
+NOT_RECORDED = ("resume", "evaluate", "export")
 
 
 def create(log_dir, network, run_name):
@@ -36,38 +43,29 @@ def create(log_dir, network, run_name):
         ) from None
 
 
-class EventWriters:
-    """The event files of one run: one writer each for train/, validation/ and test/."""
+def lock(run):
+    """Claims the run for this process, until the returned file is closed or the process ends.
 
-    def __init__(self, run):
-        self._writers = {part: tf.summary.FileWriter(os.path.join(run, part)) for part in PARTS}
+    Raises CommandError while another process has it.
+    """
+    import fcntl
 
-    def add_scalars(self, part, step, wall_time, **scalars):
-        """Adds one event with the named scalars to `part` (one of PARTS)."""
-        values = [tf.Summary.Value(tag=tag, simple_value=value) for tag, value in scalars.items()]
-        event = tf.Event(wall_time=wall_time, step=step, summary=tf.Summary(value=values))
-        self._writers[part].add_event(event)
-
-    def add_training_losses(self, first_step, losses, started, ended):
-        """Adds `loss` of consecutive steps that ran from `started` to `ended` (seconds, epoch)."""
-        times = np.linspace(started, ended, len(losses) + 1)[1:]
-        for step, (loss, wall_time) in enumerate(zip(losses.tolist(), times.tolist()), first_step):
-            self.add_scalars("train", step, wall_time, loss=loss)
-
-    def flush(self):
-        for writer in self._writers.values():
-            writer.flush()
-
-    def close(self):
-        for writer in self._writers.values():
-            writer.close()
+    file = open(os.path.join(run, ".lock"), "a")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise CommandError(
+            f"{run}: another process is writing this run: wait until it ends, or stop it"
+        ) from None
+    return file
 
 
-def write_settings(run, network, options, data_checksums):
-    """Writes settings.json: all flags, the versions, the SHA-256 of each data file."""
-    settings = {
+def settings_of(network, options, data_checksums):
+    """What settings.json holds: all flags, the versions, the SHA-256 of each data file."""
+    return {
         "network": network,
-        "flags": vars(options),
+        "flags": {name: v for name, v in vars(options).items() if name not in NOT_RECORDED},
         "versions": {
             "python": platform.python_version(),
             "tensorflow": tf.VERSION,
@@ -75,22 +73,87 @@ def write_settings(run, network, options, data_checksums):
         },
         "data": data_checksums,
     }
-    write_json(os.path.join(run, "settings.json"), settings)
+
+
+def read_settings(run):
+    """The run's settings. Raises CommandError where there are none."""
+    path = os.path.join(run, SETTINGS)
+    try:
+        with open(path, encoding="utf-8") as file:
+            settings = json.load(file)
+        if isinstance(settings["flags"], dict) and isinstance(settings["network"], str):
+            return settings
+        found = "something else"
+    except OSError as error:
+        found = error.strerror
+    except (ValueError, KeyError, TypeError):
+        found = "something else"
+    raise CommandError(f"{path}: expected the settings of a run, found {found}")
+
+
+def write_settings(run, settings):
+    _write_json(os.path.join(run, SETTINGS), settings)
 
 
 def write_result(run, result):
     """Writes result.json: final losses and accuracies, steps, seconds, steps_per_second."""
-    write_json(os.path.join(run, "result.json"), result)
+    numbers = {name: value if math.isfinite(value) else None for name, value in result.items()}
+    _write_json(os.path.join(run, RESULT), numbers)
 
 
-def write_json(path, value):
-    """Writes `value` as JSON under a temporary name and renames it: never half a file."""
+def has_result(run):
+    """Whether the run came to its end."""
+    return os.path.exists(os.path.join(run, RESULT))
+
+
+def _write_json(path, value):
+    """Writes `value` under a temporary name and renames it: never half a file."""
     handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".writing-")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             json.dump(value, file, indent=2, sort_keys=True)
             file.write("\n")
+        os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def _umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+class EventWriters:
+    """The run's event files: `train`, `validation`, `test` hold scalars, `extra` all the rest."""
+
+    def __init__(self, run):
+        self.extra = event_writer.EventWriter(run)
+        for part in PARTS:
+            setattr(self, part, event_writer.EventWriter(os.path.join(run, part)))
+
+    def add_training_losses(self, first_step, losses, started, ended):
+        """Adds `loss` of consecutive steps that ran from `started` to `ended` (seconds, epoch)."""
+        times = np.linspace(started, ended, len(losses) + 1)[1:]
+        for step, (loss, wall_time) in enumerate(zip(losses.tolist(), times.tolist()), first_step):
+            self.train.add_scalars(step, wall_time, loss=loss)
+
+    def flush(self):
+        for writer in self._all():
+            writer.flush()
+
+    def close(self):
+        for writer in self._all():
+            writer.close()
+
+    def _all(self):
+        return [self.extra] + [getattr(self, part) for part in PARTS]
+
+
+def drop_events_after(run, last_step):
+    """Cuts what a killed run wrote after its last checkpoint, so that every step is there once."""
+    for folder in (run,) + tuple(os.path.join(run, part) for part in PARTS):
+        for path in glob.glob(os.path.join(glob.escape(folder), "events.out.tfevents.*")):
+            event_writer.drop_events_after(path, last_step)

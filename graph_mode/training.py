@@ -1,12 +1,14 @@
-"""The session: the training loop inside the graph, evaluation, and what is printed.
+"""The session: the training loop inside the graph, and what happens between its calls.
 
 A session call trains up to STEPS_PER_CALL steps. The training set lives in the graph, so a call is
-fed only the indices of its batches; it returns the loss of every step. Evaluation and printing
-happen between calls.
+fed only the indices of its batches; it returns the loss of every step. Everything else happens
+between calls: evaluation, printing, events and checkpoints.
 """
 
 import collections
+import concurrent.futures
 import contextlib
+import os
 import sys
 import time
 
@@ -14,18 +16,18 @@ import numpy as np
 from tqdm import tqdm
 
 import mnist_data
-from graph_mode import model, run_folder
+from graph_mode import checkpoints, evaluation, model, run_folder, summaries
 from graph_mode import tensorflow1 as tf
-from graph_mode.command_line import CommandError
+from graph_mode.command_line import CommandError, Stopped
+from graph_mode.interruption import Interruption
 
 PRINT_EVERY = 100
-VALIDATE_EVERY = 500
-STEPS_PER_CALL = PRINT_EVERY
-IMAGES_PER_EVALUATION = 1000
+STEPS_PER_CALL = 100
+NONFINITE = 3
 
-Inference = collections.namedtuple("Inference", "images labels losses correct")
-TrainingLoop = collections.namedtuple("TrainingLoop", "indices steps losses set_data data_feed")
-Evaluation = collections.namedtuple("Evaluation", "loss accuracy")
+Loop = collections.namedtuple(
+    "Loop", "indices steps done_and_losses request_stop weights_are_finite prepare prepare_feed"
+)
 
 
 def train_and_evaluate(network_name, network, options):
@@ -33,25 +35,38 @@ def train_and_evaluate(network_name, network, options):
 
     network(images, is_training, num_classes, options) maps float32 images [n, h, w, c] in [0, 1] to
     logits [n, num_classes]. Raises CommandError and mnist_data.DataError for bad input, before
-    anything is written.
+    anything is written, and Stopped after Ctrl-C or SIGTERM.
     """
     data = load_data(options)
-    with tf.Graph().as_default():
+    checksums = mnist_data.checksums(options.data_dir)
+    settings = run_folder.settings_of(network_name, options, checksums)
+    with tf.Graph().as_default() as graph, contextlib.ExitStack() as stack:
         tf.set_random_seed(options.seed)
         # Inference first: it makes the variables, and their initial values depend on the order.
-        inference = build_inference(network, data, options)
-        loop = build_training_loop(network, data, options)
-        with tf.Session() as session:
-            session.run(tf.global_variables_initializer())
-            session.run(loop.set_data, loop.data_feed)
-            run = run_folder.create(
-                options.log_dir, network_name, options.run_name or default_run_name(options)
-            )
-            checksums = mnist_data.checksums(options.data_dir)
-            run_folder.write_settings(run, network_name, options, checksums)
-            with contextlib.closing(run_folder.EventWriters(run)) as events:
-                result = run_training(session, loop, inference, data, options, events)
-            run_folder.write_result(run, result)
+        inference = evaluation.build_inference(network, data.train, options)
+        loop = build_training_loop(network, data.train, options)
+        histograms = None
+        if options.histograms:
+            histograms = summaries.build_histograms(network, data.train, options)
+        saved = checkpoints.Checkpoints(settings, data.train)
+        session = stack.enter_context(tf.Session(config=session_config(options)))
+        session.run([tf.global_variables_initializer(), loop.prepare], loop.prepare_feed)
+        if options.resume:
+            run = options.resume
+            stack.enter_context(run_folder.lock(run))
+            first_step = resume(session, saved, run, settings)
+        else:
+            name = options.run_name or default_run_name(options)
+            run = run_folder.create(options.log_dir, network_name, name)
+            stack.enter_context(run_folder.lock(run))
+            first_step = 0
+        run_folder.write_settings(run, settings)
+        events = stack.enter_context(contextlib.closing(run_folder.EventWriters(run)))
+        if not options.resume:
+            summaries.add_start(events.extra, settings, graph)
+        training = Training(session, inference, loop, histograms, saved, data, options, run, events)
+        training.train(first_step)
+        run_folder.write_result(run, training.finish(first_step))
     return run
 
 
@@ -77,146 +92,255 @@ def default_run_name(options):
     return f"{options.optimizer}_{'batchnorm' if options.batch_norm else 'no_batchnorm'}"
 
 
-def build_inference(network, data, options):
-    """The network for evaluation: from uint8 images and labels to each image's loss and hit."""
-    images = tf.placeholder(tf.uint8, [None] + list(data.train.images.shape[1:]), "images")
-    labels = tf.placeholder(tf.uint8, [None], "labels")
-    with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE):
-        logits = network(scale(images), False, data.train.num_classes, options)
-    return Inference(
-        images,
-        labels,
-        model.example_losses(logits, labels, options.loss),
-        model.correct_predictions(logits, labels),
+def session_config(options):
+    """--threads: for the operations that run side by side and for the work inside each."""
+    return tf.ConfigProto(
+        inter_op_parallelism_threads=options.threads, intra_op_parallelism_threads=options.threads
     )
 
 
-def build_training_loop(network, data, options):
+def build_training_loop(network, data_set, options):
     """Up to STEPS_PER_CALL training steps as one op, on batches given by their indices."""
-    image_values = tf.placeholder(tf.uint8, data.train.images.shape)
-    label_values = tf.placeholder(tf.uint8, data.train.labels.shape)
-    images = tf.Variable(image_values, trainable=False, collections=[], name="train_images")
-    labels = tf.Variable(label_values, trainable=False, collections=[], name="train_labels")
+    with tf.name_scope("training_set"):
+        image_values = tf.placeholder(tf.uint8, data_set.images.shape)
+        label_values = tf.placeholder(tf.uint8, data_set.labels.shape)
+        images = tf.Variable(image_values, trainable=False, collections=[], name="images")
+        labels = tf.Variable(label_values, trainable=False, collections=[], name="labels")
     indices = tf.placeholder(tf.int32, [STEPS_PER_CALL, options.batch_size], "indices")
     steps = tf.placeholder(tf.int32, [], "steps")
+    stop = tf.Variable(False, trainable=False, collections=[], name="stop")
 
     def train_steps(indices, steps):
         def one_step(step, losses):
             batch = tf.gather(indices, step)
             with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE):
-                batch_images = scale(tf.gather(images, batch))
-                logits = network(batch_images, True, data.train.num_classes, options)
+                batch_images = evaluation.scale(tf.gather(images, batch))
+                logits = network(batch_images, True, data_set.num_classes, options)
                 loss = model.train_step(logits, tf.gather(labels, batch), options)
             # The counter waits for the step, so that the next one reads what this one wrote.
             with tf.control_dependencies([loss]):
                 return step + 1, losses.write(step, loss)
 
+        def goes_on(step, _losses):
+            return tf.logical_and(step < steps, tf.logical_not(stop.read_value()))
+
         losses = tf.TensorArray(tf.float32, STEPS_PER_CALL, element_shape=[])
-        _, losses = tf.while_loop(
-            lambda step, _: step < steps, one_step, [0, losses], parallel_iterations=1
-        )
-        return losses.stack()
+        done, losses = tf.while_loop(goes_on, one_step, [0, losses], parallel_iterations=1)
+        return done, losses.stack()
 
     if options.xla:
         train_steps = tf.compiled(train_steps)
-    return TrainingLoop(
+    with tf.name_scope("training_loop"):
+        done, losses = train_steps(indices, steps)
+    with tf.name_scope("weights_are_finite"):
+        finite = [tf.reduce_all(tf.is_finite(variable)) for variable in tf.trainable_variables()]
+    return Loop(
         indices,
         steps,
-        train_steps(indices, steps)[:steps],
-        [images.initializer, labels.initializer],
-        {image_values: data.train.images, label_values: data.train.labels},
+        (done, losses),
+        stop.assign(True),
+        tf.reduce_all(finite),
+        [images.initializer, labels.initializer, stop.initializer],
+        {image_values: data_set.images, label_values: data_set.labels},
     )
 
 
-def scale(images):
-    """uint8 images as float32 in [0, 1], the values that input_data gave."""
-    return tf.cast(images, tf.float32) * (1.0 / 255.0)
+def resume(session, saved, run, settings):
+    """Sets session and data to the run's last checkpoint; returns the step to go on with.
+
+    Raises CommandError where the run cannot go on.
+    """
+    if run_folder.read_settings(run)["data"] != settings["data"]:
+        raise CommandError(
+            f"{run}: the files in {settings['flags']['data_dir']} are not those that the run began "
+            "with: name their folder with --data-dir"
+        )
+    saved.restore(session, run)
+    first_step = int(session.run(tf.train.get_global_step()))
+    num_batches = settings["flags"]["num_batches"]
+    if first_step > num_batches or (first_step == num_batches and run_folder.has_result(run)):
+        raise CommandError(
+            f"{run}: all of its {first_step} batches are trained: name more with --num-batches"
+        )
+    run_folder.drop_events_after(run, first_step - 1)
+    return first_step
 
 
-def run_training(session, loop, inference, data, options, events):
-    """Trains, evaluates and prints; returns the contents of result.json."""
-    seconds_in_steps = 0.0
-    training_started = time.time()
-    for first, last in progress_over(calls(options.num_batches), options.num_batches):
-        batches = [data.train.next_indices(options.batch_size) for _ in range(first, last + 1)]
-        started = time.time()
-        losses = train(session, loop, batches)
-        ended = time.time()
-        seconds_in_steps += ended - started
-        events.add_training_losses(first, losses, started, ended)
-        if last % VALIDATE_EVERY == 0:
-            validation = evaluate(
-                session, inference, data.validation.images, data.validation.labels
-            )
-            print_evaluation(last, "Validation", validation)
-            events.add_scalars("validation", last, time.time(), **validation._asdict())
-        elif last % PRINT_EVERY == 0:
-            batch = batches[-1]
-            training = evaluate(
-                session, inference, data.train.images[batch], data.train.labels[batch]
-            )
-            print_evaluation(last, "Training", training)
-            events.add_scalars("train", last, time.time(), accuracy=training.accuracy)
-    result = {
-        "steps": options.num_batches,
-        "seconds": time.time() - training_started,
-        "steps_per_second": options.num_batches / seconds_in_steps,
-    }
-    for part in ("validation", "test"):
-        examples = getattr(data, part)
-        final = evaluate(session, inference, examples.images, examples.labels)
-        print_line(f"Final {part} accuracy: {final.accuracy:>3.5f}")
-        if part == "test" or last % VALIDATE_EVERY:
-            events.add_scalars(part, last, time.time(), **final._asdict())
-        result.update({f"{part}_loss": final.loss, f"{part}_accuracy": final.accuracy})
-    return result
+class Training:
+    """A run while it trains: calls of the loop, and between them what is printed and written."""
 
+    def __init__(self, session, inference, loop, histograms, saved, data, options, run, events):
+        self.session = session
+        self.inference = inference
+        self.loop = loop
+        self.histograms = histograms
+        self.saved = saved
+        self.data = data
+        self.options = options
+        self.run = run
+        self.events = events
+        self.started = time.time()
+        self.seconds_in_steps = 0.0
 
-def progress_over(calls, num_batches):
-    """Yields `calls`; a progress bar on standard error follows, where that is a terminal."""
-    with tqdm(
-        total=num_batches, unit="batch", leave=False, disable=not sys.stderr.isatty()
-    ) as progress:
-        for first, last in calls:
+    def train(self, first_step):
+        """Trains from `first_step` to the last, evaluating, printing and saving on the way."""
+        num_batches = self.options.num_batches
+        progress = tqdm(
+            total=num_batches,
+            initial=first_step,
+            unit="batch",
+            leave=False,
+            disable=not sys.stderr.isatty(),
+        )
+        thread = concurrent.futures.ThreadPoolExecutor(1)
+        with progress, thread, Interruption(self.request_stop) as interruption:
+            for first, last in self.calls(first_step):
+                # In a thread of its own: a signal is handled while the call goes on.
+                last, batch = thread.submit(self.call, first, last).result()
+                progress.update(last + 1 - first)
+                if interruption.signal is not None:
+                    self.stop(last, interruption)
+                self.after_call(last, batch)
+
+    def request_stop(self):
+        self.session.run(self.loop.request_stop)
+
+    def calls(self, first):
+        """(first, last) step of each session call: one ends wherever something is due after it."""
+        due_every = {PRINT_EVERY, self.options.validate_every, self.checkpoint_every}
+        while first < self.options.num_batches:
+            ends = [-(-first // every) * every for every in due_every]
+            last = min(ends + [first + STEPS_PER_CALL - 1, self.options.num_batches - 1])
             yield first, last
-            progress.update(last + 1 - first)
+            first = last + 1
+
+    @property
+    def checkpoint_every(self):
+        return self.options.checkpoint_every or self.options.validate_every
+
+    def call(self, first, last):
+        """Trains the steps from `first` to `last`; returns the last step done and its batch.
+
+        It is an earlier one if the loop was asked to stop. Raises CommandError if a loss is not
+        finite.
+        """
+        before = self.data.train.state()
+        batches = self.next_batches(last + 1 - first)
+        indices = np.zeros(self.loop.indices.shape.as_list(), np.int32)
+        indices[: len(batches)] = batches
+        feed = {self.loop.indices: indices, self.loop.steps: len(batches)}
+        started = time.time()
+        done, losses = self.session.run(self.loop.done_and_losses, feed)
+        ended = time.time()
+        self.seconds_in_steps += ended - started
+        losses = losses[:done]
+        self.events.add_training_losses(first, losses, started, ended)
+        if done < len(batches):
+            self.data.train.restore(before)
+            batches = self.next_batches(done)
+        bad = np.flatnonzero(~np.isfinite(losses))
+        if len(bad):
+            self.check_finite(losses[bad[0]], "training loss", first + bad[0])
+        return first + done - 1, batches[-1] if batches else None
+
+    def next_batches(self, count):
+        return [self.data.train.next_indices(self.options.batch_size) for _ in range(count)]
+
+    def after_call(self, step, batch):
+        """Evaluates, prints and saves what is due after `step`, which trained on `batch`."""
+        validation_loss = None
+        if step % self.options.validate_every == 0:
+            validation = self.evaluate("validation")
+            print_evaluation(step, "Validation", validation)
+            self.events.validation.add_scalars(
+                step, loss=validation.loss, accuracy=validation.accuracy
+            )
+            validation_loss = validation.loss
+            self.check_finite(validation_loss, "validation loss", step)
+            self.add_histograms(step, batch)
+        elif step % PRINT_EVERY == 0:
+            images, labels = self.data.train.images[batch], self.data.train.labels[batch]
+            training = evaluation.evaluate(self.session, self.inference, images, labels)
+            print_evaluation(step, "Training", training)
+            self.events.train.add_scalars(step, accuracy=training.accuracy)
+        if step % self.checkpoint_every == 0 and step < self.options.num_batches - 1:
+            self.save(step, validation_loss)
+
+    def finish(self, first_step):
+        """Evaluates and prints the trained network; returns what result.json holds.
+
+        `first_step` is where this process began: only its own seconds are counted.
+        """
+        steps = self.options.num_batches - first_step
+        last = self.options.num_batches - 1
+        result = {
+            "steps": self.options.num_batches,
+            "seconds": time.time() - self.started,
+            "steps_per_second": steps / self.seconds_in_steps if steps else 0.0,
+        }
+        evaluations = {}
+        for part in ("validation", "test"):
+            evaluations[part] = final = self.evaluate(part)
+            print_line(f"Final {part} accuracy: {final.accuracy:>3.5f}")
+            result.update({f"{part}_loss": final.loss, f"{part}_accuracy": final.accuracy})
+            if steps and (part == "test" or last % self.options.validate_every):
+                writer = getattr(self.events, part)
+                writer.add_scalars(last, loss=final.loss, accuracy=final.accuracy)
+        if steps:
+            test = self.data.test
+            summaries.add_end(
+                self.events.extra, last, test.images, test.labels, evaluations["test"].logits
+            )
+            self.save(last, evaluations["validation"].loss)
+        return result
+
+    def evaluate(self, part):
+        examples = getattr(self.data, part)
+        return evaluation.evaluate(self.session, self.inference, examples.images, examples.labels)
+
+    def add_histograms(self, step, batch):
+        if self.histograms is None:
+            return
+        images, labels, summary = self.histograms
+        feed = {images: self.data.train.images[batch], labels: self.data.train.labels[batch]}
+        summaries.add_serialized(self.events.extra, step, self.session.run(summary, feed))
+
+    def save(self, step, validation_loss=None):
+        """Saves a checkpoint, once the events up to it are on disk."""
+        if not self.session.run(self.loop.weights_are_finite):
+            self.check_finite(np.nan, "largest weight", step)
+        self.events.flush()
+        self.saved.save(self.session, self.run, step, validation_loss)
+
+    def check_finite(self, value, name, step):
+        """Raises CommandError for a nan or inf, unless --allow-nonfinite."""
+        if np.isfinite(value) or self.options.allow_nonfinite:
+            return
+        good = checkpoints.latest(self.run)
+        raise CommandError(
+            f"the {name} was {value} at batch {step}; last good checkpoint: {good or 'none yet'}; "
+            "try a smaller --learning-rate or --batch-norm, or go on with --allow-nonfinite",
+            NONFINITE,
+        )
+
+    def stop(self, step, interruption):
+        """Saves and ends the run, after a signal."""
+        if step < 0:
+            raise Stopped(
+                f"stopped by {interruption.name} before the first batch", interruption.exit_code
+            )
+        self.save(step)
+        raise Stopped(
+            f"stopped by {interruption.name} after batch {step}; to go on: "
+            f"python {os.path.relpath(sys.argv[0])} --resume {self.run}",
+            interruption.exit_code,
+        )
 
 
-def calls(num_batches):
-    """(first, last) step of each session call: one ends at each printed batch and at the last."""
-    first = 0
-    while first < num_batches:
-        last = min(-(-first // PRINT_EVERY) * PRINT_EVERY, num_batches - 1)
-        yield first, last
-        first = last + 1
-
-
-def train(session, loop, batches):
-    """Trains one step on each of `batches` (index arrays [batch]); returns the losses [steps]."""
-    indices = np.zeros(loop.indices.shape.as_list(), np.int32)
-    indices[: len(batches)] = batches
-    return session.run(loop.losses, {loop.indices: indices, loop.steps: len(batches)})
-
-
-def evaluate(session, inference, images, labels):
-    """Mean loss and accuracy over uint8 images [n, h, w, c] and labels [n]."""
-    losses, correct = [], []
-    for start in range(0, len(labels), IMAGES_PER_EVALUATION):
-        part = slice(start, start + IMAGES_PER_EVALUATION)
-        feed = {inference.images: images[part], inference.labels: labels[part]}
-        part_losses, part_correct = session.run([inference.losses, inference.correct], feed)
-        losses.append(part_losses)
-        correct.append(part_correct)
-    return Evaluation(
-        float(np.concatenate(losses).mean(dtype=np.float64)),
-        float(np.concatenate(correct).mean(dtype=np.float64)),
-    )
-
-
-def print_evaluation(step, name, evaluation):
+def print_evaluation(step, name, result):
     print_line(
-        f"Batch: {step:>2}: {name} loss: {evaluation.loss:>3.5f}, "
-        f"{name} accuracy: {evaluation.accuracy:>3.5f}"
+        f"Batch: {step:>2}: {name} loss: {result.loss:>3.5f}, "
+        f"{name} accuracy: {result.accuracy:>3.5f}"
     )
 
 

@@ -1,0 +1,45 @@
+"""Writes a trained network as a SavedModel, for TensorFlow Serving and tf.saved_model.load."""
+
+import os
+
+from graph_mode import evaluation
+from graph_mode import tensorflow1 as tf
+from graph_mode.command_line import CommandError
+
+
+def check_folder(folder):
+    """Raises CommandError if `folder` has something in it already."""
+    if os.path.exists(folder) and (not os.path.isdir(folder) or os.listdir(folder)):
+        raise CommandError(f"--export {folder}: found it taken, expected a new folder")
+
+
+def export(network, data_set, options, checkpoint, folder):
+    """Writes the network with the checkpoint's variables into the new `folder`.
+
+    Two signatures, both from `images` to `probabilities` float32 [n, classes] and `classes` int64
+    [n]: serving_default takes uint8 images [n, h, w, c] as in the files, float_images takes float32
+    ones in [0, 1].
+    """
+    with tf.Graph().as_default(), tf.Session() as session:
+        raw = tf.placeholder(tf.uint8, [None] + list(data_set.image_shape), "raw_images")
+        images = tf.placeholder_with_default(evaluation.scale(raw), raw.shape, "images")
+        logits = network(images, False, data_set.num_classes, options)
+        to_probabilities = tf.nn.softmax if options.loss == "softmax" else tf.sigmoid
+        outputs = {
+            "probabilities": to_probabilities(logits, name="probabilities"),
+            "classes": tf.argmax(logits, axis=1, name="classes"),
+        }
+        evaluation.restore(session, checkpoint)
+        signatures = {
+            name: tf.saved_model.predict_signature_def({"images": inputs}, outputs)
+            for name, inputs in (("serving_default", raw), ("float_images", images))
+        }
+        try:
+            builder = tf.saved_model.Builder(folder)
+            builder.add_meta_graph_and_variables(
+                session, [tf.saved_model.tag_constants.SERVING], signatures
+            )
+            builder.save()
+        except (OSError, tf.errors.OpError) as error:
+            reason = getattr(error, "strerror", None) or error.message
+            raise CommandError(f"cannot write a SavedModel to {folder}: {reason}") from None
