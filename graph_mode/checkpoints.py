@@ -36,16 +36,16 @@ class Checkpoints:
         self._data_set = data_set
         self._state = collections.OrderedDict()
         self._fed = {}
-        for name, (dtype, shape) in placeholders.items():
-            self._fed[name] = tf.placeholder(dtype, shape)
-            self._state[name] = tf.Variable(
-                self._fed[name], trainable=False, collections=[], name=name
-            )
-        variables = tf.global_variables() + list(self._state.values())
-        self._set_state = [variable.initializer for variable in self._state.values()]
-        options = {"save_relative_paths": True, "pad_step_number": False}
-        self._last = tf.train.Saver(variables, max_to_keep=KEPT, **options)
-        self._best = tf.train.Saver(variables, max_to_keep=1, **options)
+        with tf.name_scope("checkpoint"):
+            for name, (dtype, shape) in placeholders.items():
+                self._fed[name] = tf.placeholder(dtype, shape)
+                self._state[name] = tf.Variable(
+                    self._fed[name], trainable=False, collections=[], name=name
+                )
+            self._set_state = [variable.initializer for variable in self._state.values()]
+            variables = tf.global_variables() + list(self._state.values())
+            self._last = tf.train.Saver(variables, max_to_keep=KEPT, save_relative_paths=True)
+            self._best = tf.train.Saver(variables, max_to_keep=1, save_relative_paths=True)
         self.best_validation_loss = np.inf
 
     def save(self, session, run, step, validation_loss=None):

@@ -26,7 +26,7 @@ def conv2d(inputs, filters, kernel_size, strides=1, use_bias=True):
 def flatten(inputs):
     """inputs [n, h, w, c] -> [n, h*w*c]."""
     height, width, channels = inputs.shape.as_list()[1:]
-    return tf.reshape(inputs, [-1, height * width * channels])
+    return tf.reshape(inputs, [-1, height * width * channels], name="flatten")
 
 
 def normalize_and_activate(inputs, batch_norm, training, activation):

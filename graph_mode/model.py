@@ -12,17 +12,12 @@ def example_losses(logits, labels, loss):
     sigmoid: the mean over the classes of the sigmoid cross-entropy against the one-hot label, as
     first published. softmax: the softmax cross-entropy, -log p[label].
     """
-    one_hot = tf.one_hot(labels, int(logits.shape[1]), dtype=logits.dtype)
-    if loss == "softmax":
-        return tf.nn.softmax_cross_entropy_with_logits_v2(labels=one_hot, logits=logits)
-    cross_entropy = tf.nn.sigmoid_cross_entropy_with_logits(labels=one_hot, logits=logits)
-    return tf.reduce_mean(cross_entropy, axis=1)
-
-
-def correct_predictions(logits, labels):
-    """1.0 where the largest logit is the label's, else 0.0: float32 [n]."""
-    predictions = tf.argmax(logits, axis=1, output_type=tf.int32)
-    return tf.cast(tf.equal(predictions, tf.cast(labels, tf.int32)), tf.float32)
+    with tf.name_scope("loss"):
+        one_hot = tf.one_hot(labels, int(logits.shape[1]), dtype=logits.dtype)
+        if loss == "softmax":
+            return tf.nn.softmax_cross_entropy_with_logits_v2(labels=one_hot, logits=logits)
+        cross_entropy = tf.nn.sigmoid_cross_entropy_with_logits(labels=one_hot, logits=logits)
+        return tf.reduce_mean(cross_entropy, axis=1)
 
 
 def optimizer(name, learning_rate):

@@ -68,11 +68,11 @@ def build_histograms(network, data_set, options):
 
     Returns (images, labels, op): two placeholders, and the op that gives the serialized summary.
     """
-    images = tf.placeholder(tf.uint8, [None] + list(data_set.image_shape))
-    labels = tf.placeholder(tf.uint8, [None])
     activations = tf.get_collection_ref(tf.GraphKeys.ACTIVATIONS)
     before = len(activations)
     with tf.name_scope("histograms"):
+        images = tf.placeholder(tf.uint8, [None] + list(data_set.image_shape))
+        labels = tf.placeholder(tf.uint8, [None])
         with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE):
             logits = network(evaluation.scale(images), True, data_set.num_classes, options)
         loss = tf.reduce_mean(model.example_losses(logits, labels, options.loss))
@@ -83,8 +83,9 @@ def build_histograms(network, data_set, options):
         for number, activation in enumerate(activations[before:], 1):
             values[f"activations/layer_{number}"] = activation
         values["activations/logits"] = logits
-    with tf.name_scope(None):
-        return images, labels, tf.summary.merge([tf.summary.histogram(*v) for v in values.items()])
+        # Not tf.summary.histogram, which would name the tags after the scope.
+        each = [tf.raw_ops.HistogramSummary(tag=tag, values=v) for tag, v in values.items()]
+        return images, labels, tf.summary.merge(each)
 
 
 def add_serialized(writer, step, summary):

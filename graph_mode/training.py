@@ -101,14 +101,15 @@ def session_config(options):
 
 def build_training_loop(network, data_set, options):
     """Up to STEPS_PER_CALL training steps as one op, on batches given by their indices."""
-    with tf.name_scope("training_set"):
+    with tf.name_scope("training_input"):
         image_values = tf.placeholder(tf.uint8, data_set.images.shape)
         label_values = tf.placeholder(tf.uint8, data_set.labels.shape)
         images = tf.Variable(image_values, trainable=False, collections=[], name="images")
         labels = tf.Variable(label_values, trainable=False, collections=[], name="labels")
-    indices = tf.placeholder(tf.int32, [STEPS_PER_CALL, options.batch_size], "indices")
-    steps = tf.placeholder(tf.int32, [], "steps")
-    stop = tf.Variable(False, trainable=False, collections=[], name="stop")
+        indices = tf.placeholder(tf.int32, [STEPS_PER_CALL, options.batch_size], "indices")
+        steps = tf.placeholder(tf.int32, [], "steps")
+        stop = tf.Variable(False, trainable=False, collections=[], name="stop")
+        request_stop = stop.assign(True)
 
     def train_steps(indices, steps):
         def one_step(step, losses):
@@ -133,13 +134,13 @@ def build_training_loop(network, data_set, options):
     with tf.name_scope("training_loop"):
         done, losses = train_steps(indices, steps)
     with tf.name_scope("weights_are_finite"):
-        finite = [tf.reduce_all(tf.is_finite(variable)) for variable in tf.trainable_variables()]
+        finite = tf.reduce_all([tf.reduce_all(tf.is_finite(v)) for v in tf.trainable_variables()])
     return Loop(
         indices,
         steps,
         (done, losses),
-        stop.assign(True),
-        tf.reduce_all(finite),
+        request_stop,
+        finite,
         [images.initializer, labels.initializer, stop.initializer],
         {image_values: data_set.images, label_values: data_set.labels},
     )
