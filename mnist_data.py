@@ -32,6 +32,7 @@ tf.set_random_seed has no influence (pass `seed`); nothing is printed.
 """
 
 import collections
+import contextlib
 import functools
 import operator
 import os
@@ -66,6 +67,7 @@ CANONICAL = {
 
 IMAGES_MAGIC = 2051  # 0x00000803: unsigned bytes, 3 dimensions
 LABELS_MAGIC = 2049  # 0x00000801: unsigned bytes, 1 dimension
+HEADER_BYTES = {IMAGES_MAGIC: 16, LABELS_MAGIC: 8}
 GZIP_START = b"\x1f\x8b"
 MEANING = {IMAGES_MAGIC: "IDX images", LABELS_MAGIC: "IDX labels"}
 
@@ -388,7 +390,7 @@ def _size(images):
 def _read_idx(file, magic):
     """Returns the uint8 array in an IDX file. Memory grows with the data, not the promises."""
     name = _name(file)
-    header_bytes = 8 if magic == LABELS_MAGIC else 16
+    header_bytes = HEADER_BYTES[magic]
     content = bytearray()
     expected = None
     for chunk in _chunks(file, name):
@@ -422,7 +424,7 @@ def _read_header(content, magic, name):
         raise DataError(f"{name}: an empty file, {expected}; get the file again")
     if int.from_bytes(content[:4], "big") != magic or len(content) < 4:
         raise DataError(f"{name}: {_describe(content)}, {expected}; get the file again")
-    header_bytes = 8 if magic == LABELS_MAGIC else 16
+    header_bytes = HEADER_BYTES[magic]
     if len(content) < header_bytes:
         raise DataError(f"{name}: cut off within its header; get the file again")
     shape = tuple(int(size) for size in np.frombuffer(content[4:header_bytes], dtype=">u4"))
@@ -481,32 +483,37 @@ def find_files(folder, source_url=DEFAULT_SOURCE_URL, download=False):
     train-images.idx3-ubyte. Missing ones are fetched, if `download`; else DataError is raised.
     """
     folder = os.fspath(folder)
-    found = {name: _find(name, folder) for name in CANONICAL}
+    present = _names_in(folder)
+    found = {name: _path_of(name, present or (), folder) for name in CANONICAL}
     missing = [name for name, path in found.items() if path is None]
     if missing and not download:
-        advice = "name the folder of the four IDX files, or fetch MNIST: mnist_data.py --download"
-        if len(missing) == len(found):
-            raise DataError(f"{folder}: no data folder, expected {missing[0]}.gz in it; {advice}")
-        raise DataError(f"{folder}: no {missing[0]}.gz, but other files of the set; {advice}")
+        what = "no such folder" if present is None else f"no {missing[0]}.gz in it"
+        raise DataError(
+            f"{folder}: {what}, expected the four IDX files of an image set; name their folder, or"
+            " fetch MNIST: python mnist_data.py --download FOLDER"
+        )
     if missing and _is_mnist(source_url):
         for name, path in found.items():
             if path is not None and not is_canonical(path, name):
                 raise DataError(
-                    f"{folder}: no {missing[0]}.gz, and {os.path.basename(path)} is not of MNIST:"
-                    " which set to download is unknown; put the file of that set there"
+                    f"{folder}: no {missing[0]}.gz in it, and {os.path.basename(path)} is not of"
+                    " MNIST, so MNIST's cannot stand in; put the file of that set there"
                 )
     for name in missing:
         found[name] = maybe_download(f"{name}.gz", folder, f"{source_url}{name}.gz")
     return list(found.values())
 
 
-def _find(name, folder):
+def _names_in(folder):
     try:
-        present = os.listdir(folder)
+        return os.listdir(folder)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise DataError(f"{folder}: {error.strerror}, expected a folder to read from") from None
+
+
+def _path_of(name, present, folder):
     dotted = name.replace("-idx", ".idx")
     for spelling in (f"{name}.gz", name, f"{dotted}.gz", dotted):
         if spelling in present:
@@ -541,9 +548,187 @@ def _packed(path):
         yield from iter(lambda: file.read(UNPACK_BYTES), b"")
 
 
-def _is_mnist(source_url):
-    return source_url == FORMER_ADDRESS or source_url in MIRRORS
-
-
 def maybe_download(filename, work_directory, source_url):
-    raise DataError("not yet")
+    """Fetches `source_url` unless the file is in the folder already; returns the file's path.
+
+    A file of the canonical MNIST is fetched from the other mirrors too and must have the right
+    SHA-256. It gets its name only when it is complete; several processes may do this at once.
+    Raises DataError when it cannot be had; then nothing is written, not even the folder.
+    """
+    path = os.path.join(work_directory, filename)
+    if os.path.exists(path):
+        return path
+    name = filename[: -len(".gz")]
+    urls, sha256 = [source_url], None
+    if name in CANONICAL and _is_mnist(source_url[: -len(filename)]):
+        urls += [mirror + filename for mirror in MIRRORS if mirror + filename != source_url]
+        sha256 = CANONICAL[name][0]
+    content = _download(urls, name, sha256, path)
+    try:
+        _write_whole(content, path)
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be written ({error.strerror}); name a folder that can be"
+        ) from None
+    return path
+
+
+def _is_mnist(address):
+    return address == FORMER_ADDRESS or address in MIRRORS
+
+
+def _write_whole(content, path):
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    temporary = f"{path}.{os.getpid()}.{os.urandom(4).hex()}.part"
+    try:
+        with open(temporary, "xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        if os.path.exists(temporary):
+            os.remove(temporary)
+        raise
+
+
+def _download(urls, name, sha256, path):
+    """Returns the content of the first of `urls` that can be had whole and is what it should be.
+
+    Goes round all of them up to TRIES times, but when no server can be reached at all says so at
+    once. What came before a cut is kept, and only the rest asked for the next time.
+    """
+    import http.client
+    import time
+    import urllib.error
+
+    received = {url: bytearray() for url in urls}
+    problems = {}
+    for attempt in range(TRIES):
+        time.sleep(PAUSE * (2**attempt - 1))
+        reached = False
+        for url in urls:
+            try:
+                _fetch(url, received[url], os.path.basename(path))
+                _verify(received[url], name, sha256)
+                return received[url]
+            except (OSError, ValueError, http.client.HTTPException) as error:
+                problem = error
+            if isinstance(problem, urllib.error.HTTPError):
+                problem.close()
+            if isinstance(problem, (urllib.error.HTTPError, DataError)):
+                received[url].clear()
+            if type(problem) is urllib.error.URLError:
+                problem = f"no connection ({problem.reason})"
+            else:
+                reached = True
+            problems[url] = problem
+        if not reached:
+            break
+    found = "; ".join(f"{url}: {problem}" for url, problem in problems.items())
+    raise DataError(
+        f"{path}: no such file, and it cannot be downloaded: {found}; connect to the network, or"
+        " copy the file there by hand"
+    )
+
+
+def _fetch(url, received, label):
+    """Appends to `received` what is missing of the content of `url`; OSError when it is cut off."""
+    import urllib.request
+
+    headers = {"Range": f"bytes={len(received)}-"} if received else {}
+    request = urllib.request.Request(url, headers=headers)
+    with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
+        content_range = response.headers.get("Content-Range", "")
+        if not content_range.startswith(f"bytes {len(received)}-"):
+            received.clear()
+        promised = response.headers.get("Content-Length", "")
+        total = len(received) + int(promised) if promised.isdigit() else None
+        with _progress(label, len(received), total) as progress:
+            while total is None or len(received) < total:
+                chunk = response.read1(READ_BYTES)
+                if not chunk:
+                    break
+                received += chunk
+                progress(len(chunk))
+                if len(received) > LARGEST_DOWNLOAD:
+                    raise DataError(f"more than {LARGEST_DOWNLOAD} bytes")
+    if total is not None and len(received) < total:
+        raise OSError(f"cut off after {len(received)} of {total} bytes")
+
+
+@contextlib.contextmanager
+def _progress(label, done, total):
+    """Yields a function that takes the number of further bytes: a progress bar on a terminal."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        yield lambda size: None
+        return
+    with tqdm(
+        desc=label, initial=done, total=total, unit="B", unit_scale=True, leave=False, disable=None
+    ) as bar:
+        yield bar.update
+
+
+def _verify(content, name, sha256):
+    """Raises DataError unless `content` has this SHA-256 or, without one, is good IDX data."""
+    import io
+
+    if sha256 is not None and _sha256([content]) != sha256:
+        packed = content.startswith(GZIP_START)
+        found = "another or a damaged file" if packed else _describe(content)
+        raise DataError(f"found {found}, expected the file of MNIST")
+    if sha256 is None and name in CANONICAL:
+        file = io.BytesIO(content)
+        file.name = "found there"
+        _read_idx(file, IMAGES_MAGIC if "images" in name else LABELS_MAGIC)
+
+
+def check(folder):
+    """Prints a table of the four files. Raises DataError when they are not a usable set."""
+    problems, canonical = [], []
+    for name, path in zip(CANONICAL, find_files(folder)):
+        contents = "unusable"
+        try:
+            if "images" in name:
+                images = _read_file(path, extract_images)
+                contents = f"{len(images)} images of {_size(images)}"
+            else:
+                contents = f"{len(_read_file(path, extract_labels))} labels"
+        except DataError as error:
+            problems.append(str(error))
+        canonical.append(is_canonical(path, name))
+        checksum = "SHA-256 ok" if canonical[-1] else "SHA-256 unknown"
+        size = os.path.getsize(path)
+        print(f"{os.path.basename(path):26} {size:>12,} bytes  {contents:24}  {checksum}")
+    if problems:
+        raise DataError("; ".join(problems))
+    classes = read_data_sets(folder, validation_size=0, download=False).train.num_classes
+    verdict = "the canonical MNIST"
+    if not all(canonical):
+        verdict = f"a well-formed IDX set of {classes} classes, but not the canonical MNIST"
+    print(f"{folder}: {verdict}")
+
+
+def main():
+    from graph_mode.command_line import OneLineParser
+
+    parser = OneLineParser(description="Checks or downloads the four files of an image set.")
+    group = parser.add_mutually_exclusive_group(required=True)
+    group.add_argument(
+        "--check", metavar="FOLDER", help="say what is there; exit code 2 if not usable"
+    )
+    group.add_argument(
+        "--download", metavar="FOLDER", help="fetch what is missing of MNIST, then check"
+    )
+    arguments = parser.parse_args()
+    if arguments.download is not None:
+        find_files(arguments.download, download=True)
+    check(arguments.check if arguments.download is None else arguments.download)
+
+
+if __name__ == "__main__":
+    from graph_mode.command_line import run
+
+    run(main)
