@@ -422,7 +422,7 @@ def _read_header(content, magic, name):
     expected = f"expected {MEANING[magic]} (magic number {magic})"
     if not content:
         raise DataError(f"{name}: an empty file, {expected}; get the file again")
-    if int.from_bytes(content[:4], "big") != magic or len(content) < 4:
+    if content[:4] != magic.to_bytes(4, "big")[: len(content)]:
         raise DataError(f"{name}: {_describe(content)}, {expected}; get the file again")
     header_bytes = HEADER_BYTES[magic]
     if len(content) < header_bytes:
@@ -436,9 +436,9 @@ def _read_header(content, magic, name):
 def _describe(content):
     """What the first bytes of a file look like, for error messages."""
     if content[:64].lstrip().startswith(b"<"):
-        return "a web page (HTML) instead of data"
+        return "a web page (HTML)"
     magic = int.from_bytes(content[:4], "big")
-    return f"{MEANING[magic]}" if magic in MEANING else f"neither gzip nor IDX (magic {magic})"
+    return MEANING.get(magic, f"neither gzip nor IDX (magic number {magic})")
 
 
 def _chunks(file, name):
