@@ -724,7 +724,7 @@ def main():
     )
     arguments = parser.parse_args()
     if arguments.download is not None:
-        find_files(arguments.download, download=True)
+        find_files(arguments.download, MIRRORS[0], download=True)
     check(arguments.check if arguments.download is None else arguments.download)
 
 
