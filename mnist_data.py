@@ -77,9 +77,9 @@ UNPACK_BYTES = 1 << 20
 BOMB_RATIO = 100
 BOMB_BYTES = 48 << 20
 
-TIMEOUT = 10.0  # seconds without an answer or without data
+TIMEOUT = 10.0  # seconds without a connection, an answer or further data
 TRIES = 3
-PAUSE = 1.0  # seconds before the second try; doubled before each further one
+PAUSE = 1.0  # seconds before the second try, then 3, 7, ...
 LARGEST_DOWNLOAD = 1 << 29
 
 Datasets = collections.namedtuple("Datasets", ["train", "validation", "test"])
@@ -121,7 +121,7 @@ def read_data_sets(
     if train_images.shape[1:] != test_images.shape[1:]:
         raise DataError(
             f"{paths[2]}: images of {_size(test_images)}, but those of {paths[0]} are"
-            f" {_size(train_images)}: the files are not of one set"
+            f" {_size(train_images)}: not of one set; put the four files of one set there"
         )
     if not 0 <= validation_size <= len(train_images):
         raise DataError(
@@ -265,7 +265,7 @@ class DataSet:
                 self._shuffle()
         self._position = batch_size
         parts.append(self._order[:batch_size])
-        return np.concatenate(parts)
+        return _read_only(np.concatenate(parts))
 
     def _shuffle(self):
         # A new array: batches handed out before are parts of the old one.
@@ -290,14 +290,15 @@ class DataSet:
         Raises DataError, and changes nothing, when it is not a state of a data set of this size.
         """
         try:
-            order = np.array(state["order"], dtype=np.int32)
+            order = np.asarray(state["order"])
             position, epochs_completed = int(state["position"]), int(state["epochs_completed"])
             key = np.array(state["random_key"], dtype=np.uint32)
             random_position = int(state["random_position"])
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise DataError(f"not a state of a data set: {error!r}") from None
         fits = (
-            np.array_equal(np.sort(order, axis=None), np.arange(self._num_examples))
+            order.shape == (self._num_examples,)
+            and np.array_equal(np.sort(order), np.arange(self._num_examples))
             and 0 <= position <= self._num_examples
             and epochs_completed >= 0
             and key.shape == (624,)
@@ -309,7 +310,7 @@ class DataSet:
                 f" {self._num_examples}, with all its parts"
             )
         self._random.set_state(("MT19937", key, random_position))
-        self._order = _read_only(order)
+        self._order = _read_only(order.astype(np.int32))
         self._position, self._epochs_completed = position, epochs_completed
 
 
@@ -363,7 +364,7 @@ def _read_pair(images_path, labels_path):
     if len(images) != len(labels):
         raise DataError(
             f"{labels_path}: {len(labels)} labels, expected {len(images)}, one for each image of"
-            f" {images_path}: the files are not of one set"
+            f" {images_path}: not of one set; put the four files of one set there"
         )
     return images, labels
 
@@ -638,7 +639,7 @@ def _fetch(url, received, label):
 
     headers = {"Range": f"bytes={len(received)}-"} if received else {}
     request = urllib.request.Request(url, headers=headers)
-    with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
+    with _open(request) as response:
         content_range = response.headers.get("Content-Range", "")
         if not content_range.startswith(f"bytes {len(received)}-"):
             received.clear()
@@ -655,6 +656,31 @@ def _fetch(url, received, label):
                     raise DataError(f"more than {LARGEST_DOWNLOAD} bytes")
     if total is not None and len(received) < total:
         raise OSError(f"cut off after {len(received)} of {total} bytes")
+
+
+def _open(request):
+    """urlopen, bounded: it alone would spend the timeout on each of a server's many addresses."""
+    import threading
+    import urllib.error
+    import urllib.request
+
+    outcome = []
+
+    def attempt():
+        try:
+            outcome.append(urllib.request.urlopen(request, timeout=TIMEOUT))
+        except Exception as error:
+            outcome.append(error)
+
+    # Not joined at exit: looking up a name cannot be interrupted.
+    thread = threading.Thread(target=attempt, daemon=True)
+    thread.start()
+    thread.join(1.5 * TIMEOUT)
+    if not outcome:
+        raise urllib.error.URLError(f"no answer within {1.5 * TIMEOUT:g} seconds")
+    if isinstance(outcome[0], Exception):
+        raise outcome[0]
+    return outcome[0]
 
 
 @contextlib.contextmanager

@@ -315,6 +315,8 @@ def test_a_state_does_not_change_with_later_batches():
         {"order": list(range(19))},
         {"order": [0] * 20},
         {"order": "abc"},
+        {"order": np.arange(20).reshape(20, 1)},
+        {"order": np.arange(20) + 0.5},
         {"order": [2**40] * 20},
         {"position": 21},
         {"position": -1},

@@ -1,5 +1,6 @@
 """Downloads by mnist_data from a real server on this machine that does what servers do wrong."""
 
+import contextlib
 import fcntl
 import hashlib
 import http.server
@@ -348,6 +349,27 @@ def test_offline_is_told_at_once(tmp_path, use_mirrors, monkeypatch):
     with pytest.raises(DataError, match=r"no connection \(.*refused\); connect to the network"):
         mnist_data.read_data_sets(tmp_path / "new", source_url=mnist_data.MIRRORS[0])
     assert time.perf_counter() - start < 5
+    assert os.listdir(str(tmp_path)) == []
+
+
+def test_a_server_of_many_addresses_that_all_swallow_packets_is_given_up_in_time(
+    tmp_path, use_mirrors, monkeypatch
+):
+    # A listening socket whose queue is full drops what asks for a connection, as firewalls do.
+    with socket.socket() as listener, contextlib.ExitStack() as fillers:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            filler = fillers.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        address = (socket.AF_INET, socket.SOCK_STREAM, 6, "", listener.getsockname())
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments: [address] * 20)
+        use_mirrors("http://many.addresses/")
+        start = time.perf_counter()
+        with pytest.raises(DataError, match=r"no connection \(no answer within 0.45 seconds\)"):
+            mnist_data.read_data_sets(tmp_path / "new", source_url=mnist_data.MIRRORS[0])
+        assert time.perf_counter() - start < 3
     assert os.listdir(str(tmp_path)) == []
 
 
