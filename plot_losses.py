@@ -1,173 +1,263 @@
 """Draws the losses of training runs from their event files, without TensorFlow.
 
-    python plot_losses.py                               everything under runs/, into runs/figures/
-    python plot_losses.py runs/fc/adam* --format pdf    some runs, as vector graphics
+    python plot_losses.py                               everything in runs/, into runs/figures/
+    python plot_losses.py "runs/fc/adam*" --format pdf  some runs, as vector graphics
     python plot_losses.py --watch                       again whenever a run has written more
 
-One figure for each network: training loss of each batch (light) and smoothed, validation loss as
-markers, one colour for each optimizer, solid with batch normalization and dashed without. Runs that
-differ only in their seed are drawn as their mean, with a band from the smallest to the largest.
+One figure for each network: the training loss of each batch (light) and smoothed, the validation
+loss as markers, a colour for each optimizer, solid with batch normalization and dashed without.
+Runs that differ only in their seed become their mean, with a band from the smallest to the largest.
 """
 
-import collections
+import argparse
+import contextlib
 import fnmatch
-import json
+import functools
 import os
-import re
 import sys
+import time
 
-import numpy as np
+from graph_mode import command_line, event_files, figures, point_files, run_lines, saved_runs
+from graph_mode.run_table import table
 
-from graph_mode import command_line, curves, figures, saved_runs
-
-OPTIMIZER_COLORS = {
-    "adam": figures.BLUE,
-    "sgd": figures.BLACK,
-    "momentum": figures.ORANGE,
-    "nesterov": figures.VERMILION,
-    "rmsprop": figures.GREEN,
-    "adagrad": figures.PURPLE,
-    "adadelta": figures.SKY_BLUE,
-    "ftrl": figures.GREY,
-}
-NOT_TRAINING = {"seed", "run_name", "log_dir", "data_dir"}
+FORMATS = ("png", "svg", "pdf")
+WATCH_SECONDS = 2
 
 
 def main(arguments=None):
     flags = parse_arguments(arguments)
-    runs = saved_runs.read_runs(flags.paths, report)
-    selected = select_tags(runs, flags.tags)
-    if not selected:
-        raise command_line.CommandError(f"no losses in {' '.join(flags.paths)}: expected runs")
-    for name, run_tags in by_figure(selected).items():
-        lines = [line_of(group, flags) for group in grouped(run_tags)]
-        tag = run_tags[0][1]
-        figure = figures.draw(lines, flags.title or name, "Iteration (batch)", tag, flags.log_y)
-        for image_format in flags.format:
-            path = os.path.join(flags.output_dir, f"{file_name(name)}.{image_format}")
-            figures.save(figure, path, image_format, flags.dpi)
-            print(f"wrote {path}")
-    print_table(selected)
+    for stream in (sys.stdout, sys.stderr):
+        # A file name need not be text that this terminal can show.
+        stream.reconfigure(errors="backslashreplace")
+    if flags.show:
+        figures.require_window()
+    if flags.watch:
+        watch(flags)
+    found = saved_runs.find_event_files(flags.paths)
+    with reading_progress(found) as read:
+        runs = saved_runs.read_runs(found, flags.paths, report, read)
+    plot(runs, flags, report)
+    if flags.show:
+        figures.show()
     return 0
 
 
 def parse_arguments(arguments):
     parser = command_line.OneLineParser(description=__doc__)
-    parser.add_argument("paths", nargs="*", default=["runs"], help="folders or patterns of runs")
-    parser.add_argument("--tags", default="loss,*_loss", help="scalars to draw, with commas")
-    parser.add_argument("--smoothing", type=float, default=0.9)
-    parser.add_argument("--title")
-    parser.add_argument("--dpi", type=int, default=150)
-    parser.add_argument("--format", default="png")
-    parser.add_argument("--output-dir", default=os.path.join("runs", "figures"))
-    parser.add_argument("--log-y", action="store_true", default=None)
-    parser.add_argument("--linear-y", dest="log_y", action="store_false")
+    parser.add_argument(
+        "paths",
+        nargs="*",
+        default=["runs"],
+        metavar="RUNS",
+        help="folders, event files or patterns (** for any depth) of runs (default: runs)",
+    )
+    parser.add_argument(
+        "--tags",
+        type=comma_list,
+        default="loss,*_loss",
+        help="which scalars to draw and export; patterns, with commas between them",
+    )
+    parser.add_argument(
+        "--x",
+        choices=("step", "relative", "wall"),
+        default="step",
+        help="the x axis: steps, time since a run began, or the clock (UTC, each run by itself)",
+    )
+    scale = parser.add_mutually_exclusive_group()
+    scale.add_argument(
+        "--log-y",
+        action="store_true",
+        default=None,
+        help="logarithmic y axis (default: where all smoothed values are above 0 and the largest "
+        f"is at least {figures.LOG_SPAN} times the smallest)",
+    )
+    scale.add_argument(
+        "--linear-y", dest="log_y", action="store_false", default=None, help="linear y axis"
+    )
+    parser.add_argument(
+        "--smoothing",
+        type=smoothing_weight,
+        default=0.95,
+        metavar="WEIGHT",
+        help="of TensorBoard's moving average, 0 (none) to 0.999; at 0.95 it reaches back over "
+        "about 20 points",
+    )
+    parser.add_argument(
+        "--group-by",
+        type=comma_list,
+        metavar="FLAGS",
+        help="draw the mean of all runs with the same value of these training flags, with commas "
+        "between them: learning_rate, or optimizer,batch_norm (default: all flags but the seed)",
+    )
+    parser.add_argument("--title", help="of every figure (default: what it shows)")
+    parser.add_argument("--dpi", type=dots_per_inch, default=150, help="of PNG files, 20 to 1200")
+    parser.add_argument(
+        "--format",
+        type=format_list,
+        default="png",
+        help="png, svg or pdf, or several with commas between them",
+    )
+    parser.add_argument(
+        "--output-dir",
+        default=os.path.join("runs", "figures"),
+        metavar="FOLDER",
+        help="where the figures go",
+    )
+    parser.add_argument("--csv", metavar="FILE", help="write all points, unsmoothed, as CSV")
+    parser.add_argument("--json", metavar="FILE", help="write all points, unsmoothed, as JSON")
+    repeat = parser.add_mutually_exclusive_group()
+    repeat.add_argument(
+        "--watch", action="store_true", help="go on, and redraw when a run has written more"
+    )
+    repeat.add_argument("--show", action="store_true", help="open the figures in windows, too")
     flags = parser.parse_args(arguments)
-    flags.format = flags.format.split(",")
-    flags.tags = flags.tags.split(",")
+    if flags.x == "wall" and flags.group_by:
+        parser.error("--x wall shows each run by itself: leave out --group-by, or use --x relative")
     return flags
 
 
+def comma_list(text):
+    items = [item.strip() for item in text.split(",") if item.strip()]
+    if not items:
+        raise argparse.ArgumentTypeError("expected at least one name")
+    return items
+
+
+def format_list(text):
+    formats = list(dict.fromkeys(comma_list(text.lower())))
+    for name in formats:
+        if name not in FORMATS:
+            raise argparse.ArgumentTypeError(f"expected {', '.join(FORMATS)}, found {name!r}")
+    return formats
+
+
+def number_between(low, high, kind, text):
+    try:
+        number = kind(text)
+    except ValueError:
+        number = None
+    # Written so that nan is refused.
+    if number is None or not low <= number <= high:
+        raise argparse.ArgumentTypeError(f"expected a number from {low} to {high}, found {text!r}")
+    return number
+
+
+smoothing_weight = functools.partial(number_between, 0, 0.999, float)
+dots_per_inch = functools.partial(number_between, 20, 1200, int)
+
+
 def report(line):
-    print(f"note: {line}", file=sys.stderr)
+    print(f"note: {saved_runs.printable(line)}", file=sys.stderr)
 
 
-def training_scalars(run):
-    """The scalars of training: those in train/, or those beside it in another program's run."""
-    return {**run.scalars.get("", {}), **run.scalars.get("train", {})}
+def plot(runs, flags, report):
+    """Draws and writes all that the flags ask for, and prints what was written and the table.
 
-
-def select_tags(runs, patterns):
-    """[(run, tag)] of the training scalars whose tag is matched by one of the patterns."""
-    return [
-        (run, tag)
-        for run in runs
-        for tag in training_scalars(run)
-        if any(fnmatch.fnmatchcase(tag, pattern) for pattern in patterns)
-    ]
-
-
-def by_figure(selected):
-    found = collections.defaultdict(list)
-    for run, tag in selected:
-        found[f"{run.network}_{tag}" if run.network else tag].append((run, tag))
-    return {name: found[name] for name in sorted(found)}
-
-
-def grouped(run_tags):
-    """Lists of (run, tag) that differ only in the seed; the same seed again begins a list anew."""
-    groups = collections.defaultdict(list)
-    times_seen = collections.Counter()
-    for run, tag in run_tags:
-        trained = {flag: value for flag, value in run.flags.items() if flag not in NOT_TRAINING}
-        settings = json.dumps([trained, run.data], sort_keys=True) if run.flags else run.name
-        seed = run.flags.get("seed")
-        twin = (settings, tag, seed)
-        groups[settings, tag, times_seen[twin]].append((run, tag))
-        if seed is not None:
-            times_seen[twin] += 1
-    return list(groups.values())
-
-
-def line_of(group, flags):
-    series = [training_scalars(run)[tag] for run, tag in group]
-    smoothed = [curves.smooth(one.values, flags.smoothing) for one in series]
-    band = curves.mean_and_band([one.steps for one in series], smoothed)
-    run, tag = group[0]
-    several = len(group) > 1
-    validation = [run.scalars.get("validation", {}).get(tag) for run, tag in group]
-    validation = [one for one in validation if one]
-    markers = None
-    if validation:
-        means = curves.mean_and_band(*zip(*((one.steps, one.values) for one in validation)))
-        markers = (means.steps, means.mean)
-    label = run.name
-    if run.flags:
-        batch_norm = "batch norm" if run.flags.get("batch_norm") else "no batch norm"
-        label = f"{run.flags.get('optimizer')}, {batch_norm}"
-    if several:
-        label += f" (mean, min to max of n = {len(group)})"
-    return figures.Line(
-        label=label,
-        color=OPTIMIZER_COLORS.get(run.flags.get("optimizer"), figures.BLUE),
-        dashed=not run.flags.get("batch_norm", True),
-        x=band.steps,
-        smoothed=band.mean,
-        raw=None if several else np.where(np.isfinite(series[0].values), series[0].values, np.nan),
-        low=band.low if several else None,
-        high=band.high if several else None,
-        markers=markers,
-    )
-
-
-def file_name(name):
-    return re.sub(r"[^\w.-]+", "_", name)
-
-
-def print_table(selected):
-    rows = [("run", "steps", "final loss", "best loss", "validation accuracy", "test accuracy")]
-    for run, tag in selected:
-        series = training_scalars(run)[tag]
-        rows.append(
-            (
-                run.name,
-                str(len(series.steps)),
-                f"{series.values[-1]:.5f}",
-                f"{np.nanmin(series.values):.5f}",
-                *(
-                    f"{run.result[f'{split}_accuracy']:.5f}" if run.result else "-"
-                    for split in ("validation", "test")
-                ),
-            )
+    Raises:
+        CommandError: there is nothing to draw.
+        OSError: a file cannot be written.
+    """
+    wanted = functools.partial(matches_any, flags.tags)
+    plots = run_lines.plots_of(runs, wanted)
+    if not plots:
+        raise command_line.CommandError(nothing_to_draw(runs, flags))
+    written = []
+    for plot in plots:
+        panel = run_lines.panel_of(plot, flags.x, flags.smoothing, flags.group_by, report)
+        log_y = figures.spans_decade(panel.lines) if flags.log_y is None else flags.log_y
+        if log_y:
+            run_lines.report_not_positive(plot, report)
+        figure = figures.draw(
+            panel.lines,
+            title=flags.title or panel.title,
+            x_label=panel.x_label,
+            y_label=panel.y_label,
+            log_y=log_y,
+            dates=flags.x == "wall",
+            notes=panel.notes,
+            window=flags.show,
         )
-    widths = [max(len(cell) for cell in column) for column in zip(*rows)]
-    for row in rows:
-        print(
-            "  ".join(
-                cell.rjust(w) if i else cell.ljust(w)
-                for i, (cell, w) in enumerate(zip(row, widths))
-            )
+        for image_format in flags.format:
+            path = os.path.join(flags.output_dir, f"{plot.file_name}.{image_format}")
+            figures.save(figure, path, image_format, flags.dpi)
+            written.append(path)
+    for path, write in ((flags.csv, point_files.write_csv), (flags.json, point_files.write_json)):
+        if path:
+            write(point_files.points(runs, wanted), path)
+            written.append(path)
+    for path in written:
+        print(f"wrote {saved_runs.printable(path)}")
+    print(table(plots))
+
+
+def matches_any(patterns, tag):
+    return any(fnmatch.fnmatchcase(tag, pattern) for pattern in patterns)
+
+
+def nothing_to_draw(runs, flags):
+    paths, tags = " ".join(flags.paths), ",".join(flags.tags)
+    if not runs:
+        return (
+            f"found no event files in {paths}; expected what a training run writes: train first "
+            "(python fc_train.py), or name the folder of your runs"
         )
+    found = {tag for run in runs for scalars in run.scalars.values() for tag in scalars}
+    if not found:
+        return f"found no scalars in the event files of {paths}; expected tags like {tags}"
+    names = ", ".join(sorted(found)[:20])
+    return f"found no training scalar {tags} in {paths}; name one of these with --tags: {names}"
+
+
+@contextlib.contextmanager
+def reading_progress(found):
+    """A context that gives read_event_file, with a progress bar if a person looks on."""
+    if not sys.stderr.isatty():
+        yield event_files.read_event_file
+        return
+    from tqdm import tqdm
+
+    files = sum(len(files) for splits in found.values() for files in splits.values())
+    with tqdm(total=files, desc="reading", unit=" files", leave=False) as bar:
+
+        def read(path):
+            bar.update()
+            return event_files.read_event_file(path)
+
+        yield read
+
+
+def watch(flags):
+    """Draws whenever a file of the runs has changed, until it is interrupted."""
+    states = None
+    cache = {}
+    said = set()
+
+    def report_once(line):
+        if line not in said:
+            said.add(line)
+            report(line)
+
+    while True:
+        found = saved_runs.find_event_files(flags.paths)
+        before, states = states, saved_runs.file_states(found)
+        if states != before:
+            read = functools.partial(read_if_changed, cache)
+            runs = saved_runs.read_runs(found, flags.paths, report_once, read)
+            try:
+                plot(runs, flags, report_once)
+            except command_line.CommandError as error:
+                report_once(f"{error}; waiting")
+            sys.stdout.flush()
+        time.sleep(WATCH_SECONDS)
+
+
+def read_if_changed(cache, path):
+    """read_event_file(path), or what it gave before if the file is as it was then."""
+    status = os.stat(path)
+    state = (status.st_size, status.st_mtime_ns)
+    if path not in cache or cache[path][0] != state:
+        cache[path] = (state, event_files.read_event_file(path))
+    return cache[path][1]
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ of event files that another program wrote is a run too: then every event file in
 """
 
 import collections
+import contextlib
 import glob
 import json
 import os
@@ -13,7 +14,8 @@ import re
 from graph_mode.event_files import merge_series, read_event_file
 
 SPLITS = ("train", "validation", "test")
-SETTINGS = "settings.json"
+SETTINGS, RESULT = "settings.json", "result.json"
+MAX_DAMAGES_NAMED = 5
 
 Run = collections.namedtuple("Run", "name network flags data result scalars")
 Run.__doc__ = """One run. name: its path below the folder that was searched; network: "fc", "conv",
@@ -69,6 +71,18 @@ def natural_order(name):
     return [int(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", name)]
 
 
+def file_states(found):
+    """{file: (size, time of change)} of everything that read_runs would read."""
+    files = [file for splits in found.values() for listed in splits.values() for file in listed]
+    files += [os.path.join(folder, name) for folder in found for name in (SETTINGS, RESULT)]
+    states = {}
+    for file in files:
+        with contextlib.suppress(OSError):
+            status = os.stat(file)
+            states[file] = (status.st_size, status.st_mtime_ns)
+    return states
+
+
 def names_of(folders, paths):
     """{folder: name}: the path of each run below what all the searched paths have in common."""
     folders = {folder: os.path.abspath(folder) for folder in folders}
@@ -78,24 +92,24 @@ def names_of(folders, paths):
     return {folder: os.path.relpath(path, base) for folder, path in folders.items()}
 
 
-def read_runs(paths, report, read=read_event_file):
-    """Reads every run below some paths.
+def read_runs(found, paths, report, read=read_event_file):
+    """Reads runs.
 
     Args:
-        paths: see find_event_files.
+        found: what find_event_files found.
+        paths: where it looked.
         report: called with one line for everything that could not be used.
         read: what reads an event file.
 
     Returns:
-        [Run], in natural order of their folders.
+        [Run], in the order of `found`.
     """
-    found = find_event_files(paths)
     names = names_of(found, paths) if found else {}
     runs = []
     for folder, splits in found.items():
         settings = read_json(os.path.join(folder, SETTINGS), report)
         flags, data = (dictionary(settings.get(key)) for key in ("flags", "data"))
-        result = read_json(os.path.join(folder, "result.json"), report)
+        result = read_json(os.path.join(folder, RESULT), report)
         scalars = {
             split: read_scalars(files, report, read, ended=bool(result))
             for split, files in splits.items()
@@ -113,11 +127,7 @@ def read_scalars(files, report, read, ended):
         except OSError as error:
             report(f"{file}: {error.strerror}; left out")
             continue
-        for damage in content.damage:
-            report(
-                f"{file}: byte {damage.offset:,}: {damage.reason}; "
-                f"left out {damage.end - damage.offset:,} bytes"
-            )
+        report_damage(file, content.damage, report)
         if content.cut_off and ended:
             report(f"{file}: stops inside a record, though the run has ended")
         if content.scalars:
@@ -125,6 +135,16 @@ def read_scalars(files, report, read, ended):
     contents.sort(key=lambda entry: entry[:2])
     tags = sorted({tag for _, _, scalars in contents for tag in scalars})
     return {tag: merge_series([s[tag] for _, _, s in contents if tag in s]) for tag in tags}
+
+
+def report_damage(file, damages, report):
+    for damage in damages[:MAX_DAMAGES_NAMED]:
+        count = damage.end - damage.offset
+        report(f"{file}: byte {damage.offset}: {damage.reason}; left out {count} bytes")
+    more = damages[MAX_DAMAGES_NAMED:]
+    if more:
+        count = sum(damage.end - damage.offset for damage in more)
+        report(f"{file}: {len(more)} more such places; left out {count} bytes")
 
 
 def first_wall_time(content):
@@ -144,6 +164,11 @@ def read_json(path, report):
     if not isinstance(content, dict):
         report(f"{path}: expected a JSON object, found {type(content).__name__}; left out")
     return dictionary(content)
+
+
+def printable(text):
+    """The text without what would move a terminal's cursor or is no character at all."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def dictionary(content):
