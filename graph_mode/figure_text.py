@@ -1,6 +1,8 @@
 """Text in figures: shown as it is, in fonts that have its characters."""
 
 FONT = "DejaVu Sans"
+# Pictures that matplotlib cannot draw, and a font of one box for each alphabet.
+UNREADABLE_FONTS = ("Emoji", "Last Resort")
 
 
 def fonts_for(texts):
@@ -24,7 +26,7 @@ def fonts_for(texts):
     for entry in sorted(font_manager.fontManager.ttflist, key=lambda entry: entry.fname):
         if not missing:
             break
-        if entry.style != "normal" or "emoji" in entry.name.lower():
+        if entry.style != "normal" or any(name in entry.name for name in UNREADABLE_FONTS):
             continue
         try:
             charmap = FT2Font(entry.fname).get_charmap()

@@ -21,8 +21,8 @@ PALETTE = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY_BLUE, BLACK, GREY)
 
 Line = collections.namedtuple("Line", "label color dashed x y raw low high markers")
 Line.__doc__ = """One curve: x and y float64 [n]; raw float64 [n], drawn lightly under it, or None;
-low and high float64 [n], the edges of a band, or None; markers (x, y) or None. Where a value is nan,
-the curve has a gap."""
+low and high float64 [n], the edges of a band, or None; markers (x, y) or None. Where a value is
+nan, the curve has a gap."""
 
 AXES_INCHES = (7.0, 4.6)
 MARGIN_INCHES = 0.15

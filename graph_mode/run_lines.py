@@ -157,7 +157,8 @@ def began(run):
 def time_unit(plot):
     """(name, seconds) of the largest unit that the longest run lasts three of."""
     longest = max(
-        float(np.nanmax(finite(s.wall_times), initial=0)) - began(r) for r, s in plot.curves
+        series.wall_times[np.isfinite(series.wall_times)].max(initial=0) - began(run)
+        for run, series in plot.curves
     )
     return next((unit for unit in TIME_UNITS if longest >= 3 * unit[1]), TIME_UNITS[-1])
 
@@ -192,7 +193,7 @@ def notes_of(lines, smoothing, samples):
         notes.append(("line", "before smoothing") if light else ("none", "lines are smoothed"))
         notes[-1] = (notes[-1][0], f"{notes[-1][1]} ({smoothing:g})")
     if any(line.low is not None for line in lines):
-        notes.append(("band", f"n {samples}: mean, least to most"))
+        notes.append(("band", f"mean of n {samples}, smallest to largest"))
     if any(line.markers is not None for line in lines):
         notes.append(("marker", "validation"))
     return notes

@@ -1,0 +1,113 @@
+"""Writes event files and run folders for tests and benchmarks.
+
+tensorboard's own RecordWriter frames the records, with its own checksums, so that reading is not
+tested against itself.
+"""
+
+import json
+import os
+
+import numpy as np
+from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2, types_pb2
+from tensorboard.summary.writer.record_writer import RecordWriter
+
+BEGAN = 1.7e9
+
+
+def scalar_event(step, wall_time=None, **values):
+    """A serialized Event with one simple_value for each tag, as the FileWriter of TensorFlow 1."""
+    wall_time = BEGAN + 0.01 * step if wall_time is None else wall_time
+    parts = [summary_pb2.Summary.Value(tag=tag, simple_value=v) for tag, v in values.items()]
+    summary = summary_pb2.Summary(value=parts)
+    event = event_pb2.Event(wall_time=wall_time, step=step, summary=summary)
+    return event.SerializeToString()
+
+
+def tensor_event(step, tag, value, plugin="scalars", wall_time=BEGAN):
+    """A serialized Event with a scalar tensor, as tf.summary.scalar of TensorFlow 2 writes it."""
+    part = summary_pb2.Summary.Value(tag=tag)
+    if plugin:
+        part.metadata.plugin_data.plugin_name = plugin
+    part.tensor.CopyFrom(tensor_pb2.TensorProto(dtype=types_pb2.DT_FLOAT, float_val=[value]))
+    summary = summary_pb2.Summary(value=[part])
+    event = event_pb2.Event(wall_time=wall_time, step=step, summary=summary)
+    return event.SerializeToString()
+
+
+def version_event(wall_time=BEGAN):
+    return event_pb2.Event(wall_time=wall_time, file_version="brain.Event:2").SerializeToString()
+
+
+def write_event_file(path, messages, began=BEGAN):
+    """Writes the messages, after the version record that begins each file; returns the path."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as file:
+        writer = RecordWriter(file)
+        for message in [version_event(began)] + list(messages):
+            writer.write(message)
+        writer.flush()
+    return path
+
+
+def write_scalars(folder, tag, values, first_step=0, began=BEGAN):
+    """One event file with values [n] at first_step and the steps after it; returns its path."""
+    messages = [
+        scalar_event(step, began + 0.01 * (step - first_step), **{tag: float(value)})
+        for step, value in enumerate(values, first_step)
+    ]
+    path = os.path.join(str(folder), f"events.out.tfevents.{int(began)}.host")
+    return write_event_file(path, messages, began)
+
+
+def made_losses(num_steps, seed):
+    """float32 [num_steps]: a falling loss with the noise of batches."""
+    random = np.random.RandomState(seed)
+    falling = 0.02 + 0.7 * np.exp(-np.arange(num_steps) / random.uniform(100, 300))
+    return (falling * np.exp(random.normal(0, 0.2, num_steps))).astype(np.float32)
+
+
+def write_run(
+    folder,
+    network="fc",
+    optimizer="adam",
+    batch_norm=True,
+    seed=0,
+    losses=None,
+    began=BEGAN,
+    ended=True,
+    **flags,
+):
+    """A run folder as training leaves it: event files, settings.json and result.json."""
+    folder = str(folder)
+    losses = made_losses(20, seed) if losses is None else np.asarray(losses)
+    write_scalars(os.path.join(folder, "train"), "loss", losses, began=began)
+    last = len(losses) - 1
+    evaluated = sorted(set(range(0, len(losses), 500)) | {last})
+    validation = [
+        scalar_event(step, began + 0.01 * step, loss=float(losses[step]) * 1.1, accuracy=0.5)
+        for step in evaluated
+    ]
+    name = f"events.out.tfevents.{int(began)}.host"
+    write_event_file(os.path.join(folder, "validation", name), validation, began)
+    flags = {
+        "optimizer": optimizer,
+        "batch_norm": batch_norm,
+        "seed": seed,
+        "learning_rate": 0.002,
+        "loss": "sigmoid",
+        "log_dir": "runs",
+        **flags,
+    }
+    settings = {"network": network, "flags": flags, "versions": {}, "data": {"images": "00"}}
+    write_json(os.path.join(folder, "settings.json"), settings)
+    if ended:
+        test = [scalar_event(last, began + 0.01 * last, loss=0.03, accuracy=0.98)]
+        write_event_file(os.path.join(folder, "test", name), test, began)
+        result = {"validation_accuracy": 0.97, "test_accuracy": 0.98, "steps": len(losses)}
+        write_json(os.path.join(folder, "result.json"), result)
+    return folder
+
+
+def write_json(path, content):
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(content, file)
