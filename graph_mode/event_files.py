@@ -8,6 +8,7 @@ are checked and parsed together, since those of one scalar differ only in time, 
 import collections
 import os
 import struct
+import warnings
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -52,7 +53,9 @@ def read_event_file(path):
     damage = []
     parts = collections.defaultdict(list)
     tensor_tags = set()
-    with open(path, "rb") as file:
+    with open(path, "rb") as file, warnings.catch_warnings():
+        # protobuf before 4 only warns of what parsed() raises.
+        warnings.simplefilter("ignore", RuntimeWarning)
         for records in intact_records(file, damage):
             for tag, offsets, series in scalars_in(records, tensor_tags, damage):
                 parts[tag].append((offsets, series))
@@ -249,7 +252,7 @@ def parse_alike(messages):
     """
     first = messages[0].tobytes()
     try:
-        event = event_pb2.Event.FromString(first)
+        event = parsed(first)
         tag = event.summary.value[0].tag
         plain = summary_pb2.Summary.Value(tag=tag, simple_value=event.summary.value[0].simple_value)
     except (DecodeError, IndexError, ValueError):
@@ -276,6 +279,14 @@ def parse_alike(messages):
     return tag, same, Series(steps, wall_times, values)
 
 
+def parsed(message):
+    """The Event in bytes. Raises DecodeError if they hold none, or anything besides."""
+    event = event_pb2.Event()
+    if event.MergeFromString(message) != len(message):
+        raise DecodeError("bytes after the end of the message")
+    return event
+
+
 def parse_singly(records, indices, tensor_tags, damage):
     """Yields what scalars_in does, from messages parsed one by one."""
     points = collections.defaultdict(list)
@@ -283,7 +294,7 @@ def parse_singly(records, indices, tensor_tags, damage):
         offset = int(records.offsets[index])
         message = records.messages[index].tobytes()
         try:
-            event = event_pb2.Event.FromString(message)
+            event = parsed(message)
             for value in event.summary.value:
                 number = scalar_value(value, tensor_tags)
                 if number is not None:

@@ -16,7 +16,7 @@ OPTIMIZER_COLORS = {
     "adadelta": figures.SKY_BLUE,
     "ftrl": figures.GREY,
 }
-# Flags that say where a run lies, not what it computes. Data counts by its checksums.
+# Flags that say where things lie, not what is computed. Data counts by its checksums.
 PLACE_FLAGS = {"run_name", "log_dir", "data_dir"}
 
 Group = collections.namedtuple("Group", "runs label color dashed")
@@ -38,7 +38,7 @@ def group_by_seed(runs, apart=False):
         groups[settings, times_seen[settings, frozen(seed)]].append(run)
         times_seen[settings, frozen(seed)] += seed is not None
     groups = list(groups.values())
-    hues = hues_of([group[0].flags.get("optimizer") for group in groups])
+    hues = hues_of([optimizer_of(group[0]) for group in groups])
     dashed = [not group[0].flags.get("batch_norm", True) for group in groups]
     return with_styles(groups, seed_labels(groups, apart), hues, dashed)
 
@@ -67,7 +67,7 @@ def group_by_flags(runs, names):
         for group, known in zip(groups.values(), recorded)
     ]
     if "optimizer" in names:
-        hues = hues_of([group[0].flags.get("optimizer") for group in groups.values()])
+        hues = hues_of([optimizer_of(group[0]) for group in groups.values()])
     else:
         others = [name for name in names if name != "batch_norm"]
         hues = hues_of(
@@ -90,6 +90,12 @@ def settings_of(run, with_seed=False):
     return {**settings, "data": run.data}
 
 
+def optimizer_of(run):
+    """The optimizer's name, or None if the run did not record one."""
+    optimizer = run.flags.get("optimizer")
+    return None if optimizer is None else str(optimizer)
+
+
 def frozen(value):
     """A hashable stand-in for what JSON can hold, the same for equal values."""
     return json.dumps(value, sort_keys=True)
@@ -109,11 +115,11 @@ def seed_labels(groups, with_seed):
 
 
 def base_label(run):
-    optimizer = run.flags.get("optimizer")
+    optimizer = optimizer_of(run)
     if optimizer is None:
         return run.name
     if "batch_norm" not in run.flags:
-        return str(optimizer)
+        return optimizer
     return f"{optimizer}, {words('batch_norm', run.flags['batch_norm'])}"
 
 

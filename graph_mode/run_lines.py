@@ -142,7 +142,7 @@ def x_values(run, series, x, seconds):
     if x == "step":
         return series.steps.astype(np.float64)
     if x == "relative":
-        return (series.wall_times - began(run)) / seconds
+        return (finite(series.wall_times) - began(run)) / seconds
     # matplotlib has no dates after 9999, and no event file is older than 1970.
     days = finite(series.wall_times).clip(0, LATEST_DAY * SECONDS_A_DAY) / SECONDS_A_DAY
     return np.where(np.isin(days, (0, LATEST_DAY)), np.nan, days)
@@ -180,9 +180,10 @@ def y_label_of(plot):
         return "Training accuracy (fraction)"
     if plot.tag != "loss":
         return plot.tag
-    kinds = {run.flags.get("loss") for run, _ in plot.curves}
-    kind = kinds.pop() if len(kinds) == 1 else None
-    return f"Training loss ({kind} cross-entropy, nats)" if kind else "Training loss (nats)"
+    kinds = {str(run.flags.get("loss")) for run, _ in plot.curves}
+    if kinds <= {"sigmoid", "softmax"}:
+        return f"Training loss ({' or '.join(sorted(kinds))} cross-entropy, nats)"
+    return "Training loss"
 
 
 def notes_of(lines, smoothing, samples):

@@ -114,7 +114,9 @@ def read_runs(found, paths, report, read=read_event_file):
             split: read_scalars(files, report, read, ended=bool(result))
             for split, files in splits.items()
         }
-        runs.append(Run(names[folder], settings.get("network"), flags, data, result, scalars))
+        network = settings.get("network")
+        network = network if isinstance(network, str) and network else None
+        runs.append(Run(names[folder], network, flags, data, result, scalars))
     return runs
 
 
