@@ -51,14 +51,20 @@ def read_event_file(path):
         OSError: the file cannot be opened or read.
     """
     damage = []
-    parts = collections.defaultdict(list)
-    tensor_tags = set()
+    parts, unnamed = collections.defaultdict(list), collections.defaultdict(list)
+    scalar_tensors = set()
     with open(path, "rb") as file, warnings.catch_warnings():
         # protobuf before 4 only warns of what parsed() raises.
         warnings.simplefilter("ignore", RuntimeWarning)
         for records in intact_records(file, damage):
-            for tag, offsets, series in scalars_in(records, tensor_tags, damage):
-                parts[tag].append((offsets, series))
+            for tag, kind, offsets, series in scalars_in(records, scalar_tensors, damage):
+                if kind == "tensor" and tag not in scalar_tensors:
+                    unnamed[tag].append((offsets, series))
+                else:
+                    parts[tag].append((offsets, series))
+    # Writers may name the plugin only with the first tensor of a tag.
+    for tag in scalar_tensors & set(unnamed):
+        parts[tag] += unnamed[tag]
     scalars = {tag: in_file_order(parts.pop(tag)) for tag in sorted(parts)}
     cut_off = any(found.reason == CUT_OFF for found in damage)
     return EventFile(scalars, sorted(d for d in damage if d.reason != CUT_OFF), cut_off)
@@ -220,10 +226,11 @@ def next_header(file, position, size):
 # The messages: from bytes of Event messages to scalars.
 
 
-def scalars_in(records, tensor_tags, damage):
-    """Yields (tag, offsets int64 [n], Series) for the scalars in records of one length.
+def scalars_in(records, scalar_tensors, damage):
+    """Yields (tag, kind, offsets int64 [n], Series) for the scalars in records of one length.
 
-    tensor_tags collects the tags whose tensors are scalars: writers may say so only the first time.
+    kind is "simple_value" or "tensor"; scalar_tensors collects the tags of which a record says that
+    their tensors are scalars.
     """
     waiting = np.arange(len(records.offsets))
     for _ in range(MAX_LAYOUTS):
@@ -231,13 +238,13 @@ def scalars_in(records, tensor_tags, damage):
             break
         tag, same, series = parse_alike(records.messages[waiting])
         if tag is not None:
-            yield tag, records.offsets[waiting[same]], series
+            yield tag, "simple_value", records.offsets[waiting[same]], series
         else:
             same = np.zeros(len(waiting), bool)
             same[0] = True
-            yield from parse_singly(records, waiting[:1], tensor_tags, damage)
+            yield from parse_singly(records, waiting[:1], scalar_tensors, damage)
         waiting = waiting[~same]
-    yield from parse_singly(records, waiting, tensor_tags, damage)
+    yield from parse_singly(records, waiting, scalar_tensors, damage)
 
 
 def parse_alike(messages):
@@ -287,7 +294,7 @@ def parsed(message):
     return event
 
 
-def parse_singly(records, indices, tensor_tags, damage):
+def parse_singly(records, indices, scalar_tensors, damage):
     """Yields what scalars_in does, from messages parsed one by one."""
     points = collections.defaultdict(list)
     for index in indices:
@@ -296,15 +303,16 @@ def parse_singly(records, indices, tensor_tags, damage):
         try:
             event = parsed(message)
             for value in event.summary.value:
-                number = scalar_value(value, tensor_tags)
+                number = scalar_value(value, scalar_tensors)
                 if number is not None:
-                    points[value.tag].append((offset, event.step, event.wall_time, number))
+                    point = (offset, event.step, event.wall_time, number)
+                    points[value.tag, value.WhichOneof("value")].append(point)
         except (DecodeError, ValueError):
             end = offset + FRAME_BYTES + len(message)
             damage.append(Damage(offset, end, "the record holds no event message"))
-    for tag, rows in points.items():
+    for (tag, kind), rows in points.items():
         offsets, steps, wall_times, values = zip(*rows)
-        yield tag, np.array(offsets, np.int64), as_series(steps, wall_times, values)
+        yield tag, kind, np.array(offsets, np.int64), as_series(steps, wall_times, values)
 
 
 def as_series(steps, wall_times, values):
@@ -313,17 +321,16 @@ def as_series(steps, wall_times, values):
     )
 
 
-def scalar_value(value, tensor_tags):
+def scalar_value(value, scalar_tensors):
     """The number in a Summary.Value, or None if it holds none (an image, text, a histogram)."""
     kind = value.WhichOneof("value")
     if kind == "simple_value":
         return value.simple_value
-    if kind != "tensor":
+    plugin = value.metadata.plugin_data.plugin_name
+    if kind != "tensor" or plugin not in ("", "scalars"):
         return None
-    if value.metadata.plugin_data.plugin_name == "scalars":
-        tensor_tags.add(value.tag)
-    if value.tag not in tensor_tags:
-        return None
+    if plugin:
+        scalar_tensors.add(value.tag)
     tensor = value.tensor
     numbers, dtype = {
         types_pb2.DT_FLOAT: (tensor.float_val, "<f4"),
