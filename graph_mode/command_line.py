@@ -41,7 +41,8 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefau
     """Shows defaults, except where there is none or the help text already speaks of it."""
 
     def _get_help_string(self, action):
-        if action.default in (None, False) or "default" in (action.help or ""):
+        nothing = action.default is None or action.default is False
+        if nothing or "default" in (action.help or ""):
             return action.help
         return super()._get_help_string(action)
 

@@ -42,7 +42,13 @@ def parser(description):
 
     training = flags.add_argument_group("training")
     training.add_argument("--optimizer", choices=OPTIMIZERS, default="adam", help="update rule")
-    training.add_argument("--learning-rate", type=positive_number, default=0.002, metavar="RATE")
+    training.add_argument(
+        "--learning-rate",
+        type=positive_number,
+        default=0.002,
+        metavar="RATE",
+        help="step size of the update rule",
+    )
     training.add_argument(
         "--num-batches", type=positive_integer, default=3000, metavar="N", help="training steps"
     )
@@ -53,6 +59,7 @@ def parser(description):
         "--seed",
         type=seed,
         default=0,
+        metavar="N",
         help="of the initial weights and of the order of the batches: the same seed, the same run",
     )
     training.add_argument(

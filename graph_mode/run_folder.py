@@ -6,13 +6,13 @@ import json
 import math
 import os
 import platform
-import tempfile
 
 import numpy as np
 
 from graph_mode import event_writer
 from graph_mode import tensorflow1 as tf
 from graph_mode.command_line import CommandError
+from graph_mode.whole_file import whole_file
 
 PARTS = ("train", "validation", "test")
 SETTINGS = "settings.json"
@@ -107,23 +107,9 @@ def has_result(run):
 
 
 def _write_json(path, value):
-    """Writes `value` under a temporary name and renames it: never half a file."""
-    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".writing-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(value, file, indent=2, sort_keys=True)
-            file.write("\n")
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def _umask():
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    with whole_file(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+        json.dump(value, file, indent=2, sort_keys=True)
+        file.write("\n")
 
 
 class EventWriters:
