@@ -63,29 +63,29 @@ def softmax_cross_entropy_backward(value):
     return np.einsum("mij,im->jm", jacobian, p_gradient)  # node 9
 
 
-def log_softmax_cross_entropy_backward(value):
+def log_softmax_cross_entropy_backward(logits, labels):
     """dL/do [classes, m] through the log-sum-exp form of nodes 9 and 10, finite for every logit.
 
-    Forward: t = o - max(o); e = exp(t); s = sum(e); l = log(s); L = -mean over m of sum y (t - l).
+    Forward: t = o - max(o); e = exp(t); s = sum(e); l = log(s); L = mean over m of l - sum(y t).
     """
-    labels = value["y"]
-    shifted = value["o"] - value["o"].max(axis=0)
+    m = labels.shape[1]
+    shifted = logits - logits.max(axis=0)
     exponentials = np.exp(shifted)
     total = exponentials.sum(axis=0)
-    shifted_gradient = -labels / labels.shape[1]
-    log_total_gradient = labels.sum(axis=0) / labels.shape[1]
-    exponentials_gradient = log_total_gradient / total  # the same for each term of the sum
-    # What reaches max(o) is minus the sum of this over the classes, which is zero.
-    return shifted_gradient + exponentials_gradient * exponentials
+    log_total_gradient = np.full(m, 1 / m)
+    total_gradient = log_total_gradient / total
+    exponentials_gradient = np.ones_like(labels) * total_gradient
+    # The sum of this over the classes, which max(o) would receive, is zero.
+    return exponentials_gradient * exponentials - labels / m
 
 
-def network_backward(value, logits_backward=softmax_cross_entropy_backward):
+def network_backward(value):
     """dL/d(edge) for every edge of the network's graph, node by node from 10 down to 1.
 
     value: from network_forward. Returns a dict with the keys o, W1..W3, b1..b3 and those of the
     inner edges, each gradient in the shape of its edge.
     """
-    gradient = {"o": logits_backward(value)}  # nodes 10 and 9
+    gradient = {"o": softmax_cross_entropy_backward(value)}  # nodes 10 and 9
     gradient["u3"] = gradient["o"]  # node 8
     gradient["b3"] = gradient["o"].sum(axis=1, keepdims=True)  # node 8: b3 feeds every column
     gradient["W3"] = gradient["u3"] @ value["a2"].T  # node 7
@@ -102,6 +102,11 @@ def network_backward(value, logits_backward=softmax_cross_entropy_backward):
     return gradient
 
 
+def softmax_cross_entropy_gradient(logits, labels):
+    """The closed form of problem 1: dL/do = (p - y) / m, [classes, m], finite for every logit."""
+    return (np.exp(log_softmax(logits)) - labels) / labels.shape[1]
+
+
 def network_gradients(parameters, inputs, labels):
     """The closed forms of problems 1 and 2: dL/do and dL/d of the six parameters, as a dict.
 
@@ -110,8 +115,8 @@ def network_gradients(parameters, inputs, labels):
     ones = np.ones((inputs.shape[1], 1))
     first = sigmoid(parameters["W1"] @ inputs + parameters["b1"])
     second = np.tanh(parameters["W2"] @ first + parameters["b2"])
-    softmax = np.exp(log_softmax(parameters["W3"] @ second + parameters["b3"]))
-    delta3 = (softmax - labels) / inputs.shape[1]
+    logits = parameters["W3"] @ second + parameters["b3"]
+    delta3 = softmax_cross_entropy_gradient(logits, labels)
     delta2 = parameters["W3"].T @ delta3 * (1 - second**2)
     delta1 = parameters["W2"].T @ delta2 * first * (1 - first)
     return {

@@ -1,0 +1,239 @@
+"""Checks every gradient of docs/gradients.md by up to four independent sources, in float64.
+
+    python gradient_check.py                  problems 1 to 3, with their edge cases
+    python gradient_check.py --network fc     the fully connected training network on real MNIST
+    python gradient_check.py --network conv   the convolutional one
+    python gradient_check.py --logdir graphs  also writes the graphs for TensorBoard's graph tab
+
+The sources:
+
+    hand   the closed form at the end of the derivation, in NumPy
+    nodes  the backward pass along the drawn graph, node by node, in NumPy
+    tf     tf.gradients on the same graph in TensorFlow
+    diff   central differences of the loss, (F(x + h) - F(x - h)) / 2h for each element x
+
+A column of the table is the relative error between two of them: the largest difference of any
+element over the largest element. The exit code is 1 if one is above 1e-9 (between hand, nodes and
+tf, which differ by rounding alone) or 1e-6 (against diff, which also differs by a term in h squared).
+"""
+
+import os
+
+import numpy as np
+
+from graph_mode import backpropagation, command_line, comparison, options
+from graph_mode import tensorflow1 as tf
+from graph_mode.comparison import Comparison
+
+FEATURES, INNER_UNITS, OUTER_UNITS, CLASSES = 6, 5, 4, 3
+EPSILON = 1e-3  # of batch normalization: the training networks' value
+SATURATED = 1e4
+
+
+def parse_options(arguments=None):
+    flags = command_line.OneLineParser(description=__doc__)
+    flags.add_argument("--seed", type=options.seed, default=0, help="of the values that are drawn")
+    flags.add_argument(
+        "--logdir", metavar="FOLDER", help="write the graphs here, for TensorBoard's graph tab"
+    )
+    return flags.parse_args(arguments)
+
+
+def main(arguments=None):
+    return comparison.report(exercise(parse_options(arguments)))
+
+
+def exercise(settings):
+    """Yields (title, comparisons) for problems 1 to 3 and their edge cases."""
+    random = np.random.RandomState(settings.seed)
+    with tf.Graph().as_default(), tf.Session() as session:
+        graph = network_graph()
+        write_graph(settings.logdir, "network", session.graph)
+        for examples in (6, 1):
+            yield (
+                f"Problems 1 and 2, the network: a batch of {examples}",
+                check_network(session, graph, random, examples),
+            )
+    with tf.Graph().as_default(), tf.Session() as session:
+        graph = softmax_graph()
+        normal = random.normal(size=(CLASSES, 6))
+        for title, logits in (
+            ("ordinary logits", normal),
+            (f"logits of +-{SATURATED:.0e}", SATURATED * np.sign(normal)),
+        ):
+            yield (
+                f"Problem 1 in the form that cannot overflow: {title}",
+                check_softmax(session, graph, logits, draw_labels(random, 6)),
+            )
+    with tf.Graph().as_default(), tf.Session() as session:
+        graph = batch_norm_graph()
+        write_graph(settings.logdir, "batch_normalization", session.graph)
+        constant = random.normal(2, 3, size=(8, FEATURES))
+        constant[:, 0] = 0.1
+        for title, inputs in (
+            ("a batch of 8", random.normal(2, 3, size=(8, FEATURES))),
+            ("a batch of one", random.normal(2, 3, size=(1, FEATURES))),
+            ("a constant feature", constant),
+        ):
+            yield (
+                f"Problem 3, batch normalization: {title}",
+                check_batch_norm(session, graph, random, inputs),
+            )
+
+
+def network_graph():
+    """The graph of problems 1 and 2 in the name scopes of its drawing; its tensors by name."""
+    edge = {
+        "X": placeholder("X", [FEATURES, None]),
+        "y": placeholder("y", [CLASSES, None]),
+    }
+    with tf.name_scope("layer_1"):
+        edge["W1"] = placeholder("W1", [INNER_UNITS, FEATURES])
+        edge["b1"] = placeholder("b1", [INNER_UNITS, 1])
+        edge["u1"] = tf.matmul(edge["W1"], edge["X"], name="1_multiply")
+        edge["h1"] = tf.add(edge["u1"], edge["b1"], name="2_add")
+        edge["a1"] = tf.sigmoid(edge["h1"], name="3_sigmoid")
+    with tf.name_scope("layer_2"):
+        edge["W2"] = placeholder("W2", [OUTER_UNITS, INNER_UNITS])
+        edge["b2"] = placeholder("b2", [OUTER_UNITS, 1])
+        edge["u2"] = tf.matmul(edge["W2"], edge["a1"], name="4_multiply")
+        edge["h2"] = tf.add(edge["u2"], edge["b2"], name="5_add")
+        edge["a2"] = tf.tanh(edge["h2"], name="6_tanh")
+    with tf.name_scope("output"):
+        edge["W3"] = placeholder("W3", [CLASSES, OUTER_UNITS])
+        edge["b3"] = placeholder("b3", [CLASSES, 1])
+        edge["u3"] = tf.matmul(edge["W3"], edge["a2"], name="7_multiply")
+        edge["o"] = tf.add(edge["u3"], edge["b3"], name="8_add")
+        edge["p"] = tf.nn.softmax(edge["o"], axis=0, name="9_softmax")
+        with tf.name_scope("10_cross_entropy"):
+            example_losses = -tf.reduce_sum(edge["y"] * tf.log(edge["p"]), axis=0)
+            edge["L"] = tf.reduce_mean(example_losses)
+    return edge
+
+
+def check_network(session, edge, random, examples):
+    """dL/do and dL/d of each parameter, on values drawn from `random`."""
+    parameters = {
+        name: random.normal(size=edge[name].shape.as_list())
+        for name in ("W1", "b1", "W2", "b2", "W3", "b3")
+    }
+    inputs = random.normal(size=(FEATURES, examples))
+    labels = draw_labels(random, examples)
+    value = backpropagation.network_forward(parameters, inputs, labels)
+    feed = {edge[name]: array for name, array in dict(parameters, X=inputs, y=labels).items()}
+    return compare(
+        session,
+        "L",
+        edge,
+        feed,
+        {name: value[name] for name in ("o", "W3", "b3", "W2", "b2", "W1", "b1")},
+        {
+            "hand": backpropagation.network_gradients(parameters, inputs, labels),
+            "nodes": backpropagation.network_backward(value),
+        },
+    )
+
+
+def softmax_graph():
+    """The loss of problem 1 from its logits, by TensorFlow's op that cannot overflow."""
+    edge = {"o": placeholder("o", [CLASSES, None]), "y": placeholder("y", [CLASSES, None])}
+    losses = tf.nn.softmax_cross_entropy_with_logits_v2(edge["y"], edge["o"], axis=0)
+    edge["L"] = tf.reduce_mean(losses)
+    return edge
+
+
+def check_softmax(session, edge, logits, labels):
+    """dL/do where a probability may underflow to zero."""
+    return compare(
+        session,
+        "L",
+        edge,
+        {edge["o"]: logits, edge["y"]: labels},
+        {"o": logits},
+        {
+            "hand": {"o": backpropagation.softmax_cross_entropy_gradient(logits, labels)},
+            "nodes": {"o": backpropagation.log_softmax_cross_entropy_backward(logits, labels)},
+        },
+    )
+
+
+def batch_norm_graph():
+    """The graph of problem 3 in the name scope of its drawing, ending in F = sum of w sin(y).
+
+    The sine makes dF/dy = w cos(y) differ from element to element and depend on y.
+    """
+    edge = {"x": placeholder("x", [None, FEATURES]), "w": placeholder("w", [None, FEATURES])}
+    with tf.name_scope("batch_normalization"):
+        edge["gamma"] = placeholder("gamma", [FEATURES])
+        edge["beta"] = placeholder("beta", [FEATURES])
+        edge["mean"] = tf.reduce_mean(edge["x"], axis=0, name="1_mean")
+        edge["centered"] = tf.subtract(edge["x"], edge["mean"], name="2_subtract")
+        edge["square"] = tf.square(edge["centered"], name="3_square")
+        edge["variance"] = tf.reduce_mean(edge["square"], axis=0, name="4_mean")
+        with tf.name_scope("5_sqrt"):
+            edge["std"] = tf.sqrt(edge["variance"] + EPSILON)
+        edge["inverse_std"] = tf.reciprocal(edge["std"], name="6_reciprocal")
+        edge["xhat"] = tf.multiply(edge["centered"], edge["inverse_std"], name="7_multiply")
+        edge["scaled"] = tf.multiply(edge["gamma"], edge["xhat"], name="8_multiply")
+        edge["y"] = tf.add(edge["scaled"], edge["beta"], name="9_add")
+    edge["F"] = tf.reduce_sum(edge["w"] * tf.sin(edge["y"]), name="F")
+    return edge
+
+
+def check_batch_norm(session, edge, random, inputs):
+    """dF/dx, dF/dgamma and dF/dbeta at `inputs` [m, FEATURES]."""
+    gamma, beta = random.normal(size=(2, FEATURES))
+    weights = random.normal(size=inputs.shape)
+    value = backpropagation.batch_norm_forward(inputs, gamma, beta, EPSILON)
+    output_gradient = weights * np.cos(value["y"])
+    hand = backpropagation.batch_norm_gradients(inputs, gamma, output_gradient, EPSILON)
+    return compare(
+        session,
+        "F",
+        edge,
+        {edge["x"]: inputs, edge["gamma"]: gamma, edge["beta"]: beta, edge["w"]: weights},
+        {"gamma": gamma, "beta": beta, "x": inputs},
+        {"hand": hand, "nodes": backpropagation.batch_norm_backward(value, output_gradient)},
+    )
+
+
+def compare(session, target, edge, feed, points, gradients):
+    """Completes `gradients`, {source: {name: array}}, with TensorFlow's and with differences.
+
+    target: the name of the scalar; points: {name: value} of the edges to differentiate by.
+    """
+    names = list(points)
+    found = session.run(tf.gradients(edge[target], [edge[name] for name in names]), feed)
+    comparisons = []
+    for name, by_tensorflow in zip(names, found):
+        sources = {source: by_name[name] for source, by_name in gradients.items()}
+        sources["tf"] = by_tensorflow
+        sources["diff"] = comparison.central_differences(
+            # Feeding an inner edge cuts the graph there: what lies before it is not computed.
+            lambda point, name=name: session.run(edge[target], {**feed, edge[name]: point}),
+            points[name],
+        )
+        comparisons.append(Comparison(f"d{target}/d{name}", sources))
+    return comparisons
+
+
+def placeholder(name, shape):
+    return tf.placeholder(tf.float64, shape, name)
+
+
+def draw_labels(random, examples):
+    """One-hot columns, [CLASSES, examples]."""
+    return np.eye(CLASSES)[:, random.randint(CLASSES, size=examples)]
+
+
+def write_graph(logdir, name, graph):
+    """Writes the graph for TensorBoard below `logdir`, if one is given."""
+    if logdir is not None:
+        folder = os.path.join(logdir, name)
+        # Made here, so that a folder that cannot be written is reported as one line.
+        os.makedirs(folder, exist_ok=True)
+        tf.summary.FileWriter(folder, graph).close()
+
+
+if __name__ == "__main__":
+    command_line.run(main)
