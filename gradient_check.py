@@ -14,7 +14,7 @@ The sources:
 
 A column of the table is the relative error between two of them: the largest difference of any
 element over the largest element. The exit code is 1 if one is above 1e-9 (between hand, nodes and
-tf, which differ by rounding alone) or 1e-6 (against diff, which also differs by a term in h squared).
+tf, which differ by rounding alone) or 1e-6 (against diff, which is also off by a term in h squared).
 """
 
 import os
