@@ -5,7 +5,7 @@ python fc_train.py --batch-norm
 python fc_train.py --batch-norm --optimizer momentum --learning-rate 0.05 --seed 1
 """
 
-from graph_mode import command_line, commands, layers, options
+from graph_mode import command_line, commands, layers, manual_gradients, options
 from graph_mode import tensorflow1 as tf
 
 ACTIVATIONS = ("relu", "sigmoid", "tanh")
@@ -31,6 +31,13 @@ def parse_options(arguments=None):
     network_flags.add_argument(
         "--activation", choices=ACTIVATIONS, default="relu", help="of the hidden layers"
     )
+    network_flags.add_argument(
+        "--manual-gradients",
+        action="store_true",
+        default=False,
+        help="train with the backward pass derived by hand in docs/gradients.md, in place of "
+        "tf.gradients",
+    )
     settings = options.parse(flags, arguments, "fc")
     if settings.hidden_units is None:
         depth = settings.layers or 5
@@ -55,7 +62,9 @@ def network(images, is_training, num_classes, settings):
 
 
 def main():
-    commands.run("fc", network, parse_options())
+    settings = parse_options()
+    backward = manual_gradients.backward if settings.manual_gradients else None
+    commands.run("fc", network, settings, backward)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ import sys
 from graph_mode import checkpoints, evaluation, export, training
 
 
-def run(network_name, network, options):
-    """Does what `options` say with `network`; see training.train_and_evaluate for its arguments."""
+def run(network_name, network, options, backward=None):
+    """Does what `options` say with `network`; the arguments are training.train_and_evaluate's."""
     if options.export:
         export.check_folder(options.export)
     if options.evaluate:
@@ -22,7 +22,7 @@ def run(network_name, network, options):
                 f"{name} loss: {result.loss:>3.5f}, {name} accuracy: {result.accuracy:>3.5f}"
             )
     else:
-        run_folder = training.train_and_evaluate(network_name, network, options)
+        run_folder = training.train_and_evaluate(network_name, network, options, backward)
         checkpoint = checkpoints.latest(run_folder)
         tell_where_to_look(run_folder, options.log_dir)
         data = None

@@ -5,14 +5,41 @@ next layer of its kind (dense, dense_1, ...); building the same network again un
 `tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE)` shares the variables.
 """
 
+import collections
+import contextlib
+
 from graph_mode import tensorflow1 as tf
+
+EPSILON = 0.001  # of batch normalization
+
+# A layer as it was built: kind "dense", "conv2d" or "batch_normalization"; its tensors; its trainable
+# variables by name.
+Layer = collections.namedtuple("Layer", "kind inputs outputs variables")
+_recordings = []
+
+
+@contextlib.contextmanager
+def recorded():
+    """A list that every layer built in the `with` block joins, in that order, as a Layer."""
+    _recordings.append([])
+    try:
+        yield _recordings[-1]
+    finally:
+        _recordings.pop()
+
+
+def _record(kind, inputs, outputs, variables):
+    for recording in _recordings:
+        recording.append(Layer(kind, inputs, outputs, variables))
+    return outputs
 
 
 def dense(inputs, units, use_bias=True):
     """inputs [n, m] -> inputs . kernel + bias, [n, units]; kernel [m, units] is Glorot uniform."""
     with tf.variable_scope(None, default_name="dense"):
         kernel = _kernel([int(inputs.shape[1]), units], inputs.dtype)
-        return _add_bias(tf.matmul(inputs, kernel), use_bias)
+        outputs, bias = _add_bias(tf.matmul(inputs, kernel), use_bias)
+        return _record("dense", inputs, outputs, {"kernel": kernel, **bias})
 
 
 def conv2d(inputs, filters, kernel_size, strides=1, use_bias=True):
@@ -20,7 +47,8 @@ def conv2d(inputs, filters, kernel_size, strides=1, use_bias=True):
     with tf.variable_scope(None, default_name="conv2d"):
         kernel = _kernel([kernel_size, kernel_size, int(inputs.shape[3]), filters], inputs.dtype)
         outputs = tf.nn.conv2d(inputs, kernel, strides=[1, strides, strides, 1], padding="SAME")
-        return _add_bias(outputs, use_bias)
+        outputs, bias = _add_bias(outputs, use_bias)
+        return _record("conv2d", inputs, outputs, {"kernel": kernel, **bias})
 
 
 def flatten(inputs):
@@ -41,7 +69,7 @@ def normalize_and_activate(inputs, batch_norm, training, activation):
     return outputs
 
 
-def batch_normalization(inputs, training, momentum=0.99, epsilon=0.001):
+def batch_normalization(inputs, training, momentum=0.99, epsilon=EPSILON):
     """gamma * (inputs - mean) / sqrt(variance + epsilon) + beta, for each channel (the last axis).
 
     Algorithms 1 and 2 of Ioffe and Szegedy (2015), for inputs [n, c] or [n, h, w, c]. While
@@ -67,7 +95,7 @@ def batch_normalization(inputs, training, momentum=0.99, epsilon=0.001):
         for moving, batch in ((moving_mean, mean), (moving_variance, variance)):
             update = moving.assign_sub((1 - momentum) * (moving - batch), read_value=False)
             tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, update)
-        return outputs
+        return _record("batch_normalization", inputs, outputs, {"gamma": gamma, "beta": beta})
 
 
 def _kernel(shape, dtype):
@@ -75,11 +103,12 @@ def _kernel(shape, dtype):
 
 
 def _add_bias(outputs, use_bias):
+    """Outputs, and {"bias": variable} or {}."""
     if not use_bias:
-        return outputs
+        return outputs, {}
     shape = [int(outputs.shape[-1])]
     bias = tf.get_variable("bias", shape, outputs.dtype, tf.zeros_initializer())
-    return tf.nn.bias_add(outputs, bias)
+    return tf.nn.bias_add(outputs, bias), {"bias": bias}
 
 
 def _fused_is_faster(inputs):

@@ -34,16 +34,19 @@ def optimizer(name, learning_rate):
     }[name]()
 
 
-def train_step(logits, labels, options):
+def train_step(logits, labels, options, gradients=None):
     """One update of every trainable variable; returns the scalar loss before it.
+
+    gradients: (gradient of the loss, variable) pairs, by default those of tf.gradients.
 
     The loss is there only after the update and the moving averages are: whoever waits for it, waits
     for the whole step.
     """
     loss = tf.reduce_mean(example_losses(logits, labels, options.loss))
     moving_averages = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
-    minimize = optimizer(options.optimizer, options.learning_rate).minimize(
-        loss, global_step=tf.train.get_or_create_global_step()
-    )
+    update_rule = optimizer(options.optimizer, options.learning_rate)
+    if gradients is None:
+        gradients = update_rule.compute_gradients(loss)
+    minimize = update_rule.apply_gradients(gradients, tf.train.get_or_create_global_step())
     with tf.control_dependencies([minimize] + moving_averages):
         return tf.identity(loss)

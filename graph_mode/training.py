@@ -16,7 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 import mnist_data
-from graph_mode import checkpoints, evaluation, model, run_folder, summaries
+from graph_mode import checkpoints, evaluation, layers, model, run_folder, summaries
 from graph_mode import tensorflow1 as tf
 from graph_mode.command_line import CommandError, Stopped
 from graph_mode.interruption import Interruption
@@ -30,12 +30,14 @@ Loop = collections.namedtuple(
 )
 
 
-def train_and_evaluate(network_name, network, options):
+def train_and_evaluate(network_name, network, options, backward=None):
     """Trains `network` as `options` say, prints, and writes a run; returns the run's folder.
 
     network(images, is_training, num_classes, options) maps float32 images [n, h, w, c] in [0, 1] to
-    logits [n, num_classes]. Raises CommandError and mnist_data.DataError for bad input, before
-    anything is written, and Stopped after Ctrl-C or SIGTERM.
+    logits [n, num_classes]. backward(forward, labels, options), if given, takes the place of
+    tf.gradients: from the layers.Layer list of the forward pass and labels [n] it makes the
+    (gradient, variable) pairs of the mean loss. Raises CommandError and mnist_data.DataError for
+    bad input, before anything is written, and Stopped after Ctrl-C or SIGTERM.
     """
     data = load_data(options)
     checksums = mnist_data.checksums(options.data_dir)
@@ -44,7 +46,7 @@ def train_and_evaluate(network_name, network, options):
         tf.set_random_seed(options.seed)
         # Inference first: it makes the variables, and their initial values depend on the order.
         inference = evaluation.build_inference(network, data.train, options)
-        loop = build_training_loop(network, data.train, options)
+        loop = build_training_loop(network, data.train, options, backward)
         histograms = None
         if options.histograms:
             histograms = summaries.build_histograms(network, data.train, options)
@@ -99,7 +101,7 @@ def session_config(options):
     )
 
 
-def build_training_loop(network, data_set, options):
+def build_training_loop(network, data_set, options, backward=None):
     """Up to STEPS_PER_CALL training steps as one op, on batches given by their indices."""
     with tf.name_scope("training_input"):
         image_values = tf.placeholder(tf.uint8, data_set.images.shape)
@@ -116,8 +118,11 @@ def build_training_loop(network, data_set, options):
             batch = tf.gather(indices, step)
             with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE):
                 batch_images = evaluation.scale(tf.gather(images, batch))
-                logits = network(batch_images, True, data_set.num_classes, options)
-                loss = model.train_step(logits, tf.gather(labels, batch), options)
+                batch_labels = tf.gather(labels, batch)
+                with layers.recorded() as forward:
+                    logits = network(batch_images, True, data_set.num_classes, options)
+                gradients = backward(forward, batch_labels, options) if backward else None
+                loss = model.train_step(logits, batch_labels, options, gradients)
             # The counter waits for the step, so that the next one reads what this one wrote.
             with tf.control_dependencies([loss]):
                 return step + 1, losses.write(step, loss)

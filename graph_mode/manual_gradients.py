@@ -1,0 +1,90 @@
+"""The backward pass of a fully connected network, by hand: what tf.gradients would find.
+
+Every line is a result of docs/gradients.md, in the code's convention, where an example is a row.
+`d_name` is the gradient of the mean loss with respect to `name`.
+"""
+
+from graph_mode import layers
+from graph_mode import tensorflow1 as tf
+
+
+def backward(forward, labels, options):
+    """(gradient, variable) pairs of the mean loss, for every trainable variable.
+
+    forward: the layers.Layer list of the training pass, dense layers with or without batch
+    normalization, an activation after each but the last. labels: integers [n]. options: loss,
+    "sigmoid" or "softmax", and activation, "relu", "sigmoid" or "tanh".
+    """
+    derivative = ACTIVATIONS[options.activation]
+    d_outputs = LOSSES[options.loss](forward[-1].outputs, labels)
+    pairs = []
+    for i, layer in reversed(list(enumerate(forward))):
+        if layer.kind == "batch_normalization":
+            d_outputs, gradients = batch_normalization(layer, d_outputs)
+        else:
+            gradients = dense(layer, d_outputs)
+            if i > 0:
+                # What goes into a dense layer is what came out of the activation before it.
+                d_inputs = tf.matmul(d_outputs, layer.variables["kernel"], transpose_b=True)
+                d_outputs = d_inputs * derivative(layer.inputs)
+        pairs += [(gradients[name], variable) for name, variable in layer.variables.items()]
+    gradients, variables = zip(*pairs)
+    # The backward pass reads the variables again. Only when every gradient is there may the first
+    # update begin, or a layer could be passed with the weights of the next step.
+    return list(zip(tf.tuple(gradients), variables))
+
+
+def softmax_cross_entropy(logits, labels):
+    """d_logits [n, classes] of the mean over n of -log softmax(logits)[label]: (p - y) / n."""
+    examples = tf.cast(tf.shape(logits)[0], logits.dtype)
+    return (tf.nn.softmax(logits) - one_hot(logits, labels)) / examples
+
+
+def sigmoid_cross_entropy(logits, labels):
+    """d_logits [n, classes] of the mean over n and the classes: (p - y) / (n classes)."""
+    return (tf.sigmoid(logits) - one_hot(logits, labels)) / tf.cast(tf.size(logits), logits.dtype)
+
+
+def dense(layer, d_outputs):
+    """d_kernel [inputs, units] and d_bias [units] of inputs . kernel + bias."""
+    return {
+        "kernel": tf.matmul(layer.inputs, d_outputs, transpose_a=True),
+        "bias": tf.reduce_sum(d_outputs, axis=0),
+    }
+
+
+def batch_normalization(layer, d_outputs):
+    """d_inputs [n, units], and d_gamma and d_beta [units], by the closed form."""
+    mean = tf.reduce_mean(layer.inputs, axis=0)
+    centered = layer.inputs - mean
+    std = tf.sqrt(tf.reduce_mean(tf.square(centered), axis=0) + layers.EPSILON)
+    xhat = centered / std
+    projection = tf.reduce_mean(d_outputs * xhat, axis=0)
+    d_inputs = d_outputs - tf.reduce_mean(d_outputs, axis=0) - xhat * projection
+    return layer.variables["gamma"] / std * d_inputs, {
+        "gamma": tf.reduce_sum(d_outputs * xhat, axis=0),
+        "beta": tf.reduce_sum(d_outputs, axis=0),
+    }
+
+
+def relu(outputs):
+    """d relu(x) / dx from relu(x): 1 where it is positive, and 0 at the kink as TensorFlow has it."""
+    return tf.cast(outputs > 0, outputs.dtype)
+
+
+def sigmoid(outputs):
+    """d sigmoid(x) / dx from sigmoid(x)."""
+    return outputs * (1 - outputs)
+
+
+def tanh(outputs):
+    """d tanh(x) / dx from tanh(x)."""
+    return 1 - tf.square(outputs)
+
+
+def one_hot(logits, labels):
+    return tf.one_hot(labels, int(logits.shape[1]), dtype=logits.dtype)
+
+
+LOSSES = {"softmax": softmax_cross_entropy, "sigmoid": sigmoid_cross_entropy}
+ACTIVATIONS = {"relu": relu, "sigmoid": sigmoid, "tanh": tanh}
