@@ -14,14 +14,24 @@ The sources:
 
 A column of the table is the relative error between two of them: the largest difference of any
 element over the largest element. The exit code is 1 if one is above 1e-9 (between hand, nodes and
-tf, which differ by rounding alone) or 1e-6 (against diff, which is also off by a term in h squared).
+tf, which differ by rounding alone) or 1e-6 (against diff, which also has an error of h squared).
 """
 
 import os
 
 import numpy as np
 
-from graph_mode import backpropagation, command_line, comparison, options
+import conv_train
+import fc_train
+from graph_mode import (
+    backpropagation,
+    command_line,
+    comparison,
+    manual_gradients,
+    network_check,
+    options,
+    training,
+)
 from graph_mode import tensorflow1 as tf
 from graph_mode.comparison import Comparison
 
@@ -29,9 +39,30 @@ FEATURES, INNER_UNITS, OUTER_UNITS, CLASSES = 6, 5, 4, 3
 EPSILON = 1e-3  # of batch normalization: the training networks' value
 SATURATED = 1e4
 
+EXAMPLES = 16  # a batch of a training network
+# The script, its backward pass by hand if it has one, the flags of the variants to check.
+TRAINING_NETWORKS = {
+    "fc": (
+        fc_train,
+        manual_gradients.backward,
+        (
+            ["--batch-norm"],
+            ["--loss", "softmax", "--hidden-bias"],
+            ["--batch-norm", "--loss", "softmax", "--activation", "sigmoid"],
+            ["--activation", "tanh", "--hidden-bias"],
+        ),
+    ),
+    "conv": (conv_train, None, (["--batch-norm"], ["--loss", "softmax", "--hidden-bias"])),
+}
+
 
 def parse_options(arguments=None):
     flags = command_line.OneLineParser(description=__doc__)
+    flags.add_argument(
+        "--network",
+        choices=sorted(TRAINING_NETWORKS),
+        help="check this training network on MNIST, in place of problems 1 to 3",
+    )
     flags.add_argument("--seed", type=options.seed, default=0, help="of the values that are drawn")
     flags.add_argument(
         "--logdir", metavar="FOLDER", help="write the graphs here, for TensorBoard's graph tab"
@@ -40,45 +71,69 @@ def parse_options(arguments=None):
 
 
 def main(arguments=None):
-    return comparison.report(exercise(parse_options(arguments)))
+    settings = parse_options(arguments)
+    return comparison.report(training_network(settings) if settings.network else exercise(settings))
+
+
+def training_network(settings):
+    """Yields (title, comparisons) for the training network --network, a variant at a time."""
+    script, backward, variants = TRAINING_NETWORKS[settings.network]
+    random = np.random.RandomState(settings.seed)
+    for flags in variants:
+        network_settings = script.parse_options(flags + ["--seed", str(settings.seed)])
+        data = training.load_data(network_settings).train
+        examples = random.choice(data.num_examples, EXAMPLES, replace=False)
+        with tf.Graph().as_default() as graph:
+            comparisons = network_check.check(
+                script.network,
+                data.images[examples],
+                data.labels[examples],
+                data.num_classes,
+                network_settings,
+                random,
+                backward,
+            )
+            name = "_".join([settings.network] + flags).replace("--", "")
+            write_graph(settings.logdir, name, graph)
+        yield f"{settings.network}_train.py {' '.join(flags)}, {EXAMPLES} images", comparisons
 
 
 def exercise(settings):
     """Yields (title, comparisons) for problems 1 to 3 and their edge cases."""
     random = np.random.RandomState(settings.seed)
-    with tf.Graph().as_default(), tf.Session() as session:
-        graph = network_graph()
-        write_graph(settings.logdir, "network", session.graph)
-        for examples in (6, 1):
-            yield (
-                f"Problems 1 and 2, the network: a batch of {examples}",
-                check_network(session, graph, random, examples),
-            )
-    with tf.Graph().as_default(), tf.Session() as session:
-        graph = softmax_graph()
-        normal = random.normal(size=(CLASSES, 6))
-        for title, logits in (
-            ("ordinary logits", normal),
-            (f"logits of +-{SATURATED:.0e}", SATURATED * np.sign(normal)),
-        ):
-            yield (
-                f"Problem 1 in the form that cannot overflow: {title}",
-                check_softmax(session, graph, logits, draw_labels(random, 6)),
-            )
-    with tf.Graph().as_default(), tf.Session() as session:
-        graph = batch_norm_graph()
-        write_graph(settings.logdir, "batch_normalization", session.graph)
-        constant = random.normal(2, 3, size=(8, FEATURES))
-        constant[:, 0] = 0.1
-        for title, inputs in (
-            ("a batch of 8", random.normal(2, 3, size=(8, FEATURES))),
-            ("a batch of one", random.normal(2, 3, size=(1, FEATURES))),
-            ("a constant feature", constant),
-        ):
-            yield (
-                f"Problem 3, batch normalization: {title}",
-                check_batch_norm(session, graph, random, inputs),
-            )
+    for problem in (network_sections, softmax_sections, batch_norm_sections):
+        with tf.Graph().as_default() as graph, tf.Session() as session:
+            yield from problem(session, random)
+            write_graph(settings.logdir, problem.__name__[: -len("_sections")], graph)
+
+
+def network_sections(session, random):
+    edge = network_graph()
+    for examples in (6, 1):
+        title = f"Problems 1 and 2, the network: a batch of {examples}"
+        yield title, check_network(session, edge, random, examples)
+
+
+def softmax_sections(session, random):
+    edge = softmax_graph()
+    ordinary = random.normal(size=(CLASSES, 6))
+    saturated = SATURATED * np.sign(ordinary)
+    for logits, name in ((ordinary, "ordinary logits"), (saturated, "logits of 1e4 and -1e4")):
+        title = f"Problem 1 in the form that cannot overflow: {name}"
+        yield title, check_softmax(session, edge, logits, draw_labels(random, 6))
+
+
+def batch_norm_sections(session, random):
+    edge = batch_norm_graph()
+    constant = random.normal(2, 3, size=(8, FEATURES))
+    constant[:, 0] = 0.1
+    for inputs, name in (
+        (random.normal(2, 3, size=(8, FEATURES)), "a batch of 8"),
+        (random.normal(2, 3, size=(1, FEATURES)), "a batch of one"),
+        (constant, "a constant feature"),
+    ):
+        title = f"Problem 3, batch normalization: {name}"
+        yield title, check_batch_norm(session, edge, random, inputs)
 
 
 def network_graph():

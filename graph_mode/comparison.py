@@ -11,16 +11,21 @@ PAIRS = sorted(itertools.combinations(SOURCES, 2), key=lambda pair: "diff" in pa
 ANALYTIC_LIMIT = 1e-9
 DIFFERENCES_LIMIT = 1e-6
 
-# gradients: {source: array of float64}, all of one shape; not every source is always there.
-Comparison = collections.namedtuple("Comparison", "name gradients")
+# gradients: {source: array of float64}; not every source is always there. All are of one shape, but
+# where `elements` is given, "diff" is only there for these elements, flat indices into the others.
+Comparison = collections.namedtuple("Comparison", "name gradients elements")
+Comparison.__new__.__defaults__ = (None,)
 
 
 def relative_error(first, second):
     """max |first - second| / max(|first|, |second|) over the whole array; 0 if both are zero.
 
     Relative to the largest element, not to each: an element that is zero but for rounding has no
-    digits of its own that could agree. nan where either array has a nan or an infinity.
+    digits of its own that could agree. nan where either array has a nan or an infinity, and where
+    there is nothing to compare.
     """
+    if first.size == 0:
+        return np.nan
     scale = max(np.abs(first).max(), np.abs(second).max())
     if scale == 0:
         return 0.0
@@ -56,12 +61,14 @@ def step_size(value):
 
 def errors(comparison):
     """{(source, source): relative error} for each pair of sources that the comparison has."""
-    gradients = comparison.gradients
-    return {
-        pair: relative_error(gradients[pair[0]], gradients[pair[1]])
-        for pair in PAIRS
-        if pair[0] in gradients and pair[1] in gradients
-    }
+    gradients, found = comparison.gradients, {}
+    for first, second in PAIRS:
+        if first in gradients and second in gradients:
+            values = gradients[first]
+            if second == "diff" and comparison.elements is not None:
+                values = values.flat[comparison.elements]
+            found[first, second] = relative_error(values, gradients[second])
+    return found
 
 
 def limit(pair):
@@ -95,8 +102,8 @@ def report(sections):
 
 
 def heading():
-    columns = "".join(f"{first + '-' + second:>12}" for first, second in PAIRS)
-    return f"  {'gradient':<20}{'shape':>8}{columns}"
+    columns = "".join(f"{first + '-' + second:>11}" for first, second in PAIRS)
+    return f"  {'gradient':<27}{'shape':>9}{columns}"
 
 
 def row(comparison, found):

@@ -12,8 +12,8 @@ from graph_mode import tensorflow1 as tf
 
 EPSILON = 0.001  # of batch normalization
 
-# A layer as it was built: kind "dense", "conv2d" or "batch_normalization"; its tensors; its trainable
-# variables by name.
+# A layer as it was built: kind "dense", "conv2d" or "batch_normalization"; its tensors; its
+# trainable variables by name.
 Layer = collections.namedtuple("Layer", "kind inputs outputs variables")
 _recordings = []
 

@@ -68,7 +68,7 @@ def batch_normalization(layer, d_outputs):
 
 
 def relu(outputs):
-    """d relu(x) / dx from relu(x): 1 where it is positive, and 0 at the kink as TensorFlow has it."""
+    """d relu(x) / dx from relu(x): 1 where it is positive, else 0, as TensorFlow has it."""
     return tf.cast(outputs > 0, outputs.dtype)
 
 

@@ -1,0 +1,172 @@
+"""The check of the gradients passes on the right formulas and fails on the well-known wrong ones."""
+
+import inspect
+import os
+import types
+
+import numpy as np
+import pytest
+
+import conv_train
+import fc_train
+import gradient_check
+from graph_mode import backpropagation, comparison, layers, manual_gradients
+
+# A slip of the pencil: what it is, the right text in backpropagation.py, the wrong one.
+SLIPS = (
+    (
+        "the softmax Jacobian has no off-diagonal terms",
+        'jacobian = -np.einsum("im,jm->mij", probabilities, probabilities)',
+        'jacobian = -np.einsum("im,jm,ij->mij", probabilities, probabilities, np.eye(3))',
+    ),
+    ("dL/do is not averaged over the batch", "- labels) / labels.shape[1]", "- labels)"),
+    ("dL/do has the wrong sign", "np.exp(log_softmax(logits)) - labels", "labels - np.exp(logits)"),
+    (
+        "a bias gets the gradient of one example",
+        'gradient["h1"].sum(axis=1, keepdims=True)',
+        'gradient["h1"][:, :1]',
+    ),
+    ("W is not transposed on the way back", 'value["W2"].T @', 'value["W2"][:, ::-1].T @'),
+    ("the sigmoid's derivative is a", "delta2 * first * (1 - first)", "delta2 * first"),
+    ("the tanh's derivative is 1 - a", "delta3 * (1 - second**2)", "delta3 * (1 - second)"),
+    ("the mean is a constant", "x_by_2 + x_by_1", "x_by_2"),
+    ("the variance is a constant", "centered_by_7 + centered_by_3", "centered_by_7"),
+    (
+        "the closed form takes the mean for a constant",
+        "output_gradient - output_gradient.mean(axis=0)",
+        "output_gradient",
+    ),
+    ("the closed form takes the variance for a constant", "- xhat * projection", "- 0 * xhat"),
+    ("the variance is unbiased", "inputs.var(axis=0)", "inputs.var(axis=0) * 8 / 7"),
+    ("epsilon is outside the root", "np.sqrt(inputs.var(axis=0) + epsilon)", "inputs.std(axis=0)"),
+    ("gamma is forgotten", "gamma / std * (centered", "1 / std * (centered"),
+    ("dF/dgamma is of x, not of xhat", 'gradient["scaled"] * value["xhat"]', 'gradient["scaled"]'),
+)
+
+
+@pytest.mark.parametrize("seed", ["0", "1"])
+def test_every_formula_of_the_three_problems_agrees_with_every_source(capsys, seed):
+    assert gradient_check.main(["--seed", seed]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line.split() for line in lines if line.startswith("  d")]
+    assert [row[0] for row in rows[:7]] == [
+        "dL/" + name for name in ("do", "dW3", "db3", "dW2", "db2", "dW1", "db1")
+    ]
+    assert [row[0] for row in rows[-3:]] == ["dF/dgamma", "dF/dbeta", "dF/dx"]
+    # All six pairs of the four sources, in every row: none is passed over.
+    assert all("-" not in row for row in rows)
+    assert lines[-1] == "Passed: all agree"
+
+
+@pytest.mark.parametrize("slip", SLIPS, ids=[slip[0] for slip in SLIPS])
+def test_a_wrong_formula_fails(capsys, monkeypatch, slip):
+    _, right, wrong = slip
+    source = inspect.getsource(backpropagation)
+    assert source.count(right) == 1
+    mutant = types.ModuleType("backpropagation")
+    exec(source.replace(right, wrong), mutant.__dict__)
+    monkeypatch.setattr(gradient_check, "backpropagation", mutant)
+    with np.errstate(all="ignore"):
+        assert gradient_check.main([]) == 1
+    assert "FAILED" in capsys.readouterr().out
+
+
+NETWORKS = {
+    "fc": (fc_train, ["--batch-norm", "--hidden-units", "8,6"]),
+    "conv": (
+        conv_train,
+        ["--batch-norm", "--layers", "2", "--filters-step", "2", "--dense-units", "6"],
+    ),
+}
+
+
+@pytest.fixture(params=sorted(NETWORKS))
+def small_network(request, monkeypatch):
+    """One small variant of a training network in place of those of full size."""
+    script, flags = NETWORKS[request.param]
+    backward = gradient_check.TRAINING_NETWORKS[request.param][1]
+    monkeypatch.setitem(
+        gradient_check.TRAINING_NETWORKS, request.param, (script, backward, [flags])
+    )
+    return request.param
+
+
+def test_the_training_networks_agree_with_differences_and_derivations(small_network, capsys):
+    assert gradient_check.main(["--network", small_network]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if "kernel" in line]
+    assert rows and all(row[-1] != "-" for row in rows)
+
+
+def test_a_wrong_custom_gradient_of_batch_normalization_fails(small_network, monkeypatch):
+    source = inspect.getsource(layers)
+    right = "repeat(scale * inverse_std * d_gamma / count)"
+    assert source.count(right) == 1
+    mutant = types.ModuleType("layers")
+    exec(source.replace(right, "repeat(0 * scale)"), mutant.__dict__)
+    monkeypatch.setattr(layers, "_normalize_folded", mutant._normalize_folded)
+    assert gradient_check.main(["--network", small_network]) == 1
+
+
+def test_a_wrong_backward_pass_of_the_fully_connected_network_fails(monkeypatch):
+    flags = ["--hidden-units", "8,6", "--activation", "tanh"]
+    monkeypatch.setitem(manual_gradients.ACTIVATIONS, "tanh", lambda outputs: 1 - outputs)
+    monkeypatch.setitem(
+        gradient_check.TRAINING_NETWORKS, "fc", (fc_train, manual_gradients.backward, [flags])
+    )
+    assert gradient_check.main(["--network", "fc"]) == 1
+
+
+def test_the_full_size_variants_are_flags_that_the_scripts_take():
+    for script, _, variants in gradient_check.TRAINING_NETWORKS.values():
+        for flags in variants:
+            script.parse_options(flags)
+
+
+def test_logdir_gets_the_graphs_in_the_name_scopes_of_the_drawings(tmp_path, capsys):
+    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+    from tensorboard.compat.proto import graph_pb2
+
+    assert gradient_check.main(["--logdir", str(tmp_path)]) == 0
+    names = set()
+    for folder in ("network", "batch_norm"):
+        (path,) = [str(tmp_path / folder / name) for name in os.listdir(str(tmp_path / folder))]
+        for event in EventFileLoader(path).Load():
+            graph = graph_pb2.GraphDef.FromString(event.graph_def)
+            names.update(node.name for node in graph.node)
+    assert {"layer_1/1_multiply", "layer_2/6_tanh", "output/9_softmax"} <= names
+    assert {"batch_normalization/2_subtract", "batch_normalization/9_add"} <= names
+
+
+def test_a_nan_is_a_failure_not_an_agreement(capsys):
+    sources = {"hand": np.array([1.0]), "tf": np.array([np.nan])}
+    assert comparison.report([("title", [comparison.Comparison("dx", sources)])]) == 1
+
+
+def test_nothing_to_compare_is_a_failure(capsys):
+    sources = {"tf": np.ones(3), "diff": np.array([])}
+    assert comparison.report([("title", [comparison.Comparison("dx", sources, [])])]) == 1
+
+
+def test_the_softmax_jacobian_has_no_value_where_a_probability_underflowed():
+    logits, labels = np.array([[1e4], [-1e4]]), np.array([[0.0], [1.0]])
+    with np.errstate(all="ignore"):
+        value = {"y": labels, "p": np.exp(backpropagation.log_softmax(logits))}
+        assert np.isnan(backpropagation.softmax_cross_entropy_backward(value)).any()
+    expected = [[1.0], [-1.0]]
+    gradient = backpropagation.softmax_cross_entropy_gradient(logits, labels)
+    np.testing.assert_array_equal(gradient, expected)
+    gradient = backpropagation.log_softmax_cross_entropy_backward(logits, labels)
+    np.testing.assert_array_equal(gradient, expected)
+
+
+@pytest.mark.parametrize("epsilon", [1e-3, 0.5])
+def test_the_gradient_of_batch_normalization_sums_to_zero_and_is_nearly_orthogonal(epsilon):
+    random = np.random.RandomState(0)
+    x, dy = random.normal(size=(2, 7, 4))
+    gamma = random.normal(size=4)
+    value = backpropagation.batch_norm_forward(x, gamma, np.zeros(4), epsilon)
+    xhat, variance, std = value["xhat"], value["variance"], value["std"]
+    dx = backpropagation.batch_norm_gradients(x, gamma, dy, epsilon)["x"]
+    np.testing.assert_allclose(dx.sum(axis=0), 0, atol=1e-13)
+    left_over = gamma / std * (dy * xhat).sum(axis=0) * epsilon / (variance + epsilon)
+    np.testing.assert_allclose((dx * xhat).sum(axis=0), left_over, rtol=1e-10)
