@@ -1,4 +1,4 @@
-"""The check of the gradients passes on the right formulas and fails on the well-known wrong ones."""
+"""The check passes on the right formulas and fails on the well-known wrong ones."""
 
 import inspect
 import os
