@@ -37,6 +37,16 @@ def has_onednn():
     return version() >= (2, 9) and os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") != "0"
 
 
+def use_threads(count):
+    """Computes with `count` threads from here on, which must be before the first graph is built.
+
+    A session's own setting comes too late: building a tf.while_loop starts the threads.
+    """
+    threading = _load().config.threading
+    threading.set_intra_op_parallelism_threads(count)
+    threading.set_inter_op_parallelism_threads(count)
+
+
 def compiled(function):
     """`function`, compiled as one XLA computation. Raises CommandError where TensorFlow cannot."""
     if version() < (2, 5):

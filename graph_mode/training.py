@@ -39,6 +39,8 @@ def train_and_evaluate(network_name, network, options, backward=None):
     (gradient, variable) pairs of the mean loss. Raises CommandError and mnist_data.DataError for
     bad input, before anything is written, and Stopped after Ctrl-C or SIGTERM.
     """
+    if options.threads:
+        tf.use_threads(options.threads)
     data = load_data(options)
     checksums = mnist_data.checksums(options.data_dir)
     settings = run_folder.settings_of(network_name, options, checksums)
