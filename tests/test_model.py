@@ -1,0 +1,306 @@
+"""Losses, accuracy, optimizers, and the two networks as a whole."""
+
+import os
+import types
+
+import numpy as np
+import pytest
+from record_tf_layers import (
+    BATCH_SIZE,
+    CONVOLUTIONS,
+    DATA,
+    DENSE_UNITS,
+    FILTERS_STEP,
+    HIDDEN_UNITS,
+    LEARNING_RATE,
+    STEPS,
+    STRIDE_EVERY,
+    program_data,
+    set_variables,
+)
+
+import conv_train
+import fc_train
+from graph_mode import model, training
+from graph_mode import tensorflow1 as tf
+
+NARROW = {
+    "fc": (fc_train, ["--hidden-units", ",".join(map(str, HIDDEN_UNITS))]),
+    "conv": (
+        conv_train,
+        [
+            f"--layers={CONVOLUTIONS}",
+            f"--filters-step={FILTERS_STEP}",
+            f"--stride-every={STRIDE_EVERY}",
+            f"--dense-units={DENSE_UNITS}",
+        ],
+    ),
+}
+
+
+class NarrowProgram:
+    """The network, as narrow as that of the record, in a session of its own."""
+
+    def __init__(self, network):
+        script, flags = NARROW[network]
+        common = [f"--batch-size={BATCH_SIZE}", f"--learning-rate={LEARNING_RATE}"]
+        options = script.parse_options(["--batch-norm"] + common + flags)
+        self.data = program_data()
+        with tf.Graph().as_default():
+            self.images = tf.placeholder(tf.uint8, [None, 12, 10, 1])
+            with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE):
+                self.logits = script.network(training.scale(self.images), False, 10, options)
+            self.model_variables = tf.global_variables()
+            self.loop = training.build_training_loop(script.network, self.data, options)
+            self.session = tf.Session()
+            self.session.run(tf.global_variables_initializer())
+            self.session.run(self.loop.set_data, self.loop.data_feed)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.session.close()
+
+    def train(self, steps):
+        batches = [self.data.train.next_indices(BATCH_SIZE) for _ in range(steps)]
+        return training.train(self.session, self.loop, batches)
+
+    def restore(self, checkpoint):
+        """Every variable of the checkpoint, those of Adam included, by its name."""
+        with self.session.graph.as_default():
+            variables = {v.op.name: v for v in tf.global_variables()}
+            saved = [name for name, _ in tf.train.list_variables(checkpoint)]
+            # The published programs count no steps.
+            assert set(variables) - set(saved) <= {"global_step"}
+            tf.train.Saver([variables[name] for name in saved]).restore(self.session, checkpoint)
+
+    def validation_logits(self):
+        return self.session.run(self.logits, {self.images: self.data.validation.images})
+
+
+@pytest.fixture(params=sorted(NARROW))
+def network(request):
+    return request.param
+
+
+@pytest.fixture
+def recorded(network):
+    with np.load(os.path.join(DATA, f"{network}.npz")) as arrays:
+        return dict(arrays)
+
+
+def test_a_network_trains_as_the_published_program_does(network, recorded):
+    with NarrowProgram(network) as program:
+        names = [variable.op.name for variable in program.model_variables]
+        assert names == recorded["model variables"].tolist()
+        set_variables(program.session, program.model_variables, np.random.RandomState(9))
+        losses = program.train(2 * STEPS)
+        logits = program.validation_logits()
+    np.testing.assert_allclose(losses, recorded["losses"], rtol=1e-4)
+    np.testing.assert_allclose(logits, recorded[f"logits after {2 * STEPS}"], atol=0.01)
+
+
+def test_a_checkpoint_of_tf_layers_restores_and_trains_on(network, recorded):
+    with NarrowProgram(network) as program:
+        program.restore(os.path.join(DATA, f"{network}.ckpt"))
+        logits = program.validation_logits()
+        np.testing.assert_allclose(logits, recorded[f"logits after {STEPS}"], rtol=1e-5, atol=1e-5)
+        for _ in range(STEPS):
+            program.data.train.next_indices(BATCH_SIZE)
+        losses = program.train(STEPS)
+        logits = program.validation_logits()
+    np.testing.assert_allclose(losses, recorded["losses"][STEPS:], rtol=1e-4)
+    np.testing.assert_allclose(logits, recorded[f"logits after {2 * STEPS}"], atol=0.01)
+
+
+def variables_of(script, *flags):
+    """{name: shape} of the network that the flags give for MNIST."""
+    options = script.parse_options(list(flags))
+    with tf.Graph().as_default():
+        script.network(tf.zeros([1, 28, 28, 1]), True, 10, options)
+        return {v.op.name: v.shape.as_list() for v in tf.global_variables()}
+
+
+def test_the_fully_connected_network_is_the_published_one():
+    sizes = [784, 256, 128, 64, 32, 16, 10]
+    names = ["dense"] + [f"dense_{i}" for i in range(1, 6)]
+    expected = {f"{name}/kernel": sizes[i : i + 2] for i, name in enumerate(names)}
+    expected["dense_5/bias"] = [10]
+    assert variables_of(fc_train) == expected
+
+
+def test_the_convolutional_network_is_the_published_one():
+    expected = {"dense/kernel": [14 * 14 * 20, 100], "dense_1/kernel": [100, 10]}
+    expected["dense_1/bias"] = [10]
+    filters = [1, 4, 8, 12, 16, 20]
+    for i, name in enumerate(["conv2d"] + [f"conv2d_{i}" for i in range(1, 5)]):
+        expected[f"{name}/kernel"] = [3, 3] + filters[i : i + 2]
+    assert variables_of(conv_train) == expected
+
+
+def test_every_hidden_layer_is_normalized():
+    fc = variables_of(fc_train, "--batch-norm")
+    assert [fc[name][0] for name in fc if "gamma" in name] == [256, 128, 64, 32, 16]
+    conv = variables_of(conv_train, "--batch-norm")
+    assert [conv[name][0] for name in conv if "gamma" in name] == [4, 8, 12, 16, 20, 100]
+
+
+def test_hidden_bias_gives_every_layer_a_bias():
+    for script, layers in ((fc_train, 6), (conv_train, 7)):
+        names = variables_of(script, "--hidden-bias")
+        assert sum(name.endswith("bias") for name in names) == layers
+
+
+def test_network_flags_change_the_network():
+    fc = variables_of(fc_train, "--hidden-units", "7,3")
+    assert fc["dense/kernel"] == [784, 7]
+    assert fc["dense_2/kernel"] == [3, 10]
+    deep = fc_train.parse_options(["--layers", "8"])
+    assert deep.hidden_units == [256, 128, 64, 32, 16, 8, 8, 8]
+    sizes = ["--layers=2", "--filters-step=3", "--kernel-size=5", "--dense-units=9"]
+    conv = variables_of(conv_train, "--stride-every=2", *sizes)
+    assert conv["conv2d_1/kernel"] == [5, 5, 3, 6]
+    assert conv["dense/kernel"] == [14 * 14 * 6, 9]
+
+
+@pytest.mark.parametrize(
+    "activation, function",
+    [
+        ("relu", lambda x: np.maximum(x, 0)),
+        ("sigmoid", lambda x: 1 / (1 + np.exp(-x))),
+        ("tanh", np.tanh),
+    ],
+)
+def test_activation_is_of_the_hidden_layers_only(activation, function):
+    options = fc_train.parse_options(["--hidden-units", "6", "--activation", activation])
+    random = np.random.RandomState(0)
+    images = random.randn(5, 2, 2, 1).astype(np.float32)
+    with tf.Graph().as_default(), tf.Session() as session:
+        logits = fc_train.network(tf.constant(images), True, 3, options)
+        session.run(tf.global_variables_initializer())
+        observed, hidden, kernel = session.run([logits] + tf.global_variables()[:2])
+    expected = function(images.reshape(5, 4).dot(hidden)).dot(kernel)
+    np.testing.assert_allclose(observed, expected, rtol=1e-4, atol=1e-5)
+
+
+def evaluate(tensor):
+    with tf.Session(graph=tensor.graph) as session:
+        return session.run(tensor)
+
+
+@pytest.mark.parametrize("label_type", [np.uint8, np.int32])
+def test_losses_are_those_of_the_textbook(label_type):
+    logits = np.random.RandomState(0).randn(6, 4).astype(np.float32) * 3
+    labels = np.array([0, 1, 2, 3, 3, 0], label_type)
+    one_hot = np.eye(4)[labels]
+    probabilities = 1 / (1 + np.exp(-logits.astype(np.float64)))
+    sigmoid = -(one_hot * np.log(probabilities) + (1 - one_hot) * np.log(1 - probabilities))
+    softmax = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    with tf.Graph().as_default():
+        observed = [
+            evaluate(model.example_losses(tf.constant(logits), tf.constant(labels), loss))
+            for loss in ("sigmoid", "softmax")
+        ]
+    np.testing.assert_allclose(observed[0], sigmoid.mean(axis=1), rtol=1e-5)
+    np.testing.assert_allclose(observed[1], -np.log(softmax[range(6), labels]), rtol=1e-5)
+
+
+def test_a_prediction_is_correct_where_the_largest_logit_is_the_labels():
+    logits = [[3.0, 1.0, 2.0], [0.0, 5.0, 1.0], [-3.0, -2.0, -1.0], [1.0, 2.0, 0.0]]
+    with tf.Graph().as_default():
+        labels = tf.constant(np.array([0, 1, 2, 0], np.uint8))
+        correct = model.correct_predictions(tf.constant(logits), labels)
+        assert evaluate(correct).tolist() == [1.0, 1.0, 1.0, 0.0]
+
+
+RATE = 0.1
+
+
+def _momentum(x, g, s, t):
+    s["m"] = 0.9 * s.get("m", 0) + g
+    return x - RATE * s["m"]
+
+
+def _nesterov(x, g, s, t):
+    s["m"] = 0.9 * s.get("m", 0) + g
+    return x - RATE * (g + 0.9 * s["m"])
+
+
+def _adam(x, g, s, t):
+    s["m"] = 0.9 * s.get("m", 0) + 0.1 * g
+    s["v"] = 0.999 * s.get("v", 0) + 0.001 * g**2
+    return x - RATE * np.sqrt(1 - 0.999**t) / (1 - 0.9**t) * s["m"] / (np.sqrt(s["v"]) + 1e-8)
+
+
+def _rmsprop(x, g, s, t):
+    s["v"] = 0.9 * s.get("v", 1) + 0.1 * g**2
+    return x - RATE * g / np.sqrt(s["v"] + 1e-10)
+
+
+def _adagrad(x, g, s, t):
+    s["v"] = s.get("v", 0.1) + g**2
+    return x - RATE * g / np.sqrt(s["v"])
+
+
+def _adadelta(x, g, s, t):
+    s["v"] = 0.95 * s.get("v", 0) + 0.05 * g**2
+    step = g * np.sqrt(s.get("u", 0) + 1e-8) / np.sqrt(s["v"] + 1e-8)
+    s["u"] = 0.95 * s.get("u", 0) + 0.05 * step**2
+    return x - RATE * step
+
+
+def _ftrl(x, g, s, t):
+    v = s.get("v", 0.1)
+    s["v"] = v + g**2
+    s["z"] = s.get("z", 0) + g - (np.sqrt(s["v"]) - np.sqrt(v)) / RATE * x
+    return -s["z"] * RATE / np.sqrt(s["v"])
+
+
+# One update: (variable, gradient, slots, number of the step from 1) -> variable.
+UPDATE_RULES = {
+    "sgd": lambda x, g, s, t: x - RATE * g,
+    "momentum": _momentum,
+    "nesterov": _nesterov,
+    "adam": _adam,
+    "rmsprop": _rmsprop,
+    "adagrad": _adagrad,
+    "adadelta": _adadelta,
+    "ftrl": _ftrl,
+}
+
+
+def test_every_optimizer_has_its_update_rule_here():
+    assert set(model.OPTIMIZERS) == set(UPDATE_RULES)
+
+
+@pytest.mark.parametrize("name", model.OPTIMIZERS)
+def test_an_optimizer_follows_its_published_update_rule(name):
+    expected, slots, observed = 1.5, {}, []
+    with tf.Graph().as_default(), tf.Session() as session:
+        variable = tf.get_variable("x", initializer=1.5)
+        update = model.optimizer(name, RATE).minimize(tf.square(variable))
+        session.run(tf.global_variables_initializer())
+        for _ in range(4):
+            session.run(update)
+            observed.append(session.run(variable))
+    for step, value in enumerate(observed, 1):
+        expected = UPDATE_RULES[name](expected, 2 * expected, slots, step)
+        assert value == pytest.approx(expected, rel=2e-6), f"{name}, step {step}"
+
+
+def test_the_loss_comes_after_the_whole_step():
+    """Whoever has the loss has the updates: of weights, moving averages and step counter."""
+    options = types.SimpleNamespace(loss="sigmoid", optimizer="sgd", learning_rate=0.1)
+    with tf.Graph().as_default(), tf.Session() as session:
+        weights = tf.get_variable("weights", initializer=tf.ones([1, 2]))
+        average = tf.get_variable("average", initializer=0.0, trainable=False)
+        update = average.assign_add(1.0, read_value=False)
+        tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, update)
+        loss = model.train_step(weights * 1.0, tf.constant([1]), options)
+        session.run(tf.global_variables_initializer())
+        losses = [session.run(loss) for _ in range(3)]
+        assert losses[0] == pytest.approx((np.log1p(np.e) + np.log1p(np.exp(-1))) / 2)
+        assert losses[2] < losses[1] < losses[0]
+        assert session.run(average) == 3
+        assert session.run(tf.train.get_global_step()) == 3
