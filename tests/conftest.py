@@ -2,69 +2,53 @@
 
 import gzip
 import os
+import signal
 import subprocess
 import sys
 
 import numpy as np
 import pytest
-
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-MNIST = os.path.join(ROOT, "MNIST_data")
-TRAIN_EXAMPLES, TEST_EXAMPLES = 600, 200
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-
-def write_idx(path, array):
-    """Writes uint8 labels [n] or images [n, height, width] as an IDX file, not packed."""
-    header = [2049 if array.ndim == 1 else 2051] + list(array.shape)
-    with open(str(path), "wb") as file:
-        file.write(np.array(header, ">u4").tobytes())
-        file.write(array.astype(np.uint8).tobytes())
-
-
-def write_image_set(folder, train_images, train_labels, test_images, test_labels):
-    """Writes the four files of a set into `folder`, which is made."""
-    os.makedirs(str(folder))
-    for part, images, labels in (
-        ("train", train_images, train_labels),
-        ("t10k", test_images, test_labels),
-    ):
-        write_idx(os.path.join(str(folder), f"{part}-images-idx3-ubyte"), images)
-        write_idx(os.path.join(str(folder), f"{part}-labels-idx1-ubyte"), labels)
-
-
-def _first_examples(part, count):
-    with gzip.open(os.path.join(MNIST, f"{part}-images-idx3-ubyte.gz")) as file:
-        images = np.frombuffer(file.read(16 + count * 784)[16:], np.uint8)
-    with gzip.open(os.path.join(MNIST, f"{part}-labels-idx1-ubyte.gz")) as file:
-        labels = np.frombuffer(file.read(8 + count)[8:], np.uint8)
-    return images.reshape(count, 28, 28), labels
+from helpers import ROOT, write_image_set
 
 
 @pytest.fixture(scope="session")
 def small_mnist(tmp_path_factory):
     """A folder with the first 600 training and 200 test images of MNIST, to be read only."""
-    folder = tmp_path_factory.mktemp("data") / "small_mnist"
-    train = _first_examples("train", TRAIN_EXAMPLES)
-    write_image_set(folder, *(train + _first_examples("t10k", TEST_EXAMPLES)))
-    return str(folder)
+    folder = str(tmp_path_factory.mktemp("data") / "small_mnist")
+    write_image_set(folder, first_examples("train", 600), first_examples("t10k", 200))
+    return folder
+
+
+def first_examples(part, count):
+    """The first images [count, 28, 28] and labels [count] of a part of the shipped MNIST."""
+    path = os.path.join(ROOT, "MNIST_data", part)
+    with gzip.open(f"{path}-images-idx3-ubyte.gz") as file:
+        images = np.frombuffer(file.read(16 + count * 784)[16:], np.uint8)
+    with gzip.open(f"{path}-labels-idx1-ubyte.gz") as file:
+        labels = np.frombuffer(file.read(8 + count)[8:], np.uint8)
+    return images.reshape(count, 28, 28), labels
 
 
 @pytest.fixture
 def start_script(tmp_path):
-    """start_script(name, *arguments) starts a script in an empty folder; it is killed at the end.
+    """start_script(name, *arguments) starts a script in an empty folder and returns the Popen.
 
-    Returns the Popen; `environment` adds variables, further keywords go to Popen.
+    `environment` adds variables; further keywords go to Popen. What still runs at the end of the
+    test is killed.
     """
     processes = []
 
     def start(name, *arguments, **keywords):
         environment = dict(os.environ, **keywords.pop("environment", {}))
-        keywords.setdefault("cwd", str(tmp_path))
-        keywords.setdefault("stdout", subprocess.PIPE)
-        keywords.setdefault("stderr", subprocess.PIPE)
-        command = [sys.executable, os.path.join(ROOT, name)] + [str(a) for a in arguments]
+        for keyword, value in (
+            ("cwd", str(tmp_path)),
+            ("stdout", subprocess.PIPE),
+            ("stderr", subprocess.PIPE),
+            # Tests that run in the background would pass on that SIGINT is ignored.
+            ("preexec_fn", lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)),
+        ):
+            keywords.setdefault(keyword, value)
+        command = [sys.executable, os.path.join(ROOT, name)] + [str(each) for each in arguments]
         process = subprocess.Popen(command, env=environment, universal_newlines=True, **keywords)
         processes.append(process)
         return process
@@ -90,7 +74,7 @@ def run_script(start_script):
 
 @pytest.fixture
 def without_tensorflow(tmp_path_factory):
-    """An environment in which importing TensorFlow ends the program with an outcry."""
+    """Environment variables with which importing TensorFlow ends the program with an outcry."""
     folder = tmp_path_factory.mktemp("without_tensorflow")
     (folder / "tensorflow.py").write_text("raise SystemExit('TensorFlow was imported')\n")
     return {"PYTHONPATH": str(folder)}

@@ -2,7 +2,7 @@
 
 Run with TensorFlow 1.15.5, from the project's root; it takes half a minute and writes tests/data/:
 
-    python3.7 tests/record_tf_layers.py
+    .venv-tf1/bin/python tests/record_tf_layers.py
 
     tf_layers.npz        each of LAYER_CASES: variable names, outputs, gradients, moving averages
     fc.npz, conv.npz     the two published programs in small: losses, logits, variables

@@ -1,0 +1,413 @@
+"""The two training scripts as a user runs them: processes, their output, what they leave behind."""
+
+import json
+import os
+import pty
+import re
+import shutil
+import signal
+import threading
+
+import pytest
+from helpers import ROOT, read_events, read_scalars, tree
+
+import conv_train
+import fc_train
+from graph_mode import run_folder
+from graph_mode import tensorflow1 as tf
+
+SCRIPTS = {"fc_train.py": fc_train, "conv_train.py": conv_train}
+BAD_INPUT, INTERRUPTED = 2, 130
+BATCH_LINE = r"Batch: {:>2}: {} loss: \d\.\d{{5}}, {} accuracy: [01]\.\d{{5}}\n"
+FINAL_LINES = r"Final validation accuracy: ([01]\.\d{5})\nFinal test accuracy: ([01]\.\d{5})\n"
+
+
+def small(data, *flags):
+    """Flags for a run of seconds on the small MNIST."""
+    return [f"--data-dir={data}", "--validation-size=100", "--batch-size=32"] + list(flags)
+
+
+def expected_output(num_batches):
+    """A pattern for all that a run prints to standard output."""
+    lines = []
+    for step in range(0, num_batches, 100):
+        part = "Training" if step % 500 else "Validation"
+        lines.append(BATCH_LINE.format(step, part, part))
+    return "".join(lines) + FINAL_LINES
+
+
+@pytest.fixture(scope="module")
+def finished_run(tmp_path_factory, small_mnist):
+    """A run of 620 batches in this process: its folder. For tests that only read it."""
+    log_dir = tmp_path_factory.mktemp("runs")
+    flags = small(small_mnist, "--num-batches=620", "--batch-norm", f"--log-dir={log_dir}")
+    return fc_train.training.train_and_evaluate(
+        "fc", fc_train.network, fc_train.parse_options(flags + ["--seed=3", "--optimizer=rmsprop"])
+    )
+
+
+@pytest.mark.parametrize("name, num_batches", [("fc_train.py", 601), ("conv_train.py", 30)])
+def test_standard_output_is_the_documented_lines_alone(
+    name, num_batches, run_script, small_mnist, tmp_path
+):
+    flags = small(small_mnist, f"--num-batches={num_batches}")
+    code, stdout, stderr = run_script(name, *flags)
+    assert (code, stderr) == (0, "")
+    final = re.fullmatch(expected_output(num_batches), stdout)
+    assert final, stdout
+    run = tmp_path / "runs" / name.split("_")[0] / "adam_no_batchnorm"
+    with open(str(run / "result.json")) as file:
+        result = json.load(file)
+    assert final.groups() == (
+        f"{result['validation_accuracy']:.5f}",
+        f"{result['test_accuracy']:.5f}",
+    )
+    for step, loss in read_scalars(str(run / "validation"), "loss").items():
+        if step % 500 == 0:
+            assert f"Batch: {step:>2}: Validation loss: {loss:.5f}, " in stdout
+
+
+def test_the_default_data_is_the_one_beside_the_script(run_script, tmp_path):
+    code, stdout, stderr = run_script("fc_train.py", "--num-batches=2")
+    assert (code, stderr) == (0, "")
+    assert re.fullmatch(expected_output(2), stdout)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["runs"]
+
+
+def test_a_run_holds_the_scalars_of_every_step_and_evaluation(finished_run):
+    train, validation, test = (os.path.join(finished_run, p) for p in run_folder.PARTS)
+    assert sorted(read_scalars(train, "loss")) == list(range(620))
+    assert sorted(read_scalars(train, "accuracy")) == [100, 200, 300, 400, 600]
+    for tag in ("loss", "accuracy"):
+        assert sorted(read_scalars(validation, tag)) == [0, 500, 619]
+        assert sorted(read_scalars(test, tag)) == [619]
+        assert read_scalars(finished_run, tag) == {}
+
+
+def test_the_events_of_a_run_are_in_the_order_of_time(finished_run):
+    events = read_events(os.path.join(finished_run, "train"))
+    times = [event.wall_time for event in events if event.summary.value]
+    assert len(times) == 625
+    assert times == sorted(times)
+
+
+def test_settings_name_every_flag_the_versions_and_the_data(finished_run, small_mnist):
+    with open(os.path.join(finished_run, "settings.json")) as file:
+        settings = json.load(file)
+    assert settings["network"] == "fc"
+    assert set(vars(fc_train.parse_options([]))) == set(settings["flags"])
+    flags = settings["flags"]
+    assert (flags["batch_norm"], flags["optimizer"], flags["seed"]) == (True, "rmsprop", 3)
+    assert (flags["num_batches"], flags["learning_rate"]) == (620, 0.002)
+    assert set(settings["versions"]) == {"python", "tensorflow", "numpy"}
+    assert settings["versions"]["tensorflow"] == tf.VERSION
+    assert settings["data"] == tree(small_mnist)
+
+
+def test_the_result_is_what_the_events_say(finished_run):
+    with open(os.path.join(finished_run, "result.json")) as file:
+        result = json.load(file)
+    for part in ("validation", "test"):
+        for tag in ("loss", "accuracy"):
+            last = read_scalars(os.path.join(finished_run, part), tag)[619]
+            assert result.pop(f"{part}_{tag}") == pytest.approx(last, rel=1e-6)
+    assert result.pop("steps") == 620
+    assert result.pop("seconds") > 620 / result.pop("steps_per_second") > 0
+    assert result == {}
+
+
+def test_a_run_leaves_no_temporary_file(finished_run):
+    unfinished = [path for path in tree(finished_run) if ".writing" in path or "tmp" in path]
+    assert unfinished == []
+
+
+def test_runs_with_one_name_never_meet(start_script, small_mnist, tmp_path):
+    """Two processes started at once, then a third: three folders, the earlier ones untouched."""
+    flags = small(small_mnist, "--num-batches=5", "--run-name=twin")
+    first, second = [start_script("fc_train.py", *flags) for _ in range(2)]
+    outputs = [process.communicate(timeout=300) for process in (first, second)]
+    # The same seed, in processes of their own, gives the same losses.
+    assert outputs[0] == outputs[1]
+    runs = tmp_path / "runs" / "fc"
+    assert sorted(entry.name for entry in runs.iterdir()) == ["twin", "twin-2"]
+    losses = [read_scalars(str(runs / name / "train"), "loss") for name in ("twin", "twin-2")]
+    assert len(losses[0]) == 5
+    assert losses[0] == losses[1]
+    before = tree(runs)
+    start_script("fc_train.py", *flags).communicate(timeout=300)
+    after = tree(runs)
+    assert {path: after[path] for path in before} == before
+    assert {path.split(os.sep)[0] for path in set(after) - set(before)} == {"twin-3"}
+
+
+def test_folders_claimed_at_the_same_instant_differ(tmp_path):
+    claimed, start = [], threading.Barrier(8)
+
+    def claim():
+        start.wait()
+        for _ in range(20):
+            claimed.append(run_folder.create(str(tmp_path / "runs"), "fc", "adam_batchnorm"))
+
+    threads = [threading.Thread(target=claim) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(claimed)) == 160
+    names = {os.path.basename(path) for path in claimed}
+    assert names == {"adam_batchnorm"} | {f"adam_batchnorm-{i}" for i in range(2, 161)}
+
+
+def test_a_stray_file_with_the_name_of_a_run_stays(tmp_path):
+    (tmp_path / "fc").mkdir()
+    (tmp_path / "fc" / "mine").write_text("a note")
+    assert run_folder.create(str(tmp_path), "fc", "mine").endswith("mine-2")
+    assert (tmp_path / "fc" / "mine").read_text() == "a note"
+
+
+@pytest.mark.parametrize("name", sorted(SCRIPTS))
+def test_help_names_every_flag_and_its_default_at_once(name, run_script, without_tensorflow):
+    code, stdout, stderr = run_script(name, "--help", environment=without_tensorflow)
+    assert (code, stderr) == (0, "")
+    text = " ".join(stdout.split())
+    options = vars(SCRIPTS[name].parse_options([]))
+    for flag, default in options.items():
+        assert f" --{flag.replace('_', '-')}" in text
+        if type(default) in (int, float, str) and flag != "data_dir":
+            assert f"(default: {default})" in text, flag
+    assert "(default: None)" not in text
+
+
+# What is wrong: the flags, and what the line on standard error must speak of.
+WRONG_FLAGS = {
+    "an unknown flag": (["--bach-norm"], ["--bach-norm"]),
+    "an abbreviated flag": (["--learning", "0.1"], ["--learning"]),
+    "an unknown optimizer": (["--optimizer", "adamw"], ["adamw", "momentum"]),
+    "an unknown loss": (["--loss", "hinge"], ["hinge", "softmax"]),
+    "a learning rate that is no number": (["--learning-rate", "nan"], ["--learning-rate", "nan"]),
+    "an infinite learning rate": (["--learning-rate", "inf"], ["--learning-rate", "inf"]),
+    "a learning rate of zero": (["--learning-rate", "0"], ["--learning-rate", "0"]),
+    "a negative learning rate": (["--learning-rate=-1"], ["--learning-rate", "-1"]),
+    "a learning rate in words": (["--learning-rate", "fast"], ["--learning-rate", "fast"]),
+    "no batches": (["--num-batches", "0"], ["--num-batches", "0"]),
+    "fewer than no batches": (["--num-batches=-3"], ["--num-batches", "-3"]),
+    "half a batch": (["--num-batches", "2.5"], ["--num-batches", "2.5"]),
+    "batches of no image": (["--batch-size", "0"], ["--batch-size", "0"]),
+    "batches of fewer images than none": (["--batch-size=-128"], ["--batch-size", "-128"]),
+    "no validation images": (["--validation-size", "0"], ["--validation-size", "0"]),
+    "a negative seed": (["--seed=-1"], ["--seed", "-1"]),
+    "a seed beyond 32 bits": (["--seed", "4294967296"], ["--seed", "4294967296"]),
+    "a run name that is a path": (["--run-name", "../mine"], ["--run-name", "../mine"]),
+    "an empty run name": (["--run-name", ""], ["--run-name"]),
+    "a run name of dots": (["--run-name", ".."], ["--run-name"]),
+    "no layers": (["--layers", "0"], ["--layers", "0"]),
+    "both ways at once": (["--batch-norm", "--no-batch-norm"], ["--no-batch-norm"]),
+    "a flag without its value": (["--seed"], ["--seed"]),
+    "an argument too many": (["train"], ["train"]),
+}
+WRONG_FC_FLAGS = {
+    "no hidden units": (["--hidden-units", ""], ["--hidden-units"]),
+    "a gap in the hidden units": (["--hidden-units", "64,,32"], ["--hidden-units"]),
+    "a layer of no units": (["--hidden-units", "64,0"], ["--hidden-units", "0"]),
+    "hidden units in words": (["--hidden-units", "many"], ["--hidden-units", "many"]),
+    "layers against hidden units": (
+        ["--layers", "3", "--hidden-units", "64,32"],
+        ["--layers 3", "--hidden-units", "2"],
+    ),
+    "an unknown activation": (["--activation", "gelu"], ["gelu", "tanh"]),
+    "a flag of the other network": (["--kernel-size", "3"], ["--kernel-size"]),
+}
+WRONG_CONV_FLAGS = {
+    "kernels of no size": (["--kernel-size", "0"], ["--kernel-size", "0"]),
+    "a stride every zero layers": (["--stride-every", "0"], ["--stride-every", "0"]),
+    "no filters": (["--filters-step", "0"], ["--filters-step", "0"]),
+    "no dense units": (["--dense-units=-5"], ["--dense-units", "-5"]),
+    "a flag of the other network": (["--hidden-units", "3"], ["--hidden-units"]),
+}
+
+
+def assert_one_line_of_error(name, code, stdout, stderr, words):
+    """Exit code 2 and one line, which is what the user sees, and the only thing."""
+    assert (code, stdout) == (BAD_INPUT, ""), stderr
+    assert re.fullmatch(rf"{name}: error: .+\n", stderr), stderr
+    for word in words:
+        assert word in stderr
+
+
+@pytest.mark.parametrize(
+    "name, wrong",
+    [("fc_train.py", wrong) for wrong in list(WRONG_FLAGS) + list(WRONG_FC_FLAGS)]
+    + [("conv_train.py", wrong) for wrong in WRONG_CONV_FLAGS],
+)
+def test_a_wrong_flag_is_one_line_at_once(name, wrong, run_script, tmp_path, without_tensorflow):
+    own = WRONG_FC_FLAGS if name == "fc_train.py" else WRONG_CONV_FLAGS
+    flags, words = own.get(wrong) or WRONG_FLAGS[wrong]
+    result = run_script(name, *flags, environment=without_tensorflow)
+    assert_one_line_of_error(name, *result, words=words)
+    assert tree(tmp_path) == {}
+
+
+def cut_off(path):
+    with open(path, "r+b") as file:
+        file.truncate(os.path.getsize(path) - 10)
+
+
+def overwrite(path, content):
+    with open(path, "wb") as file:
+        file.write(content)
+
+
+# What is wrong: what is done to the folder of the data, and the name that the line must mention.
+WRONG_DATA = {
+    "no folder": (shutil.rmtree, "no data folder"),
+    "an empty folder": (
+        lambda folder: [os.unlink(os.path.join(folder, name)) for name in os.listdir(folder)],
+        "train-images",
+    ),
+    "a file missing": (
+        lambda folder: os.unlink(os.path.join(folder, "t10k-labels-idx1-ubyte")),
+        "t10k-labels",
+    ),
+    "a file cut off": (
+        lambda folder: cut_off(os.path.join(folder, "train-images-idx3-ubyte")),
+        "train-images",
+    ),
+    "a corrupt file": (
+        lambda folder: overwrite(os.path.join(folder, "t10k-images-idx3-ubyte"), b"\x1f\x8b\x08?"),
+        "t10k-images",
+    ),
+    "a web page": (
+        lambda folder: overwrite(os.path.join(folder, "t10k-images-idx3-ubyte"), b"<html>"),
+        "t10k-images",
+    ),
+    "labels in place of images": (
+        lambda folder: shutil.copy(
+            os.path.join(folder, "train-labels-idx1-ubyte"),
+            os.path.join(folder, "train-images-idx3-ubyte"),
+        ),
+        "train-images",
+    ),
+    "labels that do not match": (
+        lambda folder: shutil.copy(
+            os.path.join(folder, "t10k-labels-idx1-ubyte"),
+            os.path.join(folder, "train-labels-idx1-ubyte"),
+        ),
+        "train-labels",
+    ),
+    "a file in place of the folder": (
+        lambda folder: shutil.rmtree(folder) or overwrite(folder, b""),
+        "data",
+    ),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_DATA)
+def test_wrong_data_is_one_line_at_once(
+    wrong, run_script, small_mnist, tmp_path, without_tensorflow
+):
+    folder = str(tmp_path / "data")
+    shutil.copytree(small_mnist, folder)
+    damage, word = WRONG_DATA[wrong]
+    damage(folder)
+    before = tree(tmp_path)
+    result = run_script("fc_train.py", *small(folder), environment=without_tensorflow)
+    assert_one_line_of_error("fc_train.py", *result, words=[word])
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "flags, words",
+    [
+        (["--batch-size=501"], ["--batch-size", "501", "500"]),
+        (["--validation-size=601"], ["601", "600"]),
+        (["--validation-size=600"], ["600"]),
+    ],
+)
+def test_sizes_that_the_data_does_not_have_are_one_line(
+    flags, words, run_script, small_mnist, tmp_path, without_tensorflow
+):
+    flags = small(small_mnist) + flags
+    result = run_script("fc_train.py", *flags, environment=without_tensorflow)
+    assert_one_line_of_error("fc_train.py", *result, words=words)
+    assert tree(tmp_path) == {}
+
+
+@pytest.mark.parametrize("log_dir", ["a_file", "a_file/runs", "/proc/runs"])
+def test_an_unwritable_log_dir_is_one_line(log_dir, run_script, small_mnist, tmp_path):
+    (tmp_path / "a_file").write_text("not a folder")
+    before = tree(tmp_path)
+    result = run_script("fc_train.py", *small(small_mnist, "--log-dir", log_dir))
+    assert_one_line_of_error("fc_train.py", *result, words=["--log-dir", log_dir])
+    assert tree(tmp_path) == before
+
+
+def test_a_run_name_that_no_disk_takes_is_one_line(run_script, small_mnist, tmp_path):
+    result = run_script("fc_train.py", *small(small_mnist, "--run-name", "x" * 300))
+    assert_one_line_of_error("fc_train.py", *result, words=["--run-name"])
+    assert tree(tmp_path) == {}
+
+
+def test_xla_is_one_line_where_tensorflow_cannot(run_script, small_mnist, tmp_path):
+    if tf.version() >= (2, 5):
+        pytest.skip("this TensorFlow compiles with XLA; see test_training.py")
+    result = run_script("fc_train.py", *small(small_mnist, "--xla"))
+    assert_one_line_of_error("fc_train.py", *result, words=["--xla", "TensorFlow 2.5", "1.15"])
+    assert tree(tmp_path) == {}
+
+
+def test_control_c_ends_with_one_line_and_no_result(start_script, small_mnist, tmp_path):
+    process = start_script("fc_train.py", *small(small_mnist, "--num-batches=1000000"))
+    assert re.fullmatch(BATCH_LINE.format(0, *["Validation"] * 2), process.stdout.readline())
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == INTERRUPTED
+    assert re.fullmatch(r"fc_train.py: .*interrupted.*\n", stderr)
+    assert re.fullmatch(r"(Batch: .*\n)*", stdout)
+    run = tmp_path / "runs" / "fc" / "adam_no_batchnorm"
+    assert not (run / "result.json").exists()
+    # What was trained until then can be looked at: no event is lost or cut.
+    assert 0 in read_scalars(str(run / "validation"), "accuracy")
+    losses = read_scalars(str(run / "train"), "loss")
+    assert sorted(losses) == list(range(len(losses)))
+
+
+def read_terminal(descriptor):
+    """All that was written to a terminal whose other end is closed."""
+    content = b""
+    while True:
+        try:
+            part = os.read(descriptor, 4096)
+        except OSError:
+            return content.decode()
+        if not part:
+            return content.decode()
+        content += part
+
+
+def test_progress_is_shown_on_a_terminal_and_wiped_away(start_script, small_mnist):
+    ours, theirs = pty.openpty()
+    process = start_script("fc_train.py", *small(small_mnist, "--num-batches=220"), stderr=theirs)
+    os.close(theirs)
+    terminal = []
+    reader = threading.Thread(target=lambda: terminal.append(read_terminal(ours)))
+    reader.start()
+    stdout, _ = process.communicate(timeout=300)
+    reader.join()
+    os.close(ours)
+    assert re.fullmatch(expected_output(220), stdout)
+    assert "/220" in terminal[0]
+    assert "batch/s" in terminal[0]
+    assert "\n" not in terminal[0]
+    # The line that is left is blank.
+    assert terminal[0].rstrip("\r").split("\r")[-1].strip() == ""
+
+
+def test_scripts_run_from_the_folder_of_the_project(run_script, small_mnist, tmp_path):
+    log_dir = tmp_path / "elsewhere"
+    flags = small(small_mnist, "--num-batches=1", f"--log-dir={log_dir}")
+    before = set(os.listdir(ROOT))
+    code, stdout, stderr = run_script("fc_train.py", *flags, cwd=ROOT)
+    assert (code, stderr) == (0, "")
+    assert re.fullmatch(expected_output(1), stdout)
+    assert set(os.listdir(ROOT)) - before <= {"__pycache__"}
+    assert os.listdir(str(log_dir / "fc")) == ["adam_no_batchnorm"]
