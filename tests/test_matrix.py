@@ -1,0 +1,81 @@
+"""Which TensorFlow releases the matrix tries, under which Python."""
+
+import struct
+
+import pytest
+
+from graph_mode.command_line import CommandError
+from tests import matrix
+from tests.matrix import Release
+
+INDEX = {
+    (3, 7): [(2, 11, 0), (2, 2, 3), (2, 0, 4), (2, 0, 0), (1, 15, 5), (1, 15, 0), (1, 14, 0)],
+    (3, 10): [(2, 21, 0), (2, 11, 1), (2, 11, 0)],
+    (3, 8): [(2, 11, 1), (2, 2, 3), (2, 2, 10)],
+    (3, 9): [],
+}
+
+
+def test_newest_patch_of_each_minor_release_under_the_newest_python_that_has_it():
+    assert matrix.choose_releases(INDEX) == [
+        Release((1, 15, 5), (3, 7)),
+        Release((2, 0, 4), (3, 7)),
+        Release((2, 2, 10), (3, 8)),
+        Release((2, 11, 1), (3, 10)),
+        Release((2, 21, 0), (3, 10)),
+    ]
+
+
+def test_only_takes_the_named_releases_oldest_first():
+    chosen = matrix.choose_releases(INDEX, [(2, 11), (1, 15)])
+    assert [release.version for release in chosen] == [(1, 15, 5), (2, 11, 1)]
+
+
+def test_a_release_that_no_python_at_hand_can_have_is_named():
+    with pytest.raises(CommandError, match=r"no TensorFlow 2\.3 .*1\.15, 2\.0, 2\.2, 2\.11, 2\.21"):
+        matrix.choose_releases(INDEX, [(2, 2), (2, 3)])
+
+
+def test_an_index_out_of_reach_is_said():
+    with pytest.raises(CommandError, match="reachable"):
+        matrix.choose_releases({(3, 7): []})
+
+
+def test_release_candidates_and_post_releases_are_passed_over(tmp_path):
+    pip = tmp_path / "python"
+    pip.write_text(
+        "#!/bin/sh\necho 'tensorflow (2.15.1)'\n"
+        "echo 'Available versions: 2.16.0rc0, 2.15.1, 2.15.0.post1, 2.15.0'\n"
+    )
+    pip.chmod(0o755)
+    assert matrix.list_versions(str(pip)) == [(2, 15, 1), (2, 15, 0)]
+
+
+@pytest.mark.parametrize(
+    "line, documented",
+    [
+        ("Batch:  0: Validation loss: 0.69016, Validation accuracy: 0.31800", True),
+        ("Batch: 100: Training loss: 0.39585, Training accuracy: 0.09375", True),
+        ("Final test accuracy: 0.98510", True),
+        ("Batch:  0: Validation loss: 0.69016, Training accuracy: 0.31800", False),
+        ("WARNING:tensorflow:From somewhere", False),
+        ("", False),
+    ],
+)
+def test_lines_that_no_one_documented_are_told_apart(line, documented):
+    assert bool(matrix.DOCUMENTED_LINE.fullmatch(line)) == documented
+
+
+def test_time_of_a_step_is_read_from_the_last_events(tmp_path):
+    records = b""
+    for wall_time, rest in ((10.0, b"12345678"), (11.0, b""), (11.25, b"abc")):
+        event = b"\x09" + struct.pack("<d", wall_time) + rest
+        records += struct.pack("<QI", len(event), 0) + event + struct.pack("<I", 0)
+    (tmp_path / "events.out.tfevents.1.machine").write_bytes(records)
+    assert matrix.step_milliseconds(str(tmp_path)) == 250.0
+
+
+def test_a_failed_command_is_told_by_its_last_line():
+    command = ["/bin/sh", "-c", "echo first >&2; echo 'the reason | here' >&2; exit 3"]
+    with pytest.raises(matrix.StepError, match="^exit code 3: the reason / here$"):
+        matrix.finish(command)
