@@ -80,9 +80,7 @@ def parse_options():
 def minor_releases(text):
     """argparse type: '2.3,2.15' as [(2, 3), (2, 15)]."""
     if not re.fullmatch(r"\d+\.\d+(,\d+\.\d+)*", text):
-        raise argparse.ArgumentTypeError(
-            f"found {text!r}, expected minor releases such as 2.3,2.15"
-        )
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected minor releases, like 2.3,2.15")
     return [numbers(part) for part in text.split(",")]
 
 
@@ -155,8 +153,8 @@ def choose_releases(index, only=None):
 
 
 def requirements(version):
-    """What a training run needs: less than requirements.txt, which also draws figures."""
-    packages = [f"tensorflow=={dotted(version)}", "tqdm"]
+    """What pip has to install; matplotlib and pillow are for the pictures in TensorBoard."""
+    packages = [f"tensorflow=={dotted(version)}", "matplotlib", "pillow", "tqdm"]
     if version < (2, 12):
         # These releases were built before NumPy 2 and protobuf 4, and not all of them say so.
         packages += ["numpy<1.24", "protobuf<3.21"]
