@@ -50,7 +50,7 @@ def plain(text, missing):
         for character in text
     )
     text = text.replace("$", r"\$")
-    return f" {text}" if text.startswith("_") else text
+    return f" {text}" if text.startswith("_") or not text else text
 
 
 def code_of(character):

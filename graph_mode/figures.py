@@ -73,7 +73,8 @@ def draw(lines, title, x_label, y_label, log_y=False, dates=False, notes=(), win
 
     Args:
         lines: [Line].
-        log_y: whether the y axis is logarithmic, see spans_decade.
+        log_y: whether the y axis is logarithmic, see spans_decade; without a value above 0 it is
+            linear all the same.
         dates: whether x is in days since 1970 (UTC) and shown as dates.
         notes: what the legend tells besides: (symbol, text), where symbol is "line", "band",
             "marker" or "none".
@@ -95,7 +96,7 @@ def draw(lines, title, x_label, y_label, log_y=False, dates=False, notes=(), win
             figure = Figure()
             FigureCanvasAgg(figure)
         axes = figure.add_axes([0, 0, 1, 1])
-        if log_y:
+        if log_y and any_positive(lines):
             axes.set_yscale("log", nonpositive="mask")
         if dates:
             show_dates(axes)
@@ -158,6 +159,14 @@ def spans_decade(lines):
     """
     values = np.concatenate([line.y[np.isfinite(line.y)] for line in lines])
     return bool(len(values) and values.min() > 0 and values.max() >= LOG_SPAN * values.min())
+
+
+def any_positive(lines):
+    return any(np.any(finite[finite > 0]) for finite in map(drawn_values, lines))
+
+
+def drawn_values(line):
+    return line.y[np.isfinite(line.x) & np.isfinite(line.y)]
 
 
 def set_style(matplotlib):
