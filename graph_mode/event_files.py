@@ -51,21 +51,24 @@ def read_event_file(path):
         OSError: the file cannot be opened or read.
     """
     damage = []
-    parts, unnamed = collections.defaultdict(list), collections.defaultdict(list)
+    parts = collections.defaultdict(list)
     scalar_tensors = set()
     with open(path, "rb") as file, warnings.catch_warnings():
         # protobuf before 4 only warns of what parsed() raises.
         warnings.simplefilter("ignore", RuntimeWarning)
-        for records in intact_records(file, damage):
-            for tag, kind, offsets, series in scalars_in(records, scalar_tensors, damage):
-                if kind == "tensor" and tag not in scalar_tensors:
-                    unnamed[tag].append((offsets, series))
-                else:
-                    parts[tag].append((offsets, series))
-    # Writers may name the plugin only with the first tensor of a tag.
-    for tag in scalar_tensors & set(unnamed):
-        parts[tag] += unnamed[tag]
-    scalars = {tag: in_file_order(parts.pop(tag)) for tag in sorted(parts)}
+        for block in intact_blocks(file, damage):
+            in_block = collections.defaultdict(list)
+            for records in block:
+                for tag, kind, offsets, series in scalars_in(records, scalar_tensors, damage):
+                    in_block[tag, kind].append((offsets, series))
+            for (tag, kind), found in in_block.items():
+                parts[tag, kind].append(in_file_order(found))
+    # Writers may name the plugin only with the first tensor of a tag, so only now is this known.
+    scalars = {
+        tag: joined(parts.pop((tag, kind)))
+        for tag, kind in sorted(parts)
+        if kind == "simple_value" or tag in scalar_tensors
+    }
     cut_off = any(found.reason == CUT_OFF for found in damage)
     return EventFile(scalars, sorted(d for d in damage if d.reason != CUT_OFF), cut_off)
 
@@ -75,7 +78,10 @@ def merge_series(oldest_first):
 
     A later point replaces an earlier one of the same step, as when a run was resumed.
     """
-    steps, wall_times, values = (np.concatenate(columns) for columns in zip(*oldest_first))
+    if len(oldest_first) == 1:
+        steps, wall_times, values = oldest_first[0]
+    else:
+        steps, wall_times, values = (np.concatenate(columns) for columns in zip(*oldest_first))
     if np.all(steps[1:] > steps[:-1]):
         return Series(steps, wall_times, values)
     rising, from_the_end = np.unique(steps[::-1], return_index=True)
@@ -86,8 +92,8 @@ def merge_series(oldest_first):
 # The framing: from a file to messages whose checksums are right.
 
 
-def intact_records(file, damage):
-    """Yields the Records of a file, those of a block grouped by length, and fills in `damage`.
+def intact_blocks(file, damage):
+    """Yields for each block of a file a list of its Records by length, and fills in `damage`.
 
     After damage it goes on at the next header that can be found. It holds one block, or one record
     where that is longer, whatever a length field claims.
@@ -97,14 +103,16 @@ def intact_records(file, damage):
     position = 0
     while position < size:
         block = read_block(file, position, size, known_lengths)
-        if position + len(block) < min(size, position + BLOCK_BYTES):
-            size = position + len(block)  # Somebody has shortened the file meanwhile.
         starts, lengths, stop, problem = walk(block, size - position, known_lengths)
+        if stop == 0 and problem is None:
+            size = position + len(block)  # Somebody has shortened the file meanwhile.
         intact = np.ones(len(starts), bool)
+        groups = []
         for indices, rows in rows_by_length(block, starts, lengths):
             intact[indices] = checksums_match(rows)
             good = intact[indices]
-            yield Records(position + starts[indices][good], rows[good, HEADER_BYTES:-4])
+            groups.append(Records(position + starts[indices][good], rows[good, HEADER_BYTES:-4]))
+        yield groups
         if problem and len(starts) and not intact[-1]:
             # Bytes may be missing from this record, so that its length has led astray.
             stop, problem = starts[-1], "the record's checksum is wrong"
@@ -342,9 +350,16 @@ def scalar_value(value, scalar_tensors):
 
 
 def in_file_order(parts):
-    """One Series of the (offsets, Series) of a tag, in the order in which the file has them."""
+    """One Series of the (offsets, Series) of a tag in a block, in the order of the file."""
     offsets = np.concatenate([offsets for offsets, _ in parts])
-    columns = zip(*(series for _, series in parts))
     # Stable: an event may hold the same tag twice.
     order = np.argsort(offsets, kind="stable")
+    columns = zip(*(series for _, series in parts))
     return Series(*(np.concatenate(column)[order] for column in columns))
+
+
+def joined(parts):
+    """One Series of several. Empties `parts`, so that little is in memory twice."""
+    columns = [list(column) for column in zip(*parts)]
+    parts.clear()
+    return Series(*(np.concatenate(columns.pop(0)) for _ in range(len(columns))))

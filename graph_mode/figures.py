@@ -32,6 +32,8 @@ LABEL_CHARACTERS = 60
 LOG_SPAN = 10
 # With more lines than this, light lines and full-size markers would hide what there is to see.
 MANY_LINES = 12
+# A curve of more points is drawn by the extremes of so many stretches, more than it has pixels.
+MAX_POINTS, STRETCHES = 20000, 9000
 STYLE = {
     "font.size": 10,
     "axes.grid": True,
@@ -42,8 +44,6 @@ STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "svg.hashsalt": "plot_losses",
-    # Agg cannot draw a path of a million points in one piece.
-    "agg.path.chunksize": 20000,
 }
 NO_METADATA = {
     "png": {"Software": None},
@@ -201,19 +201,23 @@ def draw_line(axes, line, of_lines, missing):
     many = of_lines > MANY_LINES
     if line.raw is not None and not many:
         alpha = 0.3 / math.sqrt(of_lines)
-        axes.plot(line.x, line.raw, color=line.color, alpha=alpha, linewidth=0.6, zorder=2)
-    if line.low is not None:
-        axes.fill_between(
-            line.x, line.low, line.high, color=line.color, alpha=0.2, linewidth=0, zorder=2.2
+        shown = extremes(line.raw, line.raw)
+        axes.plot(
+            line.x[shown], line.raw[shown], color=line.color, alpha=alpha, linewidth=0.6, zorder=2
         )
+    if line.low is not None:
+        shown = extremes(line.low, line.high)
+        edges = line.x[shown], line.low[shown], line.high[shown]
+        axes.fill_between(*edges, color=line.color, alpha=0.2, linewidth=0, zorder=2.2)
+    shown = extremes(line.y, line.y)
     (handle,) = axes.plot(
-        line.x,
-        line.y,
-        linestyle=(0, (4, 1.5)) if line.dashed else "-",
+        line.x[shown],
+        line.y[shown],
         color=line.color,
+        label=plain(shortened(line.label), missing),
+        linestyle=(0, (4, 1.5)) if line.dashed else "-",
         linewidth=1.0 if many else 1.4,
         zorder=3,
-        label=plain(shortened(line.label), missing),
     )
     if line.markers is not None:
         axes.plot(
@@ -226,6 +230,23 @@ def draw_line(axes, line, of_lines, missing):
             zorder=4,
         )
     return handle
+
+
+def extremes(low, high):
+    """The indices to draw of a curve (low and high the same) or a band, so that it looks the same.
+
+    All of them, or the smallest low and the largest high of each of STRETCHES parts: matplotlib
+    cannot draw a path of a million points in one piece, and no picture is that wide.
+    """
+    if len(low) <= MAX_POINTS:
+        return np.arange(len(low))
+    length = -(-len(low) // STRETCHES)
+    whole = len(low) // length * length
+    lowest = np.where(np.isnan(low), np.inf, low)[:whole].reshape(-1, length).argmin(axis=1)
+    highest = np.where(np.isnan(high), -np.inf, high)[:whole].reshape(-1, length).argmax(axis=1)
+    pairs = np.sort(np.stack([lowest, highest], axis=1), axis=1)
+    pairs += np.arange(0, whole, length)[:, np.newaxis]
+    return np.concatenate([pairs.ravel(), np.arange(whole, len(low))])
 
 
 def note_handle(symbol, text):

@@ -239,6 +239,16 @@ def test_memory_stays_far_below_the_size_of_a_long_file(tmp_path, monkeypatch):
     assert peak < 8 << 20 < path.stat().st_size
 
 
+def test_a_file_that_is_shortened_while_it_is_read_ends_where_it_ends(read, monkeypatch):
+    size = os.fstat
+    monkeypatch.setattr(
+        event_files.os, "fstat", lambda file: os.stat_result([*size(file)[:6], 1 << 22, 0, 0, 0])
+    )
+    long_record = framed(version_event() * 70000)
+    for tail in (b"", long_record[:1500000]):
+        assert losses(read(b"".join(records(5)) + tail)) == list(range(5))
+
+
 def test_later_files_replace_earlier_points_of_the_same_step():
     first = event_files.as_series([0, 1, 2, 3], [10, 11, 12, 13], [0.0, 0.1, 0.2, 0.3])
     second = event_files.as_series([2, 3, 4], [20, 21, 22], [2.2, 2.3, 2.4])

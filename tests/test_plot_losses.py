@@ -519,6 +519,20 @@ def test_without_a_screen_show_says_so():
     assert "--show needs a screen" in done.stderr
 
 
+def test_a_long_curve_keeps_its_extremes_its_end_and_its_gaps():
+    values = np.random.RandomState(0).normal(size=200001)
+    values[1000] = 50
+    values[150000] = -50
+    values[100000:110000] = NAN
+    shown = figures.extremes(values, values)
+    assert len(shown) <= figures.MAX_POINTS
+    assert np.all(np.diff(shown) >= 0)
+    assert {1000, 150000, 200000} <= set(shown)
+    assert np.isnan(values[shown]).any()
+    assert not np.isnan(values[shown][(shown < 99000) | (shown > 111000)]).any()
+    assert figures.extremes(values[:20000], values[:20000]).tolist() == list(range(20000))
+
+
 def test_svg_figures_are_well_formed():
     write_scalars("logs/<&>\x01", "fc_loss", [1.0, 0.5])
     assert run_here("logs", "--format", "svg") == 0
