@@ -77,10 +77,10 @@ def parse_arguments(arguments):
     parser.add_argument(
         "--smoothing",
         type=smoothing_weight,
-        default=0.9,
+        default=0.95,
         metavar="WEIGHT",
-        help="of TensorBoard's moving average, 0 (none) to 0.999; 0.9 calms the noise of batches "
-        "and lags 10 of them behind, 0.99 lags 100",
+        help="of TensorBoard's moving average, 0 (none) to 0.999; 0.95 calms the noise of batches "
+        "and lags 20 of them behind, 0.99 lags 100",
     )
     parser.add_argument(
         "--group-by",

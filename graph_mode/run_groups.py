@@ -16,8 +16,13 @@ OPTIMIZER_COLORS = {
     "adadelta": figures.SKY_BLUE,
     "ftrl": figures.GREY,
 }
-# Flags that say where things lie, not what is computed. Data counts by its checksums.
-PLACE_FLAGS = {"run_name", "log_dir", "data_dir"}
+# Flags that say where things lie, how fast or what else is written, not what the training computes.
+# Data counts by its checksums.
+OTHER_FLAGS = {
+    *("run_name", "log_dir", "data_dir", "threads"),
+    *("resume", "checkpoint_every", "validate_every", "allow_nonfinite"),
+    *("histograms", "evaluate", "export"),
+}
 
 Group = collections.namedtuple("Group", "runs label color dashed")
 Group.__doc__ = "One curve: the runs whose mean it is, its name, its colour, whether it is dashed."
@@ -85,7 +90,7 @@ def group_by_flags(runs, names):
 
 def settings_of(run, with_seed=False):
     """What a run computes, {flag: value}, with the data by its checksums."""
-    left_out = PLACE_FLAGS if with_seed else PLACE_FLAGS | {"seed"}
+    left_out = OTHER_FLAGS if with_seed else OTHER_FLAGS | {"seed"}
     settings = {name: value for name, value in run.flags.items() if name not in left_out}
     return {**settings, "data": run.data}
 

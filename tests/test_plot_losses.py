@@ -358,7 +358,8 @@ def test_a_file_that_cannot_be_opened_is_reported_and_the_others_are_read():
 
 def test_runs_that_differ_only_in_seed_become_one_line_with_its_band_and_count():
     for seed, losses in enumerate([[1.0, 2.0], [3.0, 2.0], [5.0, 2.0]]):
-        write_run(f"runs/fc/a-{seed}", seed=seed, losses=losses)
+        # Where it was written and how many threads there were is no difference.
+        write_run(f"runs/fc/a-{seed}", seed=seed, losses=losses, run_name=str(seed), threads=seed)
     write_run("runs/fc/b", batch_norm=False)
     with_band, alone = lines_of(read_runs()[0])
     assert with_band.label == "adam, batch norm (n = 3)"
