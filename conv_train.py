@@ -45,8 +45,8 @@ def network(images, is_training, num_classes, settings):
     return layers.dense(layer, num_classes)
 
 
-def main():
-    commands.run("conv", network, parse_options())
+def main(arguments=None):
+    commands.run("conv", network, parse_options(arguments))
 
 
 if __name__ == "__main__":

@@ -61,8 +61,8 @@ def network(images, is_training, num_classes, settings):
     return layers.dense(layer, num_classes)
 
 
-def main():
-    settings = parse_options()
+def main(arguments=None):
+    settings = parse_options(arguments)
     backward = manual_gradients.backward if settings.manual_gradients else None
     commands.run("fc", network, settings, backward)
 

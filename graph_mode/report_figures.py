@@ -1,0 +1,156 @@
+"""The figures of a report, drawn like those of plot_losses.py."""
+
+import collections
+import os
+import re
+
+import numpy as np
+
+from graph_mode import curves, figures, report_tables, run_groups, run_lines
+
+SMOOTHING = 0.95
+DPI = 120
+# A curve of accuracy over a flag needs this many values of it.
+FEWEST_VALUES = 3
+
+
+def write(network, results, settings, output_dir, say):
+    """Draws the figures of one network; returns [(caption, file name)]."""
+    written = []
+    for suffix, words, some in split(results, list(settings[0].values)):
+        runs = [result.run for result in some]
+        for name, caption, figure in (
+            ("loss", "Training loss", loss_figure(runs, say)),
+            ("validation_error", "Validation error", error_figure(network, runs)),
+        ):
+            if figure:
+                path = save(figure, f"{network}_{name}{suffix}", output_dir)
+                written.append((f"{caption}{words}", path))
+    for flag in settings[0].values:
+        values = {setting.values[flag] for setting in settings if is_number(setting.values[flag])}
+        if len(values) >= FEWEST_VALUES:
+            figure = by_flag_figure(network, settings, flag)
+            path = save(figure, f"{network}_test_error_by_{flag}", output_dir)
+            written.append((f"Test error by {flag.replace('_', ' ')}", path))
+    return written
+
+
+def save(figure, name, output_dir):
+    file_name = re.sub(r"[^\w.-]+", "_", name) + ".png"
+    figures.save(figure, os.path.join(output_dir, file_name), "png", DPI)
+    return file_name
+
+
+def split(results, flags):
+    """Yields (end of file name, words, results): a figure's lines differ in one flag at most.
+
+    That is the optimizer where it varies; runs that differ in another get a figure of their own.
+    """
+    others = flags[1:]
+    parts = collections.defaultdict(list)
+    for result in results:
+        parts[tuple(report_tables.frozen(result.run.flags.get(f)) for f in others)].append(result)
+    for some in parts.values():
+        values = [run_groups.words(flag, some[0].run.flags.get(flag)) for flag in others]
+        suffix = "".join(f"_{value.replace(' ', '_')}" for value in values)
+        yield suffix, "".join(f", {value}" for value in values), some
+
+
+def loss_figure(runs, say):
+    """Training loss of each step, smoothed, mean and band over seeds; None where none is."""
+    plots = run_lines.plots_of(runs, lambda tag: tag == "loss")
+    if not plots:
+        return None
+    panel = run_lines.panel_of(plots[0], "step", SMOOTHING, None, say)
+    return figures.draw(
+        panel.lines,
+        title=panel.title,
+        x_label=panel.x_label,
+        y_label=panel.y_label,
+        log_y=figures.spans_decade(panel.lines),
+        notes=panel.notes,
+    )
+
+
+def error_figure(network, runs):
+    """1 - validation accuracy at each evaluation, mean and band over seeds; None where none is."""
+    runs = [run for run in runs if "accuracy" in run.scalars.get("validation", {})]
+    if not runs:
+        return None
+    lines = []
+    for group in run_groups.group_by_seed(runs):
+        series = [run.scalars["validation"]["accuracy"] for run in group.runs]
+        band = curves.mean_and_band([one.steps for one in series], [1 - s.values for s in series])
+        label = f"{group.label} (n = {len(series)})"
+        ends = {"low": band.low, "high": band.high} if len(series) > 1 else NO_BAND
+        lines.append(
+            figures.Line(
+                label,
+                group.color,
+                group.dashed,
+                band.steps,
+                band.mean,
+                raw=None,
+                markers=None,
+                **ends,
+            )
+        )
+    return figures.draw(
+        lines,
+        title=run_lines.NETWORKS.get(network, network),
+        x_label="Iteration (batch)",
+        y_label="Validation error (fraction)",
+        log_y=figures.spans_decade(lines),
+        notes=[("band", "mean over seeds, smallest to largest")],
+    )
+
+
+NO_BAND = {"low": None, "high": None}
+
+
+def by_flag_figure(network, settings, flag):
+    """1 - test accuracy over the values of a flag that is a number, mean and band over seeds."""
+    lines = []
+    parts = collections.defaultdict(list)
+    for setting in settings:
+        others = {name: value for name, value in setting.values.items() if name != flag}
+        parts[report_tables.frozen(others)].append(setting)
+    colors = dict(zip(parts, figures.PALETTE * len(parts)))
+    for key, some in parts.items():
+        others = {name: value for name, value in some[0].values.items() if name != flag}
+        for batch_norm in (False, True):
+            words = [run_groups.words(name, value) for name, value in others.items()]
+            label = ", ".join(words + [run_groups.words("batch_norm", batch_norm)])
+            line = error_over(flag, some, batch_norm, label, colors[key])
+            lines += [line] if line else []
+    figure = figures.draw(
+        lines,
+        title=run_lines.NETWORKS.get(network, network),
+        x_label=flag.replace("_", " ").capitalize(),
+        y_label="Test error (fraction)",
+        log_y=figures.spans_decade(lines),
+        notes=[("band", "mean over seeds, smallest to largest")],
+    )
+    values = np.array([setting.values[flag] for setting in settings], float)
+    if values.min() > 0 and values.max() >= figures.LOG_SPAN * values.min():
+        figure.axes[0].set_xscale("log")
+    return figure
+
+
+def error_over(flag, settings, batch_norm, label, color):
+    """The figures.Line of one side of the settings; None if no run of it has a test accuracy."""
+    points = {}
+    for setting in settings:
+        side = setting.with_norm if batch_norm else setting.without
+        errors = [1 - a for a in map(report_tables.accuracy, side.values()) if a is not None]
+        if errors and is_number(setting.values[flag]):
+            points[setting.values[flag]] = (np.mean(errors), min(errors), max(errors))
+    if not points:
+        return None
+    x = np.array(sorted(points), float)
+    y, low, high = np.array([points[value] for value in sorted(points)], float).T
+    return figures.Line(label, color, not batch_norm, x, y, None, low, high, (x, y))
+
+
+def is_number(value):
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -1,0 +1,77 @@
+"""What each run of a comparison came to, read from its folder alone. No TensorFlow."""
+
+import collections
+import math
+import os
+
+import numpy as np
+
+from graph_mode import comparison_folder, saved_runs
+
+ACCURACIES = (0.95, 0.97, 0.98, 0.99)
+# A loss that ends above where it began, over this many steps, has not come down.
+LAST_STEPS = 100
+
+RunResult = collections.namedtuple("RunResult", "run status reason numbers steps_to versions")
+RunResult.__doc__ = """One run. run: saved_runs.Run; status: "finished", "diverged" or "failed";
+reason: why, or ""; numbers: {name: value} of result.json, {} where there is none; steps_to:
+{accuracy: steps}, inf where validation never reached it; versions: {name: version}."""
+
+
+def read(folders, log_dir, report):
+    """[RunResult] of folders of ended runs below log_dir.
+
+    report: called with one line for everything that could not be read.
+    """
+    found = {}
+    for folder in folders:
+        folder = os.path.normpath(folder)
+        found[folder] = saved_runs.find_event_files([folder]).get(folder, {})
+    runs = saved_runs.read_runs(found, [log_dir], report)
+    return [result_of(run, folder) for run, folder in zip(runs, found)]
+
+
+def result_of(run, folder):
+    failure = comparison_folder.read_json(os.path.join(folder, comparison_folder.FAILURE)) or {}
+    settings = comparison_folder.read_json(os.path.join(folder, comparison_folder.SETTINGS)) or {}
+    if failure and not run.result:
+        status = "diverged" if failure.get("diverged") else "failed"
+        reason = failure.get("reason", "")
+    else:
+        reason = why_diverged(run)
+        status = "diverged" if reason else "finished"
+    steps_to = {accuracy: first_step_at(run, accuracy) for accuracy in ACCURACIES}
+    versions = settings.get("versions", {})
+    return RunResult(run, status, reason, run.result, steps_to, versions)
+
+
+def why_diverged(run):
+    """In which way the training loss went astray, or "" if it did not."""
+    series = run.scalars.get("train", {}).get("loss")
+    if series is None:
+        return ""
+    astray = np.flatnonzero(~np.isfinite(series.values))
+    if len(astray):
+        return f"loss {series.values[astray[0]]} at step {series.steps[astray[0]]}"
+    last = float(np.median(series.values[-LAST_STEPS:]))
+    if last > series.values[0]:
+        return f"the loss rose from {series.values[0]:.4g} to {last:.4g}"
+    return ""
+
+
+def first_step_at(run, accuracy):
+    """Training steps done at the first evaluation with this validation accuracy; inf for never."""
+    series = run.scalars.get("validation", {}).get("accuracy")
+    if series is None:
+        return math.inf
+    reached = np.flatnonzero(series.values >= accuracy)
+    # The evaluation after step 0 has seen one training step.
+    return int(series.steps[reached[0]]) + 1 if len(reached) else math.inf
+
+
+def seconds_to(result, accuracy):
+    """Seconds of training, evaluations left out, up to that evaluation; inf for never."""
+    steps = result.steps_to[accuracy]
+    if math.isinf(steps) or not result.numbers.get("steps_per_second"):
+        return math.inf
+    return steps / result.numbers["steps_per_second"]

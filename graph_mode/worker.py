@@ -1,0 +1,66 @@
+"""A process that trains run after run: TensorFlow is imported once.
+
+It reads a run as one line of JSON from its standard input and answers with one line when the run
+has ended. When the input ends, because compare.py has ended or was killed, it stops at once.
+"""
+
+import contextlib
+import json
+import os
+import queue
+import sys
+import threading
+import traceback
+
+from graph_mode import comparison_folder
+from graph_mode.command_line import CommandError
+from graph_mode.training import NONFINITE
+
+
+def serve(scripts):
+    """Trains the runs it is told of until its input ends.
+
+    scripts: {network: the training script's module}.
+    """
+    from graph_mode import tensorflow1 as tf
+
+    answers = os.fdopen(os.dup(1), "wb", 0)
+    # What C++ prints goes where Python's errors go, never among the answers.
+    os.dup2(2, 1)
+    orders = queue.Queue()
+    threading.Thread(target=read_orders, args=[orders], daemon=True).start()
+    tf.version()  # Imports TensorFlow: where that is impossible, no run shall be blamed.
+    answers.write(json.dumps({"ready": True}).encode() + b"\n")
+    while True:
+        order = orders.get()
+        answer = train(scripts[order["network"]], order["arguments"], order["folder"])
+        answers.write(json.dumps(answer).encode() + b"\n")
+
+
+def read_orders(orders):
+    """Puts each line of standard input into `orders`; ends the process when the input ends."""
+    for line in sys.stdin.buffer:
+        orders.put(json.loads(line.decode()))
+    os._exit(0)
+
+
+def train(script, arguments, folder):
+    """Trains one run below `folder`, what it prints going to a file there; returns the answer.
+
+    That is {} or {"failure": what failure.json shall say}.
+    """
+    os.makedirs(folder, exist_ok=True)
+    output_path = os.path.join(folder, comparison_folder.OUTPUT)
+    with contextlib.ExitStack() as stack:
+        output = stack.enter_context(open(output_path, "w", encoding="utf-8"))
+        stack.enter_context(contextlib.redirect_stdout(output))
+        stack.enter_context(contextlib.redirect_stderr(output))
+        try:
+            script.main(arguments)
+            return {}
+        except Exception as error:
+            traceback.print_exc()
+            kind = "" if isinstance(error, (CommandError, OSError)) else f"{type(error).__name__}: "
+            reason = " ".join(f"{kind}{error}".split())
+            diverged = getattr(error, "exit_code", None) == NONFINITE
+            return {"failure": {"reason": reason, "diverged": diverged}}
