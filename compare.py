@@ -36,7 +36,12 @@ def main():
     with comparison_folder.locked(flags.log_dir) as lock:
         comparison_folder.clean(flags.log_dir)
         if not flags.report_only:
-            train_missing(runs, flags, lock)
+            try:
+                train_missing(runs, flags, lock)
+            except KeyboardInterrupt:
+                raise command_line.CommandError(
+                    "interrupted; the same command goes on where it was", command_line.INTERRUPTED
+                ) from None
         write_report(runs, flags)
     return 0
 

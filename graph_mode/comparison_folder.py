@@ -20,7 +20,7 @@ from graph_mode.whole_file import whole_file
 UNFINISHED = ".unfinished"
 SETTINGS, RESULT, FAILURE, OUTPUT = "settings.json", "result.json", "failure.json", "output.txt"
 # A compare.py that was killed keeps its lock until the last of its workers has noticed.
-LOCK_SECONDS = 10
+LOCK_SECONDS = 5
 
 
 @contextlib.contextmanager

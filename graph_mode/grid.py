@@ -31,6 +31,7 @@ PLACE_FLAGS = ("log_dir", "run_name", "data_dir", "checkpoint_every")
 NO_DIMENSIONS = ("log-dir", "run-name") + run_folder.NOT_RECORDED
 # A value of these is itself a list, so that a comma in it does not begin a second value.
 LIST_FLAGS = ("hidden-units",)
+SWITCHES = {"true": [True], "false": [False], "both": [False, True]}
 CONFIG_KEYS = {"grids"}
 
 Run = collections.namedtuple("Run", "network arguments name settings key")
@@ -94,9 +95,8 @@ def split(flag, value):
         return [str(seed) for seed in range(int(value))]
     if isinstance(value, (bool, type(None))):
         return [bool(value)]
-    if value == "both":
-        return [False, True]
-    return [str(value)] if flag in LIST_FLAGS else str(value).split(",")
+    parts = [str(value)] if flag in LIST_FLAGS else str(value).split(",")
+    return [meant for part in parts for meant in SWITCHES.get(part, [part])]
 
 
 def expand(grids, scripts):

@@ -9,8 +9,8 @@ import numpy as np
 from graph_mode import comparison_folder, saved_runs
 
 ACCURACIES = (0.95, 0.97, 0.98, 0.99)
-# A loss that ends above where it began, over this many steps, has not come down.
-LAST_STEPS = 100
+# The loss has diverged if it ends, over this many steps, so many times as high as it began.
+LAST_STEPS, TIMES_AS_HIGH = 100, 2
 
 RunResult = collections.namedtuple("RunResult", "run status reason numbers steps_to versions")
 RunResult.__doc__ = """One run. run: saved_runs.Run; status: "finished", "diverged" or "failed";
@@ -54,7 +54,7 @@ def why_diverged(run):
     if len(astray):
         return f"loss {series.values[astray[0]]} at step {series.steps[astray[0]]}"
     last = float(np.median(series.values[-LAST_STEPS:]))
-    if last > series.values[0]:
+    if last > TIMES_AS_HIGH * series.values[0]:
         return f"the loss rose from {series.values[0]:.4g} to {last:.4g}"
     return ""
 

@@ -8,7 +8,6 @@ import contextlib
 import json
 import os
 import queue
-import sys
 import threading
 import traceback
 
@@ -39,8 +38,10 @@ def serve(scripts):
 
 def read_orders(orders):
     """Puts each line of standard input into `orders`; ends the process when the input ends."""
-    for line in sys.stdin.buffer:
-        orders.put(json.loads(line.decode()))
+    # Not through sys.stdin, which the interpreter cannot close while this thread reads.
+    with open(0, "rb", buffering=0, closefd=False) as lines:
+        for line in lines:
+            orders.put(json.loads(line.decode()))
     os._exit(0)
 
 

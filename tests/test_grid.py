@@ -1,0 +1,144 @@
+"""The grid of a comparison: from flags and files to runs."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+import conv_train
+import fc_train
+from graph_mode import grid
+from graph_mode.command_line import CommandError
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+SCRIPTS = {"fc": fc_train, "conv": conv_train}
+
+
+def runs_of(*grids):
+    return grid.expand([grid.normalized({"networks": "fc", **one}) for one in grids], SCRIPTS)
+
+
+def flags_of(runs, *names):
+    return [tuple(run.settings["flags"][name] for name in names) for run in runs]
+
+
+def compare(*arguments):
+    command = [sys.executable, os.path.join(ROOT, "compare.py")] + list(arguments)
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_values_come_with_commas_or_by_repeating_the_flag():
+    assert grid.grid_of_arguments(
+        ["--layers", "3,5", "--optimizer=sgd", "--optimizer", "adam", "--seeds", "2", "--xla"]
+    ) == {"layers": ["3", "5"], "optimizer": ["sgd", "adam"], "seed": ["0", "1"], "xla": [True]}
+
+
+def test_every_combination_is_a_run_and_the_first_seed_of_all_comes_first():
+    runs = runs_of({"optimizers": "sgd,adam", "batch-norm": "both", "seeds": 2})
+    assert flags_of(runs, "seed", "optimizer", "batch_norm") == [
+        (seed, optimizer, batch_norm)
+        for seed in (0, 1)
+        for optimizer in ("sgd", "adam")
+        for batch_norm in (False, True)
+    ]
+
+
+def test_a_flag_with_a_list_for_a_value_takes_several_by_repeating_it():
+    runs = runs_of({"hidden-units": ["30,20", "10"]})
+    assert flags_of(runs, "hidden_units") == [([30, 20],), ([10],)]
+
+
+def test_a_switch_takes_true_false_and_both():
+    assert flags_of(runs_of({"hidden-bias": True}), "hidden_bias") == [(True,)]
+    assert flags_of(runs_of({"hidden-bias": False}), "hidden_bias") == [(False,)]
+    assert flags_of(runs_of({"hidden-bias": "both"}), "hidden_bias") == [(False,), (True,)]
+    assert flags_of(runs_of({"batch-norm": "true"}), "batch_norm") == [(True,)]
+    assert flags_of(runs_of({"batch-norm": "false"}), "batch_norm") == [(False,)]
+
+
+def test_runs_that_compute_the_same_are_one_run_however_they_are_asked_for():
+    runs = runs_of({"layers": "3,5"}, {"hidden-units": ["256,128,64"]}, {})
+    assert flags_of(runs, "layers") == [(3,), (5,)]
+
+
+def test_names_tell_the_settings_that_vary():
+    names = [run.name for run in runs_of({"learning-rate": "0.1,0.01", "batch-norm": True})]
+    assert names == [
+        "adam_batchnorm_learning-rate-0.1_seed-0",
+        "adam_batchnorm_learning-rate-0.01_seed-0",
+    ]
+
+
+def test_the_default_grid_is_both_networks_four_optimizers_and_five_seeds():
+    runs = grid.expand([grid.DEFAULTS], SCRIPTS)
+    assert len(runs) == len({run.key for run in runs}) == 2 * 4 * 2 * 5
+
+
+def test_where_a_run_lies_does_not_change_what_it_is():
+    settings = runs_of({})[0].settings
+    moved = {**settings, "flags": {**settings["flags"], "log_dir": "x", "run_name": "y"}}
+    other = {**settings, "flags": {**settings["flags"], "seed": 1}}
+    assert grid.key_of(settings) == grid.key_of(moved) != grid.key_of(other)
+
+
+def test_a_config_file_holds_several_grids(tmp_path):
+    path = tmp_path / "grids.json"
+    path.write_text(json.dumps({"grids": [{"networks": "fc"}, {"network": ["conv"], "seeds": 3}]}))
+    grids = grid.read_config(str(path))
+    assert grids == [{"network": ["fc"]}, {"network": ["conv"], "seed": ["0", "1", "2"]}]
+
+
+@pytest.mark.parametrize(
+    "content, complaint",
+    [
+        ("{", "not readable as JSON"),
+        ("[]", "expected an object"),
+        ('{"grids": [], "seeds": 5}', "nothing besides"),
+        ('{"grids": [5]}', "expected a list of objects"),
+    ],
+)
+def test_a_config_file_of_another_form_is_refused(tmp_path, content, complaint):
+    path = tmp_path / "grids.json"
+    path.write_text(content)
+    with pytest.raises(CommandError, match=complaint):
+        grid.read_config(str(path))
+
+
+@pytest.mark.parametrize(
+    "arguments, complaint",
+    [
+        (["--networks", "fc,mlp"], "found network mlp, expected fc, conv"),
+        (["--optimizers", "sgd,lion"], "invalid choice: 'lion'"),
+        (["--layers", "3,zero"], "argument --layers: found 'zero'"),
+        (["--nonsense", "1"], "unrecognized arguments: --nonsense=1"),
+        (["--optimizers", "sgd", "--optimizer", "adam"], "leave one of them out"),
+        (["--run-name", "x"], "--run-name is for a single run"),
+        (["--resume", "x"], "--resume is for a single run"),
+        (["--threads", "1,2"], "--threads takes one value"),
+        (["--data-dir", "nowhere"], "nowhere: no such folder"),
+        (["--config", "nowhere.json"], "nowhere.json: No such file"),
+        (["--jobs", "0"], "argument --jobs: found 0"),
+        (["stray"], "found stray, expected a flag"),
+    ],
+)
+def test_a_grid_that_cannot_be_is_refused_in_one_line_before_anything_is_written(
+    tmp_path, arguments, complaint
+):
+    log_dir = str(tmp_path / "runs")
+    done = compare("--log-dir", log_dir, *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert complaint in done.stderr and done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("compare.py: error: ")
+    assert not os.path.exists(log_dir)
+
+
+def test_a_dry_run_lists_the_runs_and_writes_nothing(tmp_path):
+    log_dir = str(tmp_path / "runs")
+    done = compare("--dry-run", "--log-dir", log_dir, "--seeds", "2", "--networks", "fc")
+    lines = done.stdout.splitlines()
+    assert len(lines) == 2 * 4 * 2 + 1
+    assert lines[0].startswith("fc/sgd_no_batchnorm_seed-0: ") and "--optimizer=sgd" in lines[0]
+    assert "16 runs, 0 ended; estimated time with --jobs" in lines[-1]
+    assert not os.path.exists(log_dir)

@@ -1,0 +1,164 @@
+"""The report of a comparison: what it says of runs whose numbers are known."""
+
+import csv
+import json
+import math
+import os
+
+import made_runs
+import numpy as np
+import pytest
+
+from graph_mode import intervals, report, report_tables, run_results
+
+# Quantiles of Student's distribution for 95 %, two-sided, as every statistics book prints them.
+T_TABLE = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 9: 2.262, 10: 2.228, 30: 2.042}
+
+
+@pytest.mark.parametrize("degrees", sorted(T_TABLE))
+def test_t_quantiles_are_those_of_the_tables(degrees):
+    assert intervals.t_quantile(0.95, degrees) == pytest.approx(T_TABLE[degrees], abs=6e-4)
+
+
+def test_an_interval_covers_the_mean_as_often_as_it_says():
+    random = np.random.RandomState(0)
+    found = [intervals.confidence_interval(random.normal(3, 2, 5)) for _ in range(4000)]
+    assert np.mean([i.low < 3 < i.high for i in found]) == pytest.approx(0.95, abs=0.012)
+
+
+def test_one_value_has_a_mean_but_no_spread():
+    interval = intervals.confidence_interval([0.5])
+    assert interval.mean == 0.5 and math.isnan(interval.low)
+    assert math.isnan(intervals.standard_deviation([0.5]))
+
+
+def write_run(log_dir, name, test_accuracy, validation=(0.5,), losses=None, failure=None, **flags):
+    """A run that was evaluated every 100 steps with these validation accuracies."""
+    losses = made_runs.made_losses(301, 0) if losses is None else losses
+    folder = made_runs.write_run(log_dir / "fc" / name, losses=losses, ended=False, **flags)
+    events = [
+        made_runs.scalar_event(100 * i, accuracy=accuracy) for i, accuracy in enumerate(validation)
+    ]
+    path = os.path.join(folder, "validation", "events.out.tfevents.1700000000.host")
+    made_runs.write_event_file(path, events)
+    result = {"test_accuracy": test_accuracy, "steps": 301, "steps_per_second": 50.0, "seconds": 8}
+    if failure:
+        made_runs.write_json(os.path.join(folder, "failure.json"), failure)
+    else:
+        made_runs.write_json(os.path.join(folder, "result.json"), result)
+    return folder
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Runs of two learning rates, without and with batch norm, two seeds each."""
+    found = []
+    for rate, accuracies in (
+        (0.1, {False: (0.95, 0.97), True: (0.98, 0.99)}),
+        (0.2, {False: (0.10, None), True: (0.96, 0.94)}),
+    ):
+        for batch_norm, values in accuracies.items():
+            for seed, accuracy in enumerate(values):
+                found.append(
+                    write_run(
+                        tmp_path,
+                        f"{rate}-{batch_norm}-{seed}",
+                        accuracy,
+                        (0.1, 0.94, 0.96 if seed else 0.955, 0.985 if batch_norm else 0.96),
+                        losses=[0.6] + [1.5, 1.7] * 100 if rate == 0.2 and not batch_norm else None,
+                        failure=None if accuracy else {"reason": "nan at 7", "diverged": True},
+                        optimizer="sgd",
+                        batch_norm=batch_norm,
+                        learning_rate=rate,
+                        seed=seed,
+                    )
+                )
+    return found
+
+
+@pytest.fixture
+def written(folders, tmp_path):
+    notes = []
+    path = report.write(folders, str(tmp_path), str(tmp_path / "report"), notes.append)
+    assert notes == []
+    return os.path.dirname(path)
+
+
+def rows_of(folder, name):
+    with open(os.path.join(folder, name), encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_accuracies_their_spread_and_the_paired_interval_are_in_the_csv(written):
+    row, diverging = rows_of(written, "accuracy.csv")
+    assert float(row["learning_rate"]) == 0.1
+    assert float(row["without_mean"]) == pytest.approx(0.96)
+    assert float(row["without_std"]) == pytest.approx(math.sqrt(2) * 0.01)
+    assert float(row["with_mean"]) == pytest.approx(0.985)
+    # Differences 0.03 and 0.02: mean 0.025, s = 0.00707, half = 12.706 * s / sqrt(2).
+    assert float(row["difference"]) == pytest.approx(0.025)
+    assert float(row["difference_high"]) == pytest.approx(0.025 + 12.7062 * 0.005, rel=1e-4)
+    assert (row["pairs"], diverging["pairs"]) == ("2", "1")
+    assert (diverging["without_diverged"], diverging["without_n"]) == ("2", "1")
+
+
+def test_the_tables_say_what_the_csv_says(written):
+    with open(os.path.join(written, "report.md"), encoding="utf-8") as file:
+        text = file.read()
+    assert "| 0.1 | 96.00 ± 1.41 (n = 2) | 98.50 ± 0.71 (n = 2) | +2.50 [-3.85, +8.85] |" in text
+    assert "| 0.2 | 10.00 (n = 1, 2 diverged) | 95.00 ± 1.41 (n = 2) | +86.00 |" in text
+    assert "| 0.1 | without | 201 (4.0 s) | – | – | – |" in text
+    assert "| 0.1 | with | 201 (4.0 s) | 301 (6.0 s) | 301 (6.0 s) | – |" in text
+    assert "8 runs: 6 finished, 2 diverged, 0 failed" in text
+    assert "| fc/0.2-False-1 | diverged | nan at 7 |" in text
+    assert "| fc/0.2-False-0 | diverged | the loss rose from 0.6 to 1.6 |" in text
+    assert "`optimizer` sgd" in text and "`learning_rate`" not in text
+
+
+def test_each_run_is_one_row(written):
+    rows = rows_of(written, "runs.csv")
+    assert len(rows) == 8 and len({row["run"] for row in rows}) == 8
+    assert rows[0]["steps_to_0.95"] == "201" and rows[0]["steps_to_0.99"] == ""
+    assert rows[0]["status"] == "finished" and json.loads(rows[0]["batch_norm"]) is False
+
+
+def test_every_figure_that_the_report_shows_is_there(written):
+    with open(os.path.join(written, "report.md"), encoding="utf-8") as file:
+        shown = [line.split("](")[1][:-1] for line in file.read().splitlines() if line[:2] == "!["]
+    assert "fc_loss.png" in shown and "fc_validation_error.png" in shown
+    for name in shown:
+        with open(os.path.join(written, name), "rb") as file:
+            assert file.read(8) == b"\x89PNG\r\n\x1a\n"
+    assert sorted(shown) == sorted(name for name in os.listdir(written) if name.endswith(".png"))
+
+
+def test_a_loss_that_is_not_finite_is_told_with_its_step(tmp_path):
+    folder = write_run(tmp_path, "a", 0.1, losses=[0.7, 0.6, math.nan, 0.5])
+    (result,) = run_results.read([folder], str(tmp_path), print)
+    assert (result.status, result.reason) == ("diverged", "loss nan at step 2")
+
+
+def test_a_run_that_failed_before_it_began_is_in_the_report(tmp_path):
+    folder = tmp_path / "fc" / "a"
+    os.makedirs(str(folder))
+    settings = {"network": "fc", "flags": {"seed": 0, "batch_norm": True}, "data": {}}
+    made_runs.write_json(str(folder / "settings.json"), settings)
+    made_runs.write_json(str(folder / "failure.json"), {"reason": "no space", "diverged": False})
+    path = report.write([str(folder)], str(tmp_path), str(tmp_path / "report"), print)
+    with open(path, encoding="utf-8") as file:
+        assert "| fc/a | failed | no space |" in file.read()
+
+
+def test_a_flag_that_varies_only_along_with_another_is_no_column(tmp_path):
+    folders = [
+        write_run(tmp_path, str(layers), 0.9, layers=layers, hidden_units=[9] * layers)
+        for layers in (2, 3)
+    ]
+    results = run_results.read(folders, str(tmp_path), print)
+    assert report_tables.telling_flags(results) == ["layers"]
+
+
+def test_the_median_counts_a_run_that_never_got_there_as_the_longest():
+    side = {seed: seed for seed in range(3)}
+    steps = [math.inf, 700, 900]
+    assert report_tables.median_over_seeds(side, lambda seed: steps[seed]) == (900, 2)
