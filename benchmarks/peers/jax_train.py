@@ -1,0 +1,170 @@
+"""The same networks in JAX with optax: one jit-compiled call a step, or a scan over many steps."""
+
+import os
+
+# XLA's start-up messages are not part of the measurement's output.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import functools  # noqa: E402
+
+import jax  # noqa: E402
+import jax.numpy as jnp  # noqa: E402
+import measuring  # noqa: E402
+import numpy as np  # noqa: E402
+import optax  # noqa: E402
+
+MODES = ["scan", "jit"]
+glorot_uniform = jax.nn.initializers.glorot_uniform()
+
+
+
+def initialize(key, arguments):
+    """(parameters, moving averages): a list of layers, each a dict of arrays."""
+    shapes = []
+    units = measuring.hidden_units(arguments.layers)
+    inputs = 28 * 28
+    if arguments.network == "conv":
+        channels, size = 1, 28
+        for filters, stride in measuring.convolutions(arguments.layers):
+            shapes.append((3, 3, channels, filters))
+            channels, size = filters, -(-size // stride)
+        units, inputs = [100], channels * size * size
+    for count in units:
+        shapes.append((inputs, count))
+        inputs = count
+    keys = jax.random.split(key, len(shapes) + 1)
+    parameters, averages = [], []
+    for layer_key, shape in zip(keys, shapes):
+        layer = {"kernel": glorot_uniform(layer_key, shape)}
+        if arguments.batch_norm:
+            layer.update(gamma=jnp.ones(shape[-1]), beta=jnp.zeros(shape[-1]))
+            averages.append({"mean": jnp.zeros(shape[-1]), "variance": jnp.ones(shape[-1])})
+        parameters.append(layer)
+    parameters.append({"kernel": glorot_uniform(keys[-1], (inputs, 10)), "bias": jnp.zeros(10)})
+    return parameters, averages
+
+
+def normalize(x, layer, average, training):
+    """Batch normalization over all axes but the last; returns (y, new moving averages)."""
+    axes = tuple(range(x.ndim - 1))
+    if training:
+        mean, variance = x.mean(axes), x.var(axes)
+        average = {
+            "mean": 0.99 * average["mean"] + 0.01 * mean,
+            "variance": 0.99 * average["variance"] + 0.01 * variance,
+        }
+    else:
+        mean, variance = average["mean"], average["variance"]
+    scale = layer["gamma"] * jax.lax.rsqrt(variance + 0.001)
+    return (x - mean) * scale + layer["beta"], average
+
+
+def apply(parameters, averages, images, training, layers):
+    """(logits [n, 10], new averages) of images uint8 [n, 28, 28]."""
+    x = images[..., None].astype(jnp.float32) / 255
+    new_averages = []
+    convolutions = iter(measuring.convolutions(layers))
+    for index, layer in enumerate(parameters[:-1]):
+        kernel = layer["kernel"]
+        if kernel.ndim == 4:
+            stride = next(convolutions)[1]
+            x = jax.lax.conv_general_dilated(
+                x, kernel, (stride, stride), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+            )
+        else:
+            x = x.reshape(len(x), -1) @ kernel
+        if averages:
+            x, average = normalize(x, layer, averages[index], training)
+            new_averages.append(average)
+        x = jax.nn.relu(x)
+    last = parameters[-1]
+    return x @ last["kernel"] + last["bias"], new_averages
+
+
+def main():
+    arguments = measuring.parse_arguments(__doc__, MODES)
+    splits = measuring.read_mnist(arguments.data_dir)
+    images, labels = (jnp.asarray(array) for array in splits["train"])
+    optimizer = optax.adam(0.002)
+    parameters, averages = initialize(jax.random.key(arguments.seed), arguments)
+    state = (parameters, averages, optimizer.init(parameters))
+
+    def loss_function(parameters, averages, images, labels):
+        logits, averages = apply(parameters, averages, images, True, arguments.layers)
+        targets = jax.nn.one_hot(labels, 10)
+        return optax.sigmoid_binary_cross_entropy(logits, targets).mean(), averages
+
+    # The training set is an argument: as a constant of the program, XLA would fold into it.
+    def train_step(state, batch, images, labels):
+        parameters, averages, optimizer_state = state
+        gradient = jax.value_and_grad(loss_function, has_aux=True)
+        (loss, averages), gradients = gradient(parameters, averages, images[batch], labels[batch])
+        updates, optimizer_state = optimizer.update(gradients, optimizer_state)
+        return (optax.apply_updates(parameters, updates), averages, optimizer_state), loss
+
+    @functools.partial(jax.jit, donate_argnums=0)
+    def train_steps(state, batches, images, labels):
+        return jax.lax.scan(
+            lambda state, batch: train_step(state, batch, images, labels), state, batches
+        )
+
+    jitted_step = jax.jit(train_step, donate_argnums=0)
+    generator = np.random.default_rng(arguments.seed)
+
+    def endless_batches():
+        while True:
+            order = generator.permutation(len(images)).astype(np.int32)
+            whole = len(order) // arguments.batch_size
+            yield from order[: whole * arguments.batch_size].reshape(whole, -1)
+
+    batches = endless_batches()
+    writer = open_writer(arguments.log_dir)
+    step = 0
+
+    def train(steps):
+        nonlocal state, step
+        if arguments.mode == "scan":
+            chunk = np.stack([next(batches) for _ in range(steps)])
+            state, losses = train_steps(state, chunk, images, labels)
+        else:
+            losses = []
+            for _ in range(steps):
+                state, loss = jitted_step(state, next(batches), images, labels)
+                losses.append(loss)
+        jax.block_until_ready((state, losses))
+        if writer:
+            for loss in np.asarray(losses):
+                writer.add_scalar("loss", loss, step)
+                step += 1
+
+    @jax.jit
+    def correct(parameters, averages, images, labels):
+        logits, _ = apply(parameters, averages, images, False, arguments.layers)
+        return (logits.argmax(1) == labels).sum()
+
+    def accuracy(split):
+        images, labels = splits[split]
+        counts = [
+            int(correct(state[0], state[1], images[i : i + 1000], labels[i : i + 1000]))
+            for i in range(0, len(images), 1000)
+        ]
+        return sum(counts) / len(images)
+
+    stopwatch, accuracies = measuring.train_and_evaluate(arguments, train, accuracy)
+    if writer:
+        writer.close()
+    measuring.report(
+        "jax-" + arguments.mode, arguments, stopwatch, accuracies, {"jax": jax.__version__}
+    )
+
+
+def open_writer(log_dir):
+    if not log_dir:
+        return None
+    from tensorboardX import SummaryWriter
+
+    return SummaryWriter(log_dir)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""The same networks in Keras 3 on TensorFlow: a Sequential model, compile and fit on arrays."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+import keras  # noqa: E402
+import measuring  # noqa: E402
+import numpy as np  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+
+def build_model(arguments):
+    """A compiled model from images [n, 28, 28, 1] to logits [n, 10]."""
+    layers = [keras.Input((28, 28, 1))]
+
+    def add(layer):
+        layers.append(layer)
+        if arguments.batch_norm:
+            layers.append(keras.layers.BatchNormalization())
+        layers.append(keras.layers.ReLU())
+
+    units = measuring.hidden_units(arguments.layers)
+    if arguments.network == "conv":
+        for filters, stride in measuring.convolutions(arguments.layers):
+            add(keras.layers.Conv2D(filters, 3, stride, padding="same", use_bias=False))
+        units = [100]
+    layers.append(keras.layers.Flatten())
+    for count in units:
+        add(keras.layers.Dense(count, use_bias=False))
+    layers.append(keras.layers.Dense(10))
+    model = keras.Sequential(layers)
+    model.compile(
+        keras.optimizers.Adam(0.002),
+        keras.losses.BinaryCrossentropy(from_logits=True),
+        metrics=["categorical_accuracy"],
+    )
+    return model
+
+
+class Measurement(keras.callbacks.Callback):
+    """Times every step, stops after `steps`, and evaluates on the test set where a target is set."""
+
+    def __init__(self, arguments, test):
+        super().__init__()
+        self.arguments = arguments
+        self.test = test
+        self.stopwatch = measuring.Stopwatch(arguments.window)
+        self.accuracies = {}
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.stopwatch.begin()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.stopwatch.end()
+        steps = self.stopwatch.steps
+        if self.arguments.target and steps % 100 == 0:
+            # A call of the model, as evaluate() inside fit() would replace fit's own state.
+            logits = self.model.predict_on_batch(self.test[0])
+            self.accuracies["test"] = np.mean(logits.argmax(1) == self.test[1].argmax(1))
+            if self.accuracies["test"] >= self.arguments.target:
+                self.model.stop_training = True
+        if steps >= self.arguments.steps:
+            self.model.stop_training = True
+        # The next step begins here: fetching its batch is part of it.
+        self.stopwatch.begin()
+
+
+def main():
+    arguments = measuring.parse_arguments(__doc__, ["fit"])
+    keras.utils.set_random_seed(arguments.seed)
+    splits = {
+        name: (
+            images[..., None].astype(np.float32) / 255,
+            keras.utils.to_categorical(labels, 10),
+        )
+        for name, (images, labels) in measuring.read_mnist(arguments.data_dir).items()
+    }
+    model = build_model(arguments)
+    measurement = Measurement(arguments, splits["test"])
+    callbacks = [measurement]
+    if arguments.log_dir:
+        callbacks.append(keras.callbacks.TensorBoard(arguments.log_dir, update_freq=1))
+    evaluate = not (arguments.no_evaluation or arguments.target)
+    images, labels = splits["train"]
+    steps_per_epoch = -(-len(images) // arguments.batch_size)
+    model.fit(
+        images,
+        labels,
+        batch_size=arguments.batch_size,
+        epochs=-(-arguments.steps // steps_per_epoch),
+        validation_data=splits["validation"] if evaluate else None,
+        callbacks=callbacks,
+        verbose=0,
+    )
+    accuracies = measurement.accuracies
+    if evaluate:
+        for split in ("validation", "test"):
+            accuracies[split] = model.evaluate(*splits[split], verbose=0)[1]
+    measuring.report(
+        "keras",
+        arguments,
+        measurement.stopwatch,
+        accuracies,
+        {"keras": keras.__version__, "tensorflow": tf.__version__},
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""What every measured program shares: its flags, its stopwatch and the one JSON line it prints.
+
+Only the standard library and NumPy, because this file is imported in every peer's environment.
+"""
+
+import argparse
+import gzip
+import json
+import os
+import platform
+import resource
+import time
+
+import numpy as np
+
+IMPORTED = time.time()
+IMAGES_HEADER_BYTES = 16
+LABELS_HEADER_BYTES = 8
+
+
+def parse_arguments(description, modes, argv=None):
+    """Reads the flags that every measured program takes; `modes` are the program's own variants."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--network", choices=("fc", "conv"), default="fc")
+    parser.add_argument("--batch-norm", action="store_true")
+    parser.add_argument("--mode", choices=modes, default=modes[0])
+    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--layers", type=int, default=5, help="hidden fc or conv layers")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--window", type=int, default=100, help="steps in one timed window")
+    parser.add_argument("--no-evaluation", action="store_true", help="train only")
+    parser.add_argument("--target", type=float, help="stop at this test accuracy")
+    parser.add_argument("--log-dir", help="write the loss of every step here, as event files")
+    parser.add_argument("--data-dir", default="MNIST_data")
+    return parser.parse_args(argv)
+
+
+def hidden_units(layers):
+    """Units of each fully connected layer: 256, 128, 64, 32, 16, and 16 for every further one."""
+    return [2 ** max(9 - layer, 4) for layer in range(1, layers + 1)]
+
+
+def convolutions(layers):
+    """(filters, stride) of each convolution: 4 more filters a layer, stride 2 every third."""
+    return [(4 * layer, 2 if layer % 3 == 0 else 1) for layer in range(1, layers + 1)]
+
+
+def read_mnist(folder, validation_size=5000):
+    """The three splits as {name: (uint8 images [n, 28, 28], int64 labels [n])}, in a few lines.
+
+    It trusts the files: the checks are in mnist_data.py, and their cost is measured by loading.py.
+    """
+
+    def read(name, header_bytes):
+        with gzip.open(os.path.join(folder, name + ".gz")) as file:
+            return np.frombuffer(file.read(), np.uint8, offset=header_bytes)
+
+    def read_split(prefix):
+        images = read(prefix + "-images-idx3-ubyte", IMAGES_HEADER_BYTES).reshape(-1, 28, 28)
+        return images, read(prefix + "-labels-idx1-ubyte", LABELS_HEADER_BYTES).astype(np.int64)
+
+    images, labels = read_split("train")
+    return {
+        "train": (images[validation_size:], labels[validation_size:]),
+        "validation": (images[:validation_size], labels[:validation_size]),
+        "test": read_split("t10k"),
+    }
+
+
+class Stopwatch:
+    """Adds up the time of training steps alone and cuts it into windows of `window` steps."""
+
+    def __init__(self, window):
+        self.window = window
+        self.windows = []  # milliseconds a step
+        self.startup_seconds = None  # from the start of the process to the end of the first step
+        self.training_seconds = 0.0
+        self.steps = 0
+        self._seconds, self._steps, self._began = 0.0, 0, None
+
+    def begin(self):
+        self._began = time.perf_counter()
+
+    def end(self, steps=1):
+        """Counts the time since begin() as that of `steps` training steps."""
+        seconds = time.perf_counter() - self._began
+        self._began = None
+        self.training_seconds += seconds
+        self.steps += steps
+        if self.startup_seconds is None:
+            self.startup_seconds = time.time() - process_started()
+        self._seconds += seconds
+        self._steps += steps
+        if self._steps >= self.window:
+            self.windows.append(1000 * self._seconds / self._steps)
+            self._seconds, self._steps = 0.0, 0
+
+
+def process_started():
+    """When this process was launched, in seconds since the epoch: told by the one who launched."""
+    return float(os.environ.get("BENCHMARK_STARTED", IMPORTED))
+
+
+def train_and_evaluate(arguments, train, accuracy):
+    """The schedule of the published program for peers that have none of their own.
+
+    `train(steps)` trains and returns only when the last step is done; `accuracy(split)` is of all
+    images of "validation" or "test". Validation every 500 steps, both at the end; with --target
+    the test set every 100 steps, until its accuracy is reached. Evaluation is never timed as
+    training. Returns (stopwatch, {split: accuracy}).
+    """
+    stopwatch = Stopwatch(arguments.window)
+    accuracies = {}
+    while stopwatch.steps < arguments.steps:
+        # The next multiple of the window: evaluations fall on the same steps for every peer.
+        chunk = arguments.window - stopwatch.steps % arguments.window
+        chunk = min(chunk, arguments.steps - stopwatch.steps)
+        stopwatch.begin()
+        train(chunk)
+        stopwatch.end(chunk)
+        if arguments.target:
+            accuracies["test"] = accuracy("test")
+            if accuracies["test"] >= arguments.target:
+                return stopwatch, accuracies
+        elif stopwatch.steps % 500 == 0 and not arguments.no_evaluation:
+            accuracies["validation"] = accuracy("validation")
+    if not arguments.no_evaluation:
+        accuracies = {split: accuracy(split) for split in ("validation", "test")}
+    return stopwatch, accuracies
+
+
+def report(program, arguments, stopwatch, accuracies, versions):
+    """Prints the measurement as one line of JSON, the last line of standard output."""
+    measurement = {
+        "program": program,
+        "arguments": vars(arguments),
+        "windows_ms": [round(window, 4) for window in stopwatch.windows],
+        "startup_seconds": round(stopwatch.startup_seconds, 3),
+        "training_seconds": round(stopwatch.training_seconds, 3),
+        "steps": stopwatch.steps,
+        "accuracies": {split: round(float(value), 5) for split, value in accuracies.items()},
+        "peak_megabytes": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "versions": dict(versions, python=platform.python_version(), numpy=np.__version__),
+    }
+    print(json.dumps(measurement), flush=True)

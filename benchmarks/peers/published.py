@@ -1,0 +1,114 @@
+"""The published program: placeholders, feed_dict, tf.layers, one session call and one summary a step.
+
+Runs on TensorFlow 1.15.5 with the tutorials' own input_data, and on TensorFlow 2.x with tf-keras,
+where TensorFlow's removed input_data is replaced by this project's mnist_data. Written anew with
+the same behaviour: same ops, same feeds, same evaluations, same printed lines.
+"""
+
+import os
+import sys
+import warnings
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# tf.compat.v1.layers exists only in the Keras 2 line from TensorFlow 2.16 on; 1.15 ignores this.
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+warnings.filterwarnings("ignore")
+
+import measuring  # noqa: E402
+import tensorflow.compat.v1 as tf  # noqa: E402
+
+if tf.__version__.startswith("1."):
+    from tensorflow.examples.tutorials.mnist import input_data
+else:
+    sys.path.append(os.path.join(os.path.dirname(__file__), os.pardir, os.pardir))
+    import mnist_data as input_data
+
+    tf.disable_v2_behavior()
+tf.logging.set_verbosity(tf.logging.ERROR)
+
+
+def normalized_relu(layer, batch_norm, is_training):
+    if batch_norm:
+        layer = tf.layers.batch_normalization(layer, training=is_training)
+    return tf.nn.relu(layer)
+
+
+def build_logits(layer, is_training, arguments):
+    """Logits [n, 10] of images [n, 28, 28, 1]."""
+    units = measuring.hidden_units(arguments.layers)
+    if arguments.network == "conv":
+        for filters, stride in measuring.convolutions(arguments.layers):
+            layer = tf.layers.conv2d(layer, filters, 3, stride, "same", use_bias=False)
+            layer = normalized_relu(layer, arguments.batch_norm, is_training)
+        units = [100]
+    _, height, width, channels = layer.get_shape().as_list()
+    layer = tf.reshape(layer, [-1, height * width * channels])
+    for count in units:
+        layer = tf.layers.dense(layer, count, use_bias=False)
+        layer = normalized_relu(layer, arguments.batch_norm, is_training)
+    return tf.layers.dense(layer, 10)
+
+
+def main():
+    arguments = measuring.parse_arguments(__doc__, ["feed"])
+    mnist = input_data.read_data_sets(
+        arguments.data_dir, one_hot=True, reshape=False, seed=arguments.seed
+    )
+    tf.set_random_seed(arguments.seed)
+
+    inputs = tf.placeholder(tf.float32, [None, 28, 28, 1])
+    labels = tf.placeholder(tf.float32, [None, 10])
+    is_training = tf.placeholder(tf.bool)
+    logits = build_logits(inputs, is_training, arguments)
+    loss = tf.reduce_mean(
+        tf.nn.sigmoid_cross_entropy_with_logits(logits=logits, labels=labels)
+    )
+    tf.summary.scalar("loss", loss)
+    with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
+        train = tf.train.AdamOptimizer(0.002).minimize(loss)
+    correct = tf.equal(tf.argmax(logits, 1), tf.argmax(labels, 1))
+    accuracy = tf.reduce_mean(tf.cast(correct, tf.float32))
+    summaries = tf.summary.merge_all()
+
+    stopwatch = measuring.Stopwatch(arguments.window)
+    accuracies = {}
+    with tf.Session() as session:
+
+        def evaluate(images, targets):
+            feed = {inputs: images, labels: targets, is_training: False}
+            return session.run([loss, accuracy], feed)
+
+        writer = tf.summary.FileWriter(arguments.log_dir, session.graph)
+        session.run(tf.global_variables_initializer())
+        for batch in range(arguments.steps):
+            stopwatch.begin()
+            images, targets = mnist.train.next_batch(arguments.batch_size)
+            feed = {inputs: images, labels: targets, is_training: True}
+            _, summary = session.run([train, summaries], feed)
+            writer.add_summary(summary, batch)
+            stopwatch.end()
+            if arguments.target:
+                if (batch + 1) % 100 == 0:
+                    accuracies["test"] = evaluate(mnist.test.images, mnist.test.labels)[1]
+                    if accuracies["test"] >= arguments.target:
+                        break
+            elif arguments.no_evaluation:
+                continue
+            elif batch % 500 == 0:
+                values = evaluate(mnist.validation.images, mnist.validation.labels)
+                print("Batch: {:>2}: Validation loss: {:>3.5f}, accuracy: {:>3.5f}".format(batch, *values))
+            elif batch % 100 == 0:
+                values = evaluate(images, targets)
+                print("Batch: {:>2}: Training loss: {:>3.5f}, accuracy: {:>3.5f}".format(batch, *values))
+        if not arguments.no_evaluation and not arguments.target:
+            for split in ("validation", "test"):
+                data = getattr(mnist, split)
+                accuracies[split] = evaluate(data.images, data.labels)[1]
+        writer.close()
+    measuring.report(
+        "published", arguments, stopwatch, accuracies, {"tensorflow": tf.__version__}
+    )
+
+
+if __name__ == "__main__":
+    main()

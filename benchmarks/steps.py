@@ -1,0 +1,37 @@
+"""Milliseconds a training step, start-up and memory: fc and conv, with and without batch norm."""
+
+import processes
+import results
+
+# Enough windows for a median, few enough that the slowest program is done in half a minute.
+STEPS = {"fc": (1000, 100), "conv": (250, 25)}
+
+
+def measure(rounds, contestants, networks):
+    """Runs every contestant on every network, interleaved, and stores the measurements."""
+    machine = results.machine()
+    measurements = []
+    for label, network, flags in networks:
+        steps, window = STEPS[network]
+        arguments = ["--network", network, "--steps", steps, "--window", window]
+        arguments += ["--no-evaluation"] + flags
+        jobs = [(label, contestant, arguments, False) for contestant in contestants]
+        measurements += processes.interleaved(jobs, rounds)
+    results.save("steps", {"measurements": measurements}, machine)
+
+
+NETWORKS = [
+    ("fc, batch norm", "fc", ["--batch-norm"]),
+    ("fc", "fc", []),
+    ("conv, batch norm", "conv", ["--batch-norm"]),
+    ("conv", "conv", []),
+]
+
+
+def step_times(measurements):
+    """Milliseconds a step of one program: the median window of each process, after the first.
+
+    The first window holds compilation and the filling of caches.
+    """
+    windows = [m["windows_ms"][1:] for m in measurements if "error" not in m]
+    return [results.spread(w)["median"] for w in windows if w]
