@@ -4,6 +4,7 @@ Only the standard library and NumPy, because this file is imported in every peer
 """
 
 import argparse
+import contextlib
 import gzip
 import json
 import os
@@ -92,9 +93,18 @@ class Stopwatch:
             self.startup_seconds = time.time() - process_started()
         self._seconds += seconds
         self._steps += steps
-        if self._steps >= self.window:
+        # The first call is a window of its own: compilation and cold caches are in it.
+        if self._steps >= self.window or not self.windows:
             self.windows.append(1000 * self._seconds / self._steps)
             self._seconds, self._steps = 0.0, 0
+
+    @contextlib.contextmanager
+    def excluded(self):
+        """The time within is not training, though it lies between begin() and end()."""
+        entered = time.perf_counter()
+        yield
+        if self._began is not None:
+            self._began += time.perf_counter() - entered
 
 
 def process_started():

@@ -1,0 +1,67 @@
+"""Reads the scalars of one event file with one of the readers a user may have, and times it."""
+
+import argparse
+import glob
+import json
+import os
+import resource
+import sys
+import time
+import warnings
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+warnings.filterwarnings("ignore")
+PROJECT = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, os.pardir)
+
+
+def ours(folder):
+    sys.path.append(PROJECT)
+    from graph_mode import event_files
+
+    yield
+    (path,) = glob.glob(os.path.join(folder, "events.out.tfevents.*"))
+    yield len(event_files.read_event_file(path).scalars["loss"].values)
+
+
+def event_accumulator(folder):
+    from tensorboard.backend.event_processing import event_accumulator
+
+    yield
+    # 0 keeps every event; the default keeps a sample of 10,000.
+    accumulator = event_accumulator.EventAccumulator(folder, size_guidance={"scalars": 0})
+    accumulator.Reload()
+    yield len(accumulator.Scalars("loss"))
+
+
+def tbparse(folder):
+    from tbparse import SummaryReader
+
+    yield
+    yield len(SummaryReader(folder).scalars)
+
+
+READERS = {"ours": ours, "EventAccumulator": event_accumulator, "tbparse": tbparse}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("reader", choices=READERS)
+    parser.add_argument("folder")
+    arguments = parser.parse_args()
+    started = time.perf_counter()
+    reading = READERS[arguments.reader](arguments.folder)
+    next(reading)
+    imported = time.perf_counter()
+    events = next(reading)
+    ended = time.perf_counter()
+    measurement = {
+        "import_seconds": round(imported - started, 4),
+        "read_seconds": round(ended - imported, 4),
+        "events": events,
+        "peak_megabytes": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+    }
+    print(json.dumps(measurement))
+
+
+if __name__ == "__main__":
+    main()
