@@ -1,5 +1,6 @@
 """How time grows: with the batch size, the number of layers, and the number of training images."""
 
+import contextlib
 import gzip
 import os
 import struct
@@ -83,8 +84,9 @@ def generate_mnist(folder, images):
         file.write(classes[order].tobytes())
 
 
+@contextlib.contextmanager
 def open_idx(folder, name, shape):
     """A gzip file open for writing, past an IDX header for unsigned bytes of `shape`."""
-    file = gzip.open(os.path.join(folder, name), "wb", compresslevel=1)
-    file.write(struct.pack(f">HBB{len(shape)}I", 0, 8, len(shape), *shape))
-    return file
+    with gzip.open(os.path.join(folder, name), "wb", compresslevel=1) as file:
+        file.write(struct.pack(f">HBB{len(shape)}I", 0, 8, len(shape), *shape))
+        yield file

@@ -37,14 +37,14 @@ def measure():
     with tempfile.TemporaryDirectory() as folder:
         mnist = str(environments.PROJECT / "MNIST_data")
         unpack_for_torchvision(mnist, folder)
-        folders = {name: mnist for name in LOADERS}
+        folders = dict.fromkeys(LOADERS, mnist)
         folders["torchvision 0.28 (files already unpacked)"] = folder
         loading = interleaved("loaders.py", LOADERS, folders)
     with tempfile.TemporaryDirectory() as folder:
         script = os.path.join(processes.PEERS, "write_events.py")
         python = environments.python_of("readers") or sys.executable
         subprocess.run([python, script, folder, str(EVENTS)], check=True)
-        folders = {name: folder for name in EVENT_READERS}
+        folders = dict.fromkeys(EVENT_READERS, folder)
         events = interleaved("event_readers.py", EVENT_READERS, folders)
     results.save("readers", {"loading": loading, "events": events}, machine)
 
@@ -55,20 +55,22 @@ def unpack_for_torchvision(mnist, folder):
     os.makedirs(raw)
     for name in os.listdir(mnist):
         if name.endswith(".gz"):
-            with gzip.open(os.path.join(mnist, name)) as packed:
-                with open(os.path.join(raw, name[: -len(".gz")]), "wb") as unpacked:
-                    shutil.copyfileobj(packed, unpacked)
+            target = os.path.join(raw, name[: -len(".gz")])
+            with gzip.open(os.path.join(mnist, name)) as packed, open(target, "wb") as unpacked:
+                shutil.copyfileobj(packed, unpacked)
 
 
 def interleaved(script, readers, folders):
     """Runs `script` for every reader whose environment is ready, ROUNDS times, in turn."""
     path = os.path.join(processes.PEERS, script)
-    ready = [(name, *reader) for name, reader in readers.items() if environments.python_of(reader[0])]
+    ready = [
+        (name, *reader) for name, reader in readers.items() if environments.python_of(reader[0])
+    ]
     measurements = []
     tasks = [(number, reader) for number in range(ROUNDS) for reader in ready]
     for number, (name, environment, reader) in tqdm(tasks, disable=None, leave=False):
         command = [environments.python_of(environment), path, reader, folders[name]]
-        result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        result = subprocess.run(command, capture_output=True)
         if result.returncode:
             reason = result.stderr.decode(errors="replace").strip().splitlines()[-1]
             print(f"{name}: {reason}", file=sys.stderr)

@@ -5,20 +5,7 @@ import results
 
 # Enough windows for a median, few enough that the slowest program is done in half a minute.
 STEPS = {"fc": (1000, 100), "conv": (250, 25)}
-
-
-def measure(rounds, contestants, networks):
-    """Runs every contestant on every network, interleaved, and stores the measurements."""
-    machine = results.machine()
-    measurements = []
-    for label, network, flags in networks:
-        steps, window = STEPS[network]
-        arguments = ["--network", network, "--steps", steps, "--window", window]
-        arguments += ["--no-evaluation"] + flags
-        jobs = [(label, contestant, arguments, False) for contestant in contestants]
-        measurements += processes.interleaved(jobs, rounds)
-    results.save("steps", {"measurements": measurements}, machine)
-
+ROUNDS = 3
 
 NETWORKS = [
     ("fc, batch norm", "fc", ["--batch-norm"]),
@@ -26,6 +13,19 @@ NETWORKS = [
     ("conv, batch norm", "conv", ["--batch-norm"]),
     ("conv", "conv", []),
 ]
+
+
+def measure(contestants):
+    """Runs every contestant on every network, interleaved, and stores the measurements."""
+    machine = results.machine()
+    measurements = []
+    for label, network, flags in NETWORKS:
+        steps, window = STEPS[network]
+        arguments = ["--network", network, "--steps", steps, "--window", window]
+        arguments += ["--no-evaluation"] + flags
+        jobs = [(label, contestant, arguments, False) for contestant in contestants]
+        measurements += processes.interleaved(jobs, ROUNDS)
+        results.save("steps", {"measurements": measurements}, machine)
 
 
 def step_times(measurements):

@@ -17,7 +17,6 @@ MODES = ["scan", "jit"]
 glorot_uniform = jax.nn.initializers.glorot_uniform()
 
 
-
 def initialize(key, arguments):
     """(parameters, moving averages): a list of layers, each a dict of arrays."""
     shapes = []

@@ -40,7 +40,7 @@ def build_model(arguments):
 
 
 class Measurement(keras.callbacks.Callback):
-    """Times every step, stops after `steps`, and evaluates on the test set where a target is set."""
+    """Times every step, stops after `steps`, and tests where a target is set."""
 
     def __init__(self, arguments, test):
         super().__init__()

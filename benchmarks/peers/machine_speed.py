@@ -1,4 +1,4 @@
-"""What this machine can do with TensorFlow's own kernels: matrix multiplication, copying, convolution.
+"""What TensorFlow's own kernels reach here: matrix multiplication, copying, convolution.
 
 Prints one JSON line; every figure is the best of several windows, as a limit should be.
 """
@@ -81,14 +81,20 @@ def convolution(size, inputs, filters, stride, with_input_gradient):
             changed = kernel + 1e-20 * tf.reduce_sum(value[:1])
             outputs = tf.nn.conv2d(images, changed, strides, "SAME")
             kernel_gradient = tf.raw_ops.Conv2DBackpropFilter(
-                input=images, filter_sizes=[3, 3, inputs, filters], out_backprop=outputs,
-                strides=strides, padding="SAME",
+                input=images,
+                filter_sizes=[3, 3, inputs, filters],
+                out_backprop=outputs,
+                strides=strides,
+                padding="SAME",
             )
             if not with_input_gradient:
                 return kernel_gradient * 1e-20
             input_gradient = tf.raw_ops.Conv2DBackpropInput(
-                input_sizes=[BATCH, size, size, inputs], filter=changed, out_backprop=outputs,
-                strides=strides, padding="SAME",
+                input_sizes=[BATCH, size, size, inputs],
+                filter=changed,
+                out_backprop=outputs,
+                strides=strides,
+                padding="SAME",
             )
             with tf.control_dependencies([input_gradient]):
                 return kernel_gradient * 1e-20

@@ -14,13 +14,13 @@ sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pard
 
 import conv_train  # noqa: E402
 import fc_train  # noqa: E402
-from graph_mode import training  # noqa: E402
 from graph_mode import tensorflow1 as tf  # noqa: E402
+from graph_mode import training  # noqa: E402
 
 SCRIPTS = {"fc": fc_train, "conv": conv_train}
 
 
-class TargetReached(Exception):
+class TargetReachedError(Exception):
     """Ends a run in the middle, once its test accuracy is high enough."""
 
 
@@ -58,7 +58,7 @@ def put_stopwatch_into_training(arguments, stopwatch, accuracies):
                 session, seen["inference"], test.images, test.labels
             ).accuracy
             if accuracies["test"] >= arguments.target:
-                raise TargetReached
+                raise TargetReachedError
         stopwatch.begin()
         return losses
 
@@ -83,7 +83,7 @@ def main():
         run = training.train_and_evaluate(
             arguments.network, script.network, script_options(arguments)
         )
-    except TargetReached:
+    except TargetReachedError:
         pass
     else:
         if not (arguments.no_evaluation or arguments.target):

@@ -1,11 +1,12 @@
 """Where a training step's time goes: TensorFlow's own times of every op in one traced call.
 
-Prints one JSON line: {"steps", "wall_ms", "ops": [[op type, ms a step, times a step], ...]}. Tracing
-slows a step down; shares are what to read. Two ops may run at the same time, so the sum of their
-times can exceed the wall time.
+Prints one JSON line: {"steps", "wall_ms", "ops": [[op type, ms a step, times a step], ...]}.
+Tracing slows a step down; shares are what to read. Two ops may run at the same time, so the sum of
+their times can exceed the wall time.
 """
 
 import collections
+import contextlib
 import json
 import re
 import tempfile
@@ -13,6 +14,7 @@ import time
 
 import measuring
 import ours
+
 from graph_mode import tensorflow1 as tf
 from graph_mode import training
 
@@ -20,7 +22,7 @@ WARM_UP_CALLS = 3
 LABEL = re.compile(r" = (\w+)\(")
 
 
-class Traced(Exception):
+class TracedError(Exception):
     """Ends the run once the trace is there."""
 
 
@@ -64,17 +66,15 @@ def main():
         train(tracing, loop, batches)
         traced.update(wall_ms=1000 * (time.perf_counter() - started), steps=len(batches))
         traced["ops"] = op_times(tracing.metadata)
-        raise Traced
+        raise TracedError
 
     training.train = traced_train
     with tempfile.TemporaryDirectory() as folder:
         arguments.log_dir = arguments.log_dir or folder
         script = ours.SCRIPTS[arguments.network]
         options = ours.script_options(arguments)
-        try:
+        with contextlib.suppress(TracedError):
             training.train_and_evaluate(arguments.network, script.network, options)
-        except Traced:
-            pass
     steps = traced["steps"]
     ops = sorted(traced["ops"].items(), key=lambda item: -item[1][0])
     measurement = {

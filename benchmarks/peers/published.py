@@ -1,4 +1,4 @@
-"""The published program: placeholders, feed_dict, tf.layers, one session call and one summary a step.
+"""The published program: placeholders, feed_dict, tf.layers, a session call and a summary a step.
 
 Runs on TensorFlow 1.15.5 with the tutorials' own input_data, and on TensorFlow 2.x with tf-keras,
 where TensorFlow's removed input_data is replaced by this project's mnist_data. Written anew with
@@ -60,9 +60,7 @@ def main():
     labels = tf.placeholder(tf.float32, [None, 10])
     is_training = tf.placeholder(tf.bool)
     logits = build_logits(inputs, is_training, arguments)
-    loss = tf.reduce_mean(
-        tf.nn.sigmoid_cross_entropy_with_logits(logits=logits, labels=labels)
-    )
+    loss = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(logits=logits, labels=labels))
     tf.summary.scalar("loss", loss)
     with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
         train = tf.train.AdamOptimizer(0.002).minimize(loss)
@@ -96,18 +94,24 @@ def main():
                 continue
             elif batch % 500 == 0:
                 values = evaluate(mnist.validation.images, mnist.validation.labels)
-                print("Batch: {:>2}: Validation loss: {:>3.5f}, accuracy: {:>3.5f}".format(batch, *values))
+                print(
+                    "Batch: {:>2}: Validation loss: {:>3.5f}, accuracy: {:>3.5f}".format(
+                        batch, *values
+                    )
+                )
             elif batch % 100 == 0:
                 values = evaluate(images, targets)
-                print("Batch: {:>2}: Training loss: {:>3.5f}, accuracy: {:>3.5f}".format(batch, *values))
+                print(
+                    "Batch: {:>2}: Training loss: {:>3.5f}, accuracy: {:>3.5f}".format(
+                        batch, *values
+                    )
+                )
         if not arguments.no_evaluation and not arguments.target:
             for split in ("validation", "test"):
                 data = getattr(mnist, split)
                 accuracies[split] = evaluate(data.images, data.labels)[1]
         writer.close()
-    measuring.report(
-        "published", arguments, stopwatch, accuracies, {"tensorflow": tf.__version__}
-    )
+    measuring.report("published", arguments, stopwatch, accuracies, {"tensorflow": tf.__version__})
 
 
 if __name__ == "__main__":
