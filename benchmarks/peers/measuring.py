@@ -4,7 +4,6 @@ Only the standard library and NumPy, because this file is imported in every peer
 """
 
 import argparse
-import contextlib
 import gzip
 import json
 import os
@@ -97,14 +96,6 @@ class Stopwatch:
         if self._steps >= self.window or not self.windows:
             self.windows.append(1000 * self._seconds / self._steps)
             self._seconds, self._steps = 0.0, 0
-
-    @contextlib.contextmanager
-    def excluded(self):
-        """The time within is not training, though it lies between begin() and end()."""
-        entered = time.perf_counter()
-        yield
-        if self._began is not None:
-            self._began += time.perf_counter() - entered
 
 
 def process_started():

@@ -1,9 +1,10 @@
 """This project's own scripts, measured: fc_train.py or conv_train.py with a stopwatch inside.
 
-Everything between two evaluations counts as training: drawing the batches, the session call, and
-writing the loss of every step. Mode xla adds --xla.
+A training step is what happens between two evaluations: drawing its batch, its part of the session
+call, and writing its loss. Mode xla adds --xla.
 """
 
+import contextlib
 import json
 import os
 import sys
@@ -14,14 +15,14 @@ sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pard
 
 import conv_train  # noqa: E402
 import fc_train  # noqa: E402
+from graph_mode import evaluation, training  # noqa: E402
 from graph_mode import tensorflow1 as tf  # noqa: E402
-from graph_mode import training  # noqa: E402
 
 SCRIPTS = {"fc": fc_train, "conv": conv_train}
 
 
-class TargetReachedError(Exception):
-    """Ends a run in the middle, once its test accuracy is high enough."""
+class EnoughError(Exception):
+    """Ends a run in the middle: its target is reached, or only its training was asked for."""
 
 
 def script_options(arguments):
@@ -40,37 +41,27 @@ def script_options(arguments):
 
 
 def put_stopwatch_into_training(arguments, stopwatch, accuracies):
-    """Wraps the three functions of graph_mode.training whose time is to be told apart."""
-    run_training, train, evaluate = training.run_training, training.train, training.evaluate
-    seen = {}
+    """Wraps the call that trains some steps; evaluation and checkpoints come between the calls."""
+    train = training.Training.call
 
-    def measured_run_training(session, loop, inference, data, options, events):
-        seen.update(inference=inference, test=data.test)
+    def measured_call(self, first, last):
         stopwatch.begin()
-        return run_training(session, loop, inference, data, options, events)
-
-    def measured_train(session, loop, batches):
-        losses = train(session, loop, batches)
-        stopwatch.end(len(batches))
+        result = train(self, first, last)
+        stopwatch.end(last + 1 - first)
         if arguments.target and stopwatch.steps > 1:
-            test = seen["test"]
-            accuracies["test"] = evaluate(
-                session, seen["inference"], test.images, test.labels
+            test = self.data.test
+            accuracies["test"] = evaluation.evaluate(
+                self.session, self.inference, test.images, test.labels
             ).accuracy
             if accuracies["test"] >= arguments.target:
-                raise TargetReachedError
-        stopwatch.begin()
-        return losses
+                raise EnoughError
+        if arguments.no_evaluation and stopwatch.steps == arguments.steps:
+            raise EnoughError
+        return result
 
-    def measured_evaluate(*values):
-        if arguments.no_evaluation or arguments.target:
-            return training.Evaluation(0.0, 0.0)
-        with stopwatch.excluded():
-            return evaluate(*values)
-
-    training.run_training = measured_run_training
-    training.train = measured_train
-    training.evaluate = measured_evaluate
+    training.Training.call = measured_call
+    if arguments.no_evaluation or arguments.target:
+        training.Training.after_call = lambda self, step, batch: None
 
 
 def main():
@@ -79,17 +70,13 @@ def main():
     accuracies = {}
     put_stopwatch_into_training(arguments, stopwatch, accuracies)
     script = SCRIPTS[arguments.network]
-    try:
+    with contextlib.suppress(EnoughError):
         run = training.train_and_evaluate(
             arguments.network, script.network, script_options(arguments)
         )
-    except TargetReachedError:
-        pass
-    else:
-        if not (arguments.no_evaluation or arguments.target):
-            with open(os.path.join(run, "result.json")) as file:
-                result = json.load(file)
-            accuracies = {part: result[part + "_accuracy"] for part in ("validation", "test")}
+        with open(os.path.join(run, "result.json")) as file:
+            result = json.load(file)
+        accuracies.update((part, result[part + "_accuracy"]) for part in ("validation", "test"))
     measuring.report(
         "ours-" + arguments.mode, arguments, stopwatch, accuracies, {"tensorflow": tf.VERSION}
     )

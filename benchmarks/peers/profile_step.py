@@ -52,23 +52,23 @@ def op_times(metadata):
 
 def main():
     arguments = measuring.parse_arguments(__doc__, ["loop"])
-    train = training.train
+    train = training.Training.call
     calls = 0
     traced = {}
 
-    def traced_train(session, loop, batches):
+    def traced_call(self, first, last):
         nonlocal calls
         calls += 1
         if calls <= WARM_UP_CALLS:
-            return train(session, loop, batches)
-        tracing = TracingSession(session)
+            return train(self, first, last)
+        self.session = TracingSession(self.session)
         started = time.perf_counter()
-        train(tracing, loop, batches)
-        traced.update(wall_ms=1000 * (time.perf_counter() - started), steps=len(batches))
-        traced["ops"] = op_times(tracing.metadata)
+        train(self, first, last)
+        traced.update(wall_ms=1000 * (time.perf_counter() - started), steps=last + 1 - first)
+        traced["ops"] = op_times(self.session.metadata)
         raise TracedError
 
-    training.train = traced_train
+    training.Training.call = traced_call
     with tempfile.TemporaryDirectory() as folder:
         arguments.log_dir = arguments.log_dir or folder
         script = ours.SCRIPTS[arguments.network]
