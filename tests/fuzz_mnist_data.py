@@ -1,6 +1,6 @@
 """Feeds damaged IDX files to mnist_data and compares with a plain reading of the format.
 
-    python tests/fuzz_mnist_data.py --files 100000 --seed 0
+    python tests/fuzz_mnist_data.py 100000 [SEED]
 
 Every file must give exactly the data that gzip and the header's definition give, or DataError, and
 take at most 64 MB more than its own size. The first file that does otherwise is written to
@@ -200,8 +200,8 @@ def run(files, seed, progress=iter):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--files", type=int, default=100000)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("files", type=int, help="how many files to try")
+    parser.add_argument("seed", type=int, nargs="?", default=0, help="which files (default: 0)")
     arguments = parser.parse_args()
     from tqdm import tqdm
 

@@ -159,7 +159,7 @@ def start_server():
     servers = []
 
     def start(*faults, folder=MNIST):
-        server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         server.faults, server.folder, server.requests = list(faults), folder, []
         server.stalled, server.over = threading.Event(), threading.Event()
         server.url = f"http://127.0.0.1:{server.server_address[1]}/mnist/"
@@ -176,7 +176,7 @@ def start_server():
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(mnist_data, "TIMEOUT", 0.3)
+    monkeypatch.setattr(mnist_data, "TIMEOUT", 1.0)
     monkeypatch.setattr(mnist_data, "PAUSE", 0.01)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
 
@@ -265,9 +265,6 @@ def test_what_a_server_does_wrong_once_is_overcome(
     fault, known, tmp_path, start_server, use_mirrors, monkeypatch
 ):
     server = start_server(fault)
-    if fault in (stall, silence):
-        # It serves one request at a time, and the stalled one would keep the next waiting.
-        threading.Timer(0.4, server.over.set).start()
     if fault is redirect_for_ever:
         threading.Timer(0.3, server.faults.clear).start()
         monkeypatch.setattr(mnist_data, "PAUSE", 0.4)
@@ -320,10 +317,8 @@ FAILURES = [
 def test_in_the_end_one_line_says_why_and_nothing_is_written(
     fault, message, tmp_path, start_server, use_mirrors, monkeypatch
 ):
-    monkeypatch.setattr(mnist_data, "TIMEOUT", 0.1)
+    monkeypatch.setattr(mnist_data, "TIMEOUT", 0.5)
     server = start_server(*[fault] * 3)
-    if fault is silence:
-        server.over.wait = lambda seconds: time.sleep(0.12)
     use_mirrors(server.url)
     with pytest.raises(DataError) as raised:
         mnist_data.maybe_download(LABELS, str(tmp_path / "new"), server.url + LABELS)
@@ -344,7 +339,7 @@ def test_a_damaged_file_of_another_set_is_not_kept(tmp_path, start_server, use_m
 
 def test_offline_is_told_at_once(tmp_path, use_mirrors, monkeypatch):
     use_mirrors(closed_port(), closed_port())
-    monkeypatch.setattr(mnist_data, "PAUSE", 60)
+    monkeypatch.setattr(mnist_data, "PAUSE", 10)
     start = time.perf_counter()
     with pytest.raises(DataError, match=r"no connection \(.*refused\); connect to the network"):
         mnist_data.read_data_sets(tmp_path / "new", source_url=mnist_data.MIRRORS[0])
@@ -367,9 +362,9 @@ def test_a_server_of_many_addresses_that_all_swallow_packets_is_given_up_in_time
         monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments: [address] * 20)
         use_mirrors("http://many.addresses/")
         start = time.perf_counter()
-        with pytest.raises(DataError, match=r"no connection \(no answer within 0.45 seconds\)"):
+        with pytest.raises(DataError, match=r"no connection \(no answer within 1.5 seconds\)"):
             mnist_data.read_data_sets(tmp_path / "new", source_url=mnist_data.MIRRORS[0])
-        assert time.perf_counter() - start < 3
+        assert time.perf_counter() - start < 10
     assert os.listdir(str(tmp_path)) == []
 
 
@@ -395,8 +390,8 @@ mnist_data.find_files(sys.argv[2], sys.argv[1], download=True)
 """
 
 
-def start_process(server, folder, **options):
-    command = [sys.executable, "-c", CODE, server.url, str(folder)]
+def start_process(server, folder, code=CODE, **options):
+    command = [sys.executable, "-c", code, server.url, str(folder)]
     options.setdefault("stderr", subprocess.PIPE)
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, **options)
 
@@ -441,12 +436,23 @@ def test_a_process_killed_at_any_instant_leaves_no_half_file(tmp_path, start_ser
     assert mnist_data.checksums(folder) == complete
 
 
+def largest_file_of_1_mb():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10**6, 10**6))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def test_a_process_killed_while_it_writes_leaves_no_half_file(tmp_path, start_server):
+    # The signal that kills it comes with the first byte beyond the limit, in the midst of a file.
+    code = "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_DFL)" + CODE
+    process = start_process(start_server(), tmp_path, code, preexec_fn=largest_file_of_1_mb)
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGXFSZ
+    assert [name for name in os.listdir(str(tmp_path)) if name in FILES] == []
+
+
 def test_a_disk_that_is_full_is_reported_and_no_half_file_left(tmp_path, start_server):
-    process = start_process(
-        start_server(),
-        tmp_path / "new",
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10**6, 10**6)),
-    )
+    folder = tmp_path / "new"
+    process = start_process(start_server(), folder, preexec_fn=largest_file_of_1_mb)
     error = process.communicate(timeout=60)[1].decode().splitlines()[-1]
     assert "train-images-idx3-ubyte.gz: cannot be written (File too large)" in error
     assert [name for _, _, names in os.walk(str(tmp_path)) for name in names] == []
