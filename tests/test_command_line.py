@@ -35,22 +35,22 @@ def run_main(body, **keywords):
 @pytest.mark.parametrize(
     "body, code, message",
     [
-        ("raise command_line.CommandError('found 3, expected 4')", 2, "found 3, expected 4"),
-        ("raise command_line.CommandError('too late', exit_code=3)", 3, "too late"),
-        ("raise command_line.CommandError('two\\nlines')", 2, "two lines"),
+        ("raise command_line.CommandError('found 3, expected 4')", 2, "error: found 3, expected 4"),
+        ("raise command_line.CommandError('too late', exit_code=3)", 3, "error: too late"),
+        ("raise command_line.CommandError('two\\nlines')", 2, "error: two lines"),
         ("raise KeyboardInterrupt", 130, "interrupted"),
-        ("open('/no/such/file')", 2, "/no/such/file: No such file or directory"),
-        ("raise OSError(28, 'No space left on device')", 2, "No space left on device"),
-        ("raise OSError('the disk is gone')", 2, "the disk is gone"),
+        ("open('/no/such/file')", 2, "error: /no/such/file: No such file or directory"),
+        ("raise OSError(28, 'No space left on device')", 2, "error: No space left on device"),
+        ("raise OSError('the disk is gone')", 2, "error: the disk is gone"),
         (
             "import mnist_data; raise mnist_data.DataError('images: cut off')",
             2,
-            "images: cut off",
+            "error: images: cut off",
         ),
     ],
 )
 def test_what_a_user_can_cause_is_one_line(body, code, message):
-    assert run_main(body) == (code, "", f"-c: error: {message}\n")
+    assert run_main(body) == (code, "", f"-c: {message}\n")
 
 
 @pytest.mark.parametrize("body", ["raise ValueError('a bug')", "[][0]", "assert False"])

@@ -9,8 +9,8 @@ from helpers import read_scalars, write_image_set
 
 import conv_train
 import fc_train
-from graph_mode import training
 from graph_mode import tensorflow1 as tf
+from graph_mode import training
 
 SCRIPTS = {"fc": fc_train, "conv": conv_train}
 
