@@ -108,6 +108,6 @@ def heading():
 
 def row(comparison, found):
     """One line of the table: the gradient's name, its shape and its errors."""
-    shape = next(iter(comparison.gradients.values())).shape
-    columns = "".join(f"{found[pair]:>12.1e}" if pair in found else f"{'-':>12}" for pair in PAIRS)
-    return f"  {comparison.name:<20}{' x '.join(map(str, shape)):>8}{columns}"
+    shape = "x".join(map(str, next(iter(comparison.gradients.values())).shape))
+    columns = "".join(f"{found[pair]:>11.1e}" if pair in found else f"{'-':>11}" for pair in PAIRS)
+    return f"  {comparison.name:<27}{shape:>9}{columns}"

@@ -1,4 +1,4 @@
-"""The check passes on the right formulas and fails on the well-known wrong ones."""
+"""The check of gradients passes on the right formulas and fails on the well-known wrong ones."""
 
 import inspect
 import os

@@ -1,0 +1,76 @@
+"""Training with the backward pass by hand is training with tf.gradients."""
+
+import sys
+
+import numpy as np
+import pytest
+from helpers import read_scalars
+
+import fc_train
+from graph_mode import layers, manual_gradients, model, training
+from graph_mode import tensorflow1 as tf
+
+STEPS = 300
+
+
+def train(flags, data_dir, by_hand):
+    """The losses of 300 steps in float64, [STEPS]."""
+    settings = fc_train.parse_options(flags + ["--data-dir", data_dir, "--validation-size", "100"])
+    data = training.load_data(settings).train
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.set_random_seed(0)
+        images = tf.placeholder(tf.float64, [None, 28, 28, 1])
+        labels = tf.placeholder(tf.uint8, [None])
+        with layers.recorded() as forward:
+            logits = fc_train.network(images, True, data.num_classes, settings)
+        gradients = manual_gradients.backward(forward, labels, settings) if by_hand else None
+        step = model.train_step(logits, labels, settings, gradients)
+        session.run(tf.global_variables_initializer())
+        losses = []
+        for _ in range(STEPS):
+            batch = data.next_indices(32)
+            feed = {images: data.images[batch] / 255.0, labels: data.labels[batch]}
+            losses.append(session.run(step, feed))
+    return np.array(losses)
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        "--batch-norm --loss sigmoid --activation relu",
+        "--batch-norm --loss softmax --activation tanh --hidden-bias",
+        "--loss softmax --activation sigmoid",
+        "--loss sigmoid --activation relu --hidden-bias",
+    ],
+)
+def test_float64_losses_are_the_same_to_rounding_over_300_steps(small_mnist, flags):
+    flags = flags.split() + ["--hidden-units", "48,32,16", "--learning-rate", "0.002"]
+    expected = train(flags, small_mnist, by_hand=False)
+    assert expected[-1] < 0.8 * expected[0]
+    found = train(flags, small_mnist, by_hand=True)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_the_script_trains_by_hand_with_the_same_float32_losses(small_mnist, tmp_path, monkeypatch):
+    calls = []
+    backward = manual_gradients.backward
+
+    def counted(forward, labels, options):
+        calls.append(options.manual_gradients)
+        return backward(forward, labels, options)
+
+    monkeypatch.setattr(manual_gradients, "backward", counted)
+    losses = {}
+    for name, flags in (("tensorflow", []), ("by_hand", ["--manual-gradients"])):
+        # A smooth activation: a ReLU within rounding of its kink would part the two runs.
+        arguments = ["--batch-norm", "--activation", "tanh", "--num-batches", str(STEPS)]
+        arguments += ["--data-dir", small_mnist, "--validation-size", "100", "--batch-size", "32"]
+        arguments += ["--log-dir", str(tmp_path), "--run-name", name] + flags
+        monkeypatch.setattr(sys, "argv", ["fc_train.py"] + arguments)
+        fc_train.main()
+        losses[name] = read_scalars(str(tmp_path / "fc" / name / "train"), "loss")
+    assert calls == [True]
+    assert len(losses["tensorflow"]) == STEPS
+    np.testing.assert_allclose(
+        list(losses["by_hand"].values()), list(losses["tensorflow"].values()), rtol=2e-5
+    )
