@@ -126,6 +126,13 @@ def parser(description):
         help="write weights, activations and gradients of each layer for TensorBoard at each "
         "evaluation",
     )
+    files.add_argument(
+        "--diagnostics",
+        action="store_true",
+        default=False,
+        help="write, at each evaluation, percentiles of the inputs to each activation, gradient "
+        "norms, the share of dead ReLU units and how the loss varies along the gradient",
+    )
 
     instead = flags.add_argument_group("with what was trained before")
     mode = instead.add_mutually_exclusive_group()
