@@ -16,7 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 import mnist_data
-from graph_mode import checkpoints, evaluation, layers, model, run_folder, summaries
+from graph_mode import checkpoints, diagnostics, evaluation, layers, model, run_folder, summaries
 from graph_mode import tensorflow1 as tf
 from graph_mode.command_line import CommandError, Stopped
 from graph_mode.interruption import Interruption
@@ -52,6 +52,9 @@ def train_and_evaluate(network_name, network, options, backward=None):
         histograms = None
         if options.histograms:
             histograms = summaries.build_histograms(network, data.train, options)
+        probe = None
+        if options.diagnostics:
+            probe = diagnostics.build(network, data.train, options)
         saved = checkpoints.Checkpoints(settings, data.train)
         session = stack.enter_context(tf.Session(config=session_config(options)))
         session.run([tf.global_variables_initializer(), loop.prepare], loop.prepare_feed)
@@ -68,7 +71,9 @@ def train_and_evaluate(network_name, network, options, backward=None):
         events = stack.enter_context(contextlib.closing(run_folder.EventWriters(run)))
         if not options.resume:
             summaries.add_start(events.extra, settings, graph)
-        training = Training(session, inference, loop, histograms, saved, data, options, run, events)
+        training = Training(
+            session, inference, loop, histograms, probe, saved, data, options, run, events
+        )
         training.train(first_step)
         run_folder.write_result(run, training.finish(first_step))
     return run
@@ -177,11 +182,14 @@ def resume(session, saved, run, settings):
 class Training:
     """A run while it trains: calls of the loop, and between them what is printed and written."""
 
-    def __init__(self, session, inference, loop, histograms, saved, data, options, run, events):
+    def __init__(
+        self, session, inference, loop, histograms, probe, saved, data, options, run, events
+    ):
         self.session = session
         self.inference = inference
         self.loop = loop
         self.histograms = histograms
+        self.probe = probe
         self.saved = saved
         self.data = data
         self.options = options
@@ -266,6 +274,9 @@ class Training:
             validation_loss = validation.loss
             self.check_finite(validation_loss, "validation loss", step)
             self.add_histograms(step, batch)
+            if self.probe:
+                scalars = diagnostics.measure(self.session, self.probe, self.data.train)
+                self.events.train.add_scalars(step, **scalars)
         elif step % PRINT_EVERY == 0:
             images, labels = self.data.train.images[batch], self.data.train.labels[batch]
             training = evaluation.evaluate(self.session, self.inference, images, labels)
