@@ -5,7 +5,7 @@ PYTHON37 ?= $(shell for python in python3.7 $${PYENV_ROOT:-$$HOME/.pyenv}/versio
 	do "$$python" --version >/dev/null 2>&1 && echo "$$python" && break; done)
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
-.PHONY: all help test test-tf1 lint clean
+.PHONY: all help test test-tf1 lint gradients matrix fuzz benchmark clean
 
 all: .venv/installed  ## train the fully connected network without and with batch norm, and plot
 	.venv/bin/python fc_train.py
@@ -24,6 +24,19 @@ test-tf1: .venv-tf1/tests-installed  ## run the tests on TensorFlow 1.15.5 (Pyth
 lint: .venv/tests-installed  ## check the style
 	.venv/bin/python -m ruff check .
 	.venv/bin/python -m ruff format --check .
+
+gradients: .venv/installed  ## check every derived formula by four sources
+	.venv/bin/python gradient_check.py
+
+matrix:  ## run both scripts on every TensorFlow release that pip still has (an hour)
+	"$(PYTHON)" tests/matrix.py
+
+fuzz: .venv/tests-installed  ## read N damaged image sets and event files (N=100000)
+	.venv/bin/python tests/fuzz_mnist_data.py $(or $(N),100000)
+	.venv/bin/python tests/fuzz_event_files.py $(or $(N),100000)
+
+benchmark:  ## compare with the alternatives, and write docs/benchmarks.md (an hour)
+	"$(PYTHON)" benchmarks/run.py
 
 clean:  ## remove the environments; runs stay
 	rm -rf .venv .venv-tf1
