@@ -8,8 +8,8 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
 
-TENSORFLOW_1 = ["tensorflow==1.15.5", "tensorboard<1.16", "protobuf<3.21", "numpy<1.19", "tqdm"]
-TENSORFLOW_2 = ["tensorflow==2.21.0", "tensorboard==2.21.0", "tqdm"]
+TENSORFLOW_1 = ["tensorflow==1.15.5", "protobuf<3.21", "matplotlib", "tqdm"]
+TENSORFLOW_2 = ["tensorflow==2.21.0", "tensorboard==2.21.0", "matplotlib", "tqdm"]
 
 # Name: (Python versions that can hold it, packages). From PyPI, torch for Linux is the CUDA build
 # of several gigabytes; the CPU build of the same version gives the same figures.

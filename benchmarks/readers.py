@@ -43,7 +43,9 @@ def measure():
     with tempfile.TemporaryDirectory() as folder:
         script = os.path.join(processes.PEERS, "write_events.py")
         python = environments.python_of("readers") or sys.executable
-        subprocess.run([python, script, folder, str(EVENTS)], check=True)
+        quiet = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="3")
+        command = [python, script, folder, str(EVENTS)]
+        subprocess.run(command, check=True, env=quiet, stderr=subprocess.DEVNULL)
         folders = dict.fromkeys(EVENT_READERS, folder)
         events = interleaved("event_readers.py", EVENT_READERS, folders)
     results.save("readers", {"loading": loading, "events": events}, machine)
