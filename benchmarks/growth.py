@@ -18,42 +18,37 @@ TRAINING_IMAGES = [60000, 250000, 1000000]
 # About as many images in a window at every batch size, and no window of one step alone.
 IMAGES_PER_WINDOW = {"fc": 25600, "conv": 6400}
 WINDOWS = 4
-CONTESTANTS = [
-    "this project, TensorFlow 2.21",
-    "published program, TensorFlow 1.15.5",
-    "published program, TensorFlow 2.21 with tf-keras",
-    "PyTorch 2.13, eager",
-    "JAX 0.10, scan over steps",
-]
+LEFT_OUT = ["this project, TensorFlow 1.15.5", "Keras 3 fit, TensorFlow 2.21"]
 
 
-def measure(contestants):
+def measure():
     machine = results.machine()
-    contestants = [contestant for contestant in CONTESTANTS if contestant in contestants]
     measurements = []
     for network in ("fc", "conv"):
         for batch_size in BATCH_SIZES:
             label = {"network": network, "batch_size": batch_size}
             flags = ["--batch-size", batch_size]
-            measurements += one_point(label, network, batch_size, flags, contestants)
+            measurements += one_point(label, network, batch_size, flags)
         for layers in LAYERS:
             label = {"network": network, "layers": layers}
-            measurements += one_point(label, network, 128, ["--layers", layers], contestants)
+            measurements += one_point(label, network, 128, ["--layers", layers])
         results.save("growth", {"measurements": measurements}, machine)
     for images in TRAINING_IMAGES:
         with tempfile.TemporaryDirectory() as folder:
             generate_mnist(folder, images)
             label = {"network": "fc", "training_images": images}
             flags = ["--data-dir", folder]
-            measurements += one_point(label, "fc", 128, flags, contestants)
+            measurements += one_point(label, "fc", 128, flags)
     results.save("growth", {"measurements": measurements}, machine)
 
 
-def one_point(label, network, batch_size, flags, contestants):
+def one_point(label, network, batch_size, flags):
     window = max(2, IMAGES_PER_WINDOW[network] // batch_size)
     arguments = ["--network", network, "--batch-norm", "--no-evaluation", "--window", window]
     arguments += ["--steps", 1 + WINDOWS * window] + flags
     print(f"growth: {label}", file=sys.stderr)
+    names = [name for name in processes.MAIN_OF[network] if name not in LEFT_OUT]
+    contestants = processes.ready_contestants(network, names)
     jobs = [(label, contestant, arguments, False) for contestant in contestants]
     return processes.interleaved(jobs, 1)
 

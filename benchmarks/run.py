@@ -1,6 +1,6 @@
 """Measures this project beside what a user would pick instead, and writes docs/benchmarks.md.
 
-python benchmarks/run.py                    everything, in under an hour on 2 cores
+python benchmarks/run.py                    everything, in somewhat over an hour on 2 cores
 python benchmarks/run.py steps render       one part, and the page again
 
 Every part stores its measurements in benchmarks/results/<part>.json; render makes the page and its
@@ -16,23 +16,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import environments  # noqa: E402
 import growth  # noqa: E402
 import limits  # noqa: E402
-import processes  # noqa: E402
 import readers  # noqa: E402
 import render  # noqa: E402
 import steps  # noqa: E402
 import time_to_accuracy  # noqa: E402
 import whole  # noqa: E402
 
-# In time to accuracy and whole runs, one of each kind: their variants differ in the step alone.
-MAIN = [
-    "this project, TensorFlow 2.21",
-    "this project, TensorFlow 1.15.5",
-    "published program, TensorFlow 1.15.5",
-    "published program, TensorFlow 2.21 with tf-keras",
-    "Keras 3 fit, TensorFlow 2.21",
-    "PyTorch 2.13, eager",
-    "JAX 0.10, scan over steps",
-]
 PARTS = {
     "setup": "the virtual environments, .venv-benchmark-<peer>/",
     "steps": "milliseconds a training step",
@@ -54,19 +43,18 @@ def set_up():
 
 def measure(part):
     print(f"benchmarks: {part}: {PARTS[part]}", file=sys.stderr)
-    ready = processes.ready_contestants()
     if part == "setup":
         set_up()
     elif part == "steps":
-        steps.measure(ready)
+        steps.measure()
     elif part == "whole":
-        whole.measure([name for name in ready if name in MAIN])
+        whole.measure()
     elif part == "accuracy":
-        time_to_accuracy.measure([name for name in ready if name in MAIN])
+        time_to_accuracy.measure()
     elif part == "readers":
         readers.measure()
     elif part == "growth":
-        growth.measure(ready)
+        growth.measure()
     elif part == "limits":
         limits.measure()
     elif part == "render":

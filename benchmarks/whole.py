@@ -10,14 +10,15 @@ import results
 
 STEPS = 3000
 # A conv run takes a minute or two, a fc run some seconds.
-ROUNDS = {"fc": 5, "conv": 2}
+ROUNDS = {"fc": 3, "conv": 1}
 NETWORKS = [("fc, batch norm", "fc"), ("conv, batch norm", "conv")]
 
 
-def measure(contestants):
+def measure():
     machine = results.machine()
     startup, whole = [], []
     for label, network in NETWORKS:
+        contestants = processes.ready_contestants(network, processes.MAIN_OF[network])
         arguments = ["--network", network, "--batch-norm"]
         first_step = arguments + ["--steps", 1, "--no-evaluation"]
         jobs = [(label, contestant, first_step, False) for contestant in contestants]
