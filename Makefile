@@ -35,8 +35,8 @@ fuzz: .venv/tests-installed  ## read N damaged image sets and event files (N=100
 	.venv/bin/python tests/fuzz_mnist_data.py $(or $(N),100000)
 	.venv/bin/python tests/fuzz_event_files.py $(or $(N),100000)
 
-benchmark:  ## compare with the alternatives, and write docs/benchmarks.md (an hour)
-	"$(PYTHON)" benchmarks/run.py
+benchmark: .venv/installed  ## compare with the alternatives, and write docs/benchmarks.md (an hour)
+	.venv/bin/python benchmarks/run.py
 
 clean:  ## remove the environments; runs stay
 	rm -rf .venv .venv-tf1
