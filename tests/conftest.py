@@ -8,15 +8,15 @@ import sys
 
 import numpy as np
 import pytest
-from helpers import ROOT, write_image_set
+from helpers import ROOT
+from idx_files import write_set
 
 
 @pytest.fixture(scope="session")
 def small_mnist(tmp_path_factory):
     """A folder with the first 600 training and 200 test images of MNIST, to be read only."""
-    folder = str(tmp_path_factory.mktemp("data") / "small_mnist")
-    write_image_set(folder, first_examples("train", 600), first_examples("t10k", 200))
-    return folder
+    arrays = first_examples("train", 600) + first_examples("t10k", 200)
+    return write_set(tmp_path_factory.mktemp("data") / "small_mnist", arrays, packed=False)
 
 
 def first_examples(part, count):

@@ -1,4 +1,4 @@
-"""Writes image sets for tests, and reads back what a run wrote, without TensorFlow."""
+"""What several test files do: train for some steps, and read back what a run wrote."""
 
 import glob
 import hashlib
@@ -11,20 +11,13 @@ from tensorboard.compat.proto import event_pb2
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
-def write_idx(path, array):
-    """Writes uint8 labels [n] or images [n, height, width] as an IDX file, not packed."""
-    header = [2049 if array.ndim == 1 else 2051] + list(array.shape)
-    with open(path, "wb") as file:
-        file.write(np.array(header, ">u4").tobytes())
-        file.write(array.astype(np.uint8).tobytes())
-
-
-def write_image_set(folder, train, test):
-    """Writes the four files of a set into `folder`; `train` and `test` are (images, labels)."""
-    os.makedirs(folder)
-    for part, (images, labels) in (("train", train), ("t10k", test)):
-        write_idx(os.path.join(folder, f"{part}-images-idx3-ubyte"), images)
-        write_idx(os.path.join(folder, f"{part}-labels-idx1-ubyte"), labels)
+def run_loop(session, loop, data_set, batch_size, steps):
+    """Trains the next `steps` batches of the data set in one session call: the losses [steps]."""
+    indices = np.zeros(loop.indices.shape.as_list(), np.int32)
+    indices[:steps] = [data_set.next_indices(batch_size) for _ in range(steps)]
+    done, losses = session.run(loop.done_and_losses, {loop.indices: indices, loop.steps: steps})
+    assert done == steps
+    return losses[:steps]
 
 
 def read_events(folder):

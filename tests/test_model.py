@@ -5,6 +5,7 @@ import types
 
 import numpy as np
 import pytest
+from helpers import run_loop
 from record_tf_layers import (
     BATCH_SIZE,
     CONVOLUTIONS,
@@ -21,7 +22,7 @@ from record_tf_layers import (
 
 import conv_train
 import fc_train
-from graph_mode import model, training
+from graph_mode import evaluation, model, training
 from graph_mode import tensorflow1 as tf
 
 NARROW = {
@@ -47,14 +48,13 @@ class NarrowProgram:
         options = script.parse_options(["--batch-norm"] + common + flags)
         self.data = program_data()
         with tf.Graph().as_default():
-            self.images = tf.placeholder(tf.uint8, [None, 12, 10, 1])
-            with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE):
-                self.logits = script.network(training.scale(self.images), False, 10, options)
+            self.inference = evaluation.build_inference(script.network, self.data.train, options)
             self.model_variables = tf.global_variables()
-            self.loop = training.build_training_loop(script.network, self.data, options)
+            self.loop = training.build_training_loop(script.network, self.data.train, options)
             self.session = tf.Session()
-            self.session.run(tf.global_variables_initializer())
-            self.session.run(self.loop.set_data, self.loop.data_feed)
+            self.session.run(
+                [tf.global_variables_initializer(), self.loop.prepare], self.loop.prepare_feed
+            )
 
     def __enter__(self):
         return self
@@ -63,8 +63,7 @@ class NarrowProgram:
         self.session.close()
 
     def train(self, steps):
-        batches = [self.data.train.next_indices(BATCH_SIZE) for _ in range(steps)]
-        return training.train(self.session, self.loop, batches)
+        return run_loop(self.session, self.loop, self.data.train, BATCH_SIZE, steps)
 
     def restore(self, checkpoint):
         """Every variable of the checkpoint, those of Adam included, by its name."""
@@ -76,7 +75,10 @@ class NarrowProgram:
             tf.train.Saver([variables[name] for name in saved]).restore(self.session, checkpoint)
 
     def validation_logits(self):
-        return self.session.run(self.logits, {self.images: self.data.validation.images})
+        examples = self.data.validation
+        return evaluation.evaluate(
+            self.session, self.inference, examples.images, examples.labels
+        ).logits
 
 
 @pytest.fixture(params=sorted(NARROW))
@@ -206,12 +208,18 @@ def test_losses_are_those_of_the_textbook(label_type):
     np.testing.assert_allclose(observed[1], -np.log(softmax[range(6), labels]), rtol=1e-5)
 
 
-def test_a_prediction_is_correct_where_the_largest_logit_is_the_labels():
-    logits = [[3.0, 1.0, 2.0], [0.0, 5.0, 1.0], [-3.0, -2.0, -1.0], [1.0, 2.0, 0.0]]
-    with tf.Graph().as_default():
-        labels = tf.constant(np.array([0, 1, 2, 0], np.uint8))
-        correct = model.correct_predictions(tf.constant(logits), labels)
-        assert evaluate(correct).tolist() == [1.0, 1.0, 1.0, 0.0]
+def test_the_accuracy_counts_where_the_largest_logit_is_the_labels():
+    def four_pixels(images, is_training, num_classes, options):
+        return tf.reshape(images, [-1, 4])[:, :3]
+
+    pixels = [[3, 1, 2, 9], [0, 5, 1, 9], [3, 2, 1, 9], [1, 2, 0, 9], [0, 1, 2, 9]]
+    images = np.array(pixels, np.uint8).reshape(5, 2, 2, 1)
+    data_set = types.SimpleNamespace(image_shape=(2, 2, 1), num_classes=3)
+    options = types.SimpleNamespace(loss="softmax")
+    with tf.Graph().as_default(), tf.Session() as session:
+        inference = evaluation.build_inference(four_pixels, data_set, options)
+        labels = np.array([0, 1, 2, 0, 2], np.uint8)
+        assert evaluation.evaluate(session, inference, images, labels).accuracy == 0.6
 
 
 RATE = 0.1

@@ -5,12 +5,13 @@ import os
 
 import numpy as np
 import pytest
-from helpers import read_scalars, write_image_set
+from helpers import read_scalars, run_loop
+from idx_files import write_set
 
 import conv_train
 import fc_train
+from graph_mode import evaluation, training
 from graph_mode import tensorflow1 as tf
-from graph_mode import training
 
 SCRIPTS = {"fc": fc_train, "conv": conv_train}
 
@@ -25,30 +26,29 @@ class Program:
         self.graph = tf.Graph()
         with self.graph.as_default():
             tf.set_random_seed(self.options.seed)
-            self.inference = training.build_inference(script.network, self.data, self.options)
-            self.loop = training.build_training_loop(script.network, self.data, self.options)
+            self.inference = evaluation.build_inference(
+                script.network, self.data.train, self.options
+            )
+            self.loop = training.build_training_loop(script.network, self.data.train, self.options)
             self.initialize = tf.global_variables_initializer()
 
     def session(self):
         """A session in which training starts: the same initial weights every time."""
         session = tf.Session(graph=self.graph)
-        session.run(self.initialize)
-        session.run(self.loop.set_data, self.loop.data_feed)
+        session.run([self.initialize, self.loop.prepare], self.loop.prepare_feed)
         return session
-
-    def batches(self, count):
-        data = training.load_data(self.options)
-        return [data.train.next_indices(self.options.batch_size) for _ in range(count)]
 
     def losses(self, steps, steps_per_call=training.STEPS_PER_CALL):
         """The losses [steps] of training from the start."""
-        batches = self.batches(steps)
+        data = training.load_data(self.options).train
+        losses = []
         with self.session() as session:
-            calls = [
-                training.train(session, self.loop, batches[first : first + steps_per_call])
-                for first in range(0, steps, steps_per_call)
-            ]
-        return np.concatenate(calls)
+            while len(losses) < steps:
+                count = min(steps_per_call, steps - len(losses))
+                losses += run_loop(
+                    session, self.loop, data, self.options.batch_size, count
+                ).tolist()
+        return np.array(losses)
 
 
 @pytest.mark.parametrize("batch_norm", ["--batch-norm", "--no-batch-norm"])
@@ -74,7 +74,8 @@ def test_the_seed_decides_the_losses(small_mnist):
 def test_the_seed_decides_weights_and_batches(small_mnist):
     """Else half of a run would be left to chance, or be the same for every seed."""
     programs = [Program("fc", f"--seed={seed}", f"--data-dir={small_mnist}") for seed in (1, 2)]
-    assert programs[0].batches(1)[0].tolist() != programs[1].batches(1)[0].tolist()
+    batches = [program.data.train.next_indices(5).tolist() for program in programs]
+    assert batches[0] != batches[1]
     images = programs[0].data.validation.images
     losses = []
     for program in programs:
@@ -110,14 +111,19 @@ def test_every_choice_trains(flags, small_mnist):
     assert losses[-10:].mean() < 0.7 * losses[:5].mean()
 
 
-def test_calls_cover_every_step_and_end_at_each_printed_one():
-    for num_batches in range(1, 1205):
-        calls = list(training.calls(num_batches))
-        steps = [step for first, last in calls for step in range(first, last + 1)]
-        assert steps == list(range(num_batches))
-        assert all(last - first < training.STEPS_PER_CALL for first, last in calls)
-        ends = {last for _, last in calls}
-        assert ends >= set(range(0, num_batches, training.PRINT_EVERY))
+@pytest.mark.parametrize("flags", ["", "--validate-every=70 --checkpoint-every=33"])
+def test_calls_cover_every_step_and_end_wherever_something_is_due(flags):
+    options = fc_train.parse_options(flags.split())
+    plan = training.Training(*[None] * 6, options, None, None)
+    for options.num_batches in range(1, 1205, 7):
+        for first_step in (0, 41):
+            calls = list(plan.calls(first_step))
+            steps = [step for first, last in calls for step in range(first, last + 1)]
+            assert steps == list(range(first_step, options.num_batches))
+            assert all(last - first < training.STEPS_PER_CALL for first, last in calls)
+            ends = {last for _, last in calls}
+            for every in (100, options.validate_every, options.checkpoint_every or 500):
+                assert ends >= set(steps) & set(range(0, options.num_batches, every))
 
 
 @pytest.mark.parametrize(
@@ -132,7 +138,7 @@ def test_calls_cover_every_step_and_end_at_each_printed_one():
     ],
 )  # fmt: skip
 def test_an_evaluation_is_printed_as_first_published(step, name, loss, accuracy, line, capsys):
-    training.print_evaluation(step, name, training.Evaluation(loss, accuracy))
+    training.print_evaluation(step, name, evaluation.Evaluation(loss, accuracy, logits=None))
     assert capsys.readouterr() == (line, "")
 
 
@@ -141,10 +147,11 @@ def test_evaluation_averages_over_parts_of_unequal_size(small_mnist, monkeypatch
     examples = program.data.test
     with program.session() as session:
         arguments = (session, program.inference, examples.images, examples.labels)
-        at_once = training.evaluate(*arguments)
-        monkeypatch.setattr(training, "IMAGES_PER_EVALUATION", 64)
-        in_parts = training.evaluate(*arguments)
-    assert in_parts == pytest.approx(at_once, rel=1e-6)
+        at_once = evaluation.evaluate(*arguments)
+        monkeypatch.setattr(evaluation, "IMAGES_PER_CALL", 64)
+        in_parts = evaluation.evaluate(*arguments)
+    assert in_parts[:2] == pytest.approx(at_once[:2], rel=1e-6)
+    np.testing.assert_allclose(in_parts.logits, at_once.logits, atol=1e-5)
 
 
 def train(network, folder, *flags):
@@ -174,9 +181,8 @@ def letters(tmp_path_factory):
         labels = np.arange(count) % 26
         return prototypes[labels] + random.randint(0, 56, (count, 32, 20)), labels
 
-    folder = str(tmp_path_factory.mktemp("data") / "letters")
-    write_image_set(folder, examples(520), examples(52))
-    return folder
+    arrays = [values.astype(np.uint8) for values in examples(520) + examples(52)]
+    return write_set(tmp_path_factory.mktemp("data") / "letters", arrays, packed=False)
 
 
 @pytest.mark.parametrize("network", sorted(SCRIPTS))
