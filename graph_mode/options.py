@@ -9,6 +9,8 @@ from graph_mode.command_line import CommandError, OneLineParser
 from graph_mode.model import LOSSES, OPTIMIZERS
 
 LARGEST_SEED = 2**31 - 1
+# File systems take 255 bytes; this leaves room for the -2, -3, ... of a name that is taken.
+LONGEST_NAME = 240
 # What --resume and --evaluate take from the command line, where it says so, and not from the run.
 MAY_DIFFER = ("num_batches", "data_dir", "threads", "allow_nonfinite", "checkpoint_every")
 DEFAULT_DATA_DIR = os.path.join(
@@ -239,6 +241,10 @@ def folder_name(text):
     """argparse type: the name of one folder, not a path."""
     if text in ("", ".", "..") or os.path.basename(text) != text or "\0" in text:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected the name of one folder")
+    if len(os.fsencode(text)) > LONGEST_NAME:
+        raise argparse.ArgumentTypeError(
+            f"found a name of {len(os.fsencode(text))} bytes, expected at most {LONGEST_NAME}"
+        )
     return text
 
 

@@ -92,7 +92,8 @@ def load_data(options):
     if options.batch_size > data.train.num_examples:
         raise CommandError(
             f"--batch-size {options.batch_size} is larger than the training set of "
-            f"{data.train.num_examples} images: take a smaller batch"
+            f"{data.train.num_examples} images, which --validation-size "
+            f"{options.validation_size} leaves: make one of the two smaller"
         )
     return data
 
