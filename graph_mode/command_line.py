@@ -1,15 +1,19 @@
 """How every command of this project reads its arguments and reports what went wrong.
 
 One line on standard error says what was found, what was expected and what to do; the exit code is 2
-for bad input and 130 after Ctrl-C. Never a traceback for something a user can cause.
+for bad input, 130 after Ctrl-C and 143 after SIGTERM. Never a traceback for something a user can
+cause.
 """
 
 import argparse
+import contextlib
 import os
+import signal
 import sys
 
 BAD_INPUT = 2
 INTERRUPTED = 130
+SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
 
 class CommandError(Exception):
@@ -22,6 +26,14 @@ class CommandError(Exception):
 
 class Stopped(CommandError):
     """The user stopped the command, and nothing is wrong: the line says how to go on."""
+
+
+class _Signalled(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM, where nothing handles them better."""
+
+    def __init__(self, number):
+        super().__init__(number)
+        self.number = number
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -53,6 +65,7 @@ def run(main):
     Expected errors are CommandError, ValueError subclasses that carry `one_line = True` (bad data),
     and OSError (files and disks); anything else is a bug and keeps its traceback.
     """
+    _handle_signals()
     try:
         code = main()
         sys.stdout.flush()
@@ -60,8 +73,9 @@ def run(main):
         code = tell(stop, stop.exit_code)
     except CommandError as error:
         code = tell(f"error: {error}", error.exit_code)
-    except KeyboardInterrupt:
-        code = tell("interrupted", INTERRUPTED)
+    except KeyboardInterrupt as interrupt:
+        number = getattr(interrupt, "number", signal.SIGINT)
+        code = tell(_interrupted_by(number), 128 + number)
     except BrokenPipeError:
         # The reader of our output left (`| head`): nobody is there to be told.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -72,15 +86,63 @@ def run(main):
         if not getattr(error, "one_line", False):
             raise
         code = tell(f"error: {error}", BAD_INPUT)
+    _give_up_standard_output_if_full()
     sys.exit(code)
+
+
+def _handle_signals():
+    """Ctrl-C and SIGTERM raise KeyboardInterrupt, unless they are ignored or handled already."""
+    for number in SIGNALS:
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, _raise_signalled)
+
+
+def _raise_signalled(number, _frame):
+    raise _Signalled(number)
+
+
+def _interrupted_by(number):
+    return "interrupted" if number == signal.SIGINT else f"interrupted by {SIGNALS[number]}"
+
+
+@contextlib.contextmanager
+def signals_end_the_process(descriptor):
+    """While entered, the signals that run() handles print to `descriptor` and end the process.
+
+    For where an exception would be lost or show a traceback: inside the import of a large library.
+    """
+
+    def end(number, _frame):
+        os.write(descriptor, _line(_interrupted_by(number)).encode())
+        os._exit(128 + number)
+
+    numbers = [n for n in SIGNALS if signal.getsignal(n) is _raise_signalled]
+    for number in numbers:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, _raise_signalled)
+
+
+def _give_up_standard_output_if_full():
+    """Python flushes it once more at its end, and would say in two lines that it cannot."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def tell(message, exit_code):
     """Prints `program: message` as one line on standard error and returns `exit_code`."""
-    program = os.path.basename(sys.argv[0])
-    line = " ".join(str(message).split())
-    print(f"{program}: {line}", file=sys.stderr)
+    sys.stderr.write(_line(message))
     return exit_code
+
+
+def _line(message):
+    program = os.path.basename(sys.argv[0])
+    return f"{program}: {' '.join(str(message).split())}\n"
 
 
 def describe_os_error(error):

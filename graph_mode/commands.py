@@ -1,9 +1,9 @@
 """What a training script does: train, go on training, evaluate or export, as its flags say."""
 
-import os
 import sys
 
 from graph_mode import checkpoints, evaluation, export, training
+from graph_mode import tensorflow1 as tf
 
 
 def run(network_name, network, options, backward=None):
@@ -11,10 +11,10 @@ def run(network_name, network, options, backward=None):
     if options.export:
         export.check_folder(options.export)
     if options.evaluate:
-        checkpoint = options.evaluate
-        if os.path.isdir(checkpoint):
-            checkpoint = checkpoints.latest(checkpoint) or checkpoint
+        checkpoint = checkpoints.find(options.evaluate)
         data = training.load_data(options)
+        if options.threads:
+            tf.use_threads(options.threads)
         evaluations = evaluation.evaluate_checkpoint(network, data, options, checkpoint)
         for part, result in evaluations.items():
             name = part.capitalize()

@@ -4,33 +4,43 @@ TensorFlow's own writer works in a thread and keeps the disk's errors to itself;
 them where they happen.
 """
 
+import contextlib
 import os
 import socket
 import struct
 import time
 
+from google.protobuf.message import DecodeError
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-RECORD_HEADER = (
-    12  # uint64 length, uint32 checksum of it; the checksum of the data follows the data
-)
+from graph_mode.command_line import CommandError
+
+# A record: uint64 length, uint32 checksum of it, data, uint32 checksum of the data.
+LENGTH_BYTES = 8
+CHECKSUM_BYTES = 4
 
 
 class EventWriter:
-    """Appends events to a new event file in `folder`, which is made if need be. Raises OSError."""
+    """Appends events to a new event file in `folder`, which is made if need be.
+
+    What the disk refuses is raised as CommandError, at the latest by flush() or close().
+    """
 
     def __init__(self, folder):
-        os.makedirs(folder, exist_ok=True)
-        self._file = _create(folder)
+        with _disk_errors(folder):
+            os.makedirs(folder, exist_ok=True)
+            self._file = _create(folder)
         self._records = RecordWriter(self._file)
         self.add_event(file_version="brain.Event:2")
 
     def add_event(self, wall_time=None, **fields):
         """Adds one Event; `fields` are those of the proto, `wall_time` is now unless given."""
         event = Event(wall_time=time.time() if wall_time is None else wall_time, **fields)
-        self._records.write(event.SerializeToString())
+        with _disk_errors(self._file.name):
+            self._records.write(event.SerializeToString())
 
     def add_scalars(self, step, wall_time=None, **scalars):
         """Adds one event with the named scalars."""
@@ -38,10 +48,25 @@ class EventWriter:
         self.add_event(wall_time, step=step, summary=Summary(value=values))
 
     def flush(self):
-        self._file.flush()
+        """Hands every event to the operating system, and checks that the file is still there."""
+        with _disk_errors(self._file.name):
+            self._file.flush()
+            os.stat(self._file.name)
 
     def close(self):
-        self._file.close()
+        with _disk_errors(self._file.name):
+            self._file.close()
+
+
+@contextlib.contextmanager
+def _disk_errors(path):
+    try:
+        yield
+    except OSError as error:
+        raise CommandError(
+            f"{path}: events cannot be written: {error.strerror}; the last checkpoint is intact: "
+            "mend that, then go on with --resume"
+        ) from None
 
 
 def _create(folder):
@@ -54,17 +79,44 @@ def _create(folder):
 
 
 def drop_events_after(path, last_step):
-    """Cuts an event file before its first event of a step above `last_step`, or its torn end."""
+    """Cuts an event file before its first event of a step above `last_step`, or its torn end.
+
+    A file of which nothing is left is removed. Raises CommandError, and changes nothing, where a
+    record before that is damaged.
+    """
+    size = os.path.getsize(path)
     with open(path, "r+b") as file:
         while True:
             end_of_kept = file.tell()
-            header = file.read(RECORD_HEADER)
-            if len(header) < RECORD_HEADER:
-                break
-            length = struct.unpack("<Q", header[:8])[0]
-            if file.seek(0, os.SEEK_CUR) + length + 4 > os.path.getsize(path):
-                break
-            data = file.read(length + 4)[:-4]
-            if Event.FromString(data).step > last_step:
+            event = _read_event(file, size)
+            if event is None or event.step > last_step:
                 break
         file.truncate(end_of_kept)
+    if end_of_kept == 0:
+        os.remove(path)
+
+
+def _read_event(file, size):
+    """The next event of a file of `size` bytes; None at its end and for a record torn off there."""
+    start = file.tell()
+    header = file.read(LENGTH_BYTES + CHECKSUM_BYTES)
+    if len(header) < LENGTH_BYTES + CHECKSUM_BYTES:
+        return None
+    try:
+        length = struct.unpack("<Q", _checked(header))[0]
+        if file.tell() + length + CHECKSUM_BYTES > size:
+            return None
+        return Event.FromString(_checked(file.read(length + CHECKSUM_BYTES)))
+    except (DecodeError, ValueError):
+        raise CommandError(
+            f"{file.name}: damaged at byte {start}, expected an event: move the file away to go on "
+            "without what it holds"
+        ) from None
+
+
+def _checked(data_and_checksum):
+    """The data, if the checksum behind it is right. Raises ValueError."""
+    data, checksum = data_and_checksum[:-CHECKSUM_BYTES], data_and_checksum[-CHECKSUM_BYTES:]
+    if struct.pack("<I", masked_crc32c(data)) != checksum:
+        raise ValueError("checksum")
+    return data

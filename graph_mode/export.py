@@ -1,9 +1,12 @@
 """Writes a trained network as a SavedModel, for TensorFlow Serving and tf.saved_model.load."""
 
+import contextlib
 import os
+import tempfile
 
 from graph_mode import evaluation
 from graph_mode import tensorflow1 as tf
+from graph_mode.checkpoints import reason_of
 from graph_mode.command_line import CommandError
 
 
@@ -34,12 +37,28 @@ def export(network, data_set, options, checkpoint, folder):
             name: tf.saved_model.predict_signature_def({"images": inputs}, outputs)
             for name, inputs in (("serving_default", raw), ("float_images", images))
         }
-        try:
-            builder = tf.saved_model.Builder(folder)
+        with _whole_folder(folder) as temporary:
+            builder = tf.saved_model.Builder(temporary)
             builder.add_meta_graph_and_variables(
                 session, [tf.saved_model.tag_constants.SERVING], signatures
             )
             builder.save()
-        except (OSError, tf.errors.OpError) as error:
-            reason = getattr(error, "strerror", None) or error.message
-            raise CommandError(f"cannot write a SavedModel to {folder}: {reason}") from None
+
+
+@contextlib.contextmanager
+def _whole_folder(folder):
+    """Gives a temporary name beside `folder`, which becomes `folder` if the block succeeds.
+
+    Raises CommandError where the disk refuses; then nothing is left.
+    """
+    path = os.path.abspath(folder)
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=os.path.dirname(path), prefix=".exporting-") as place:
+            yield os.path.join(place, "model")
+            os.rename(os.path.join(place, "model"), path)
+    except (OSError, tf.errors.OpError) as error:
+        raise CommandError(
+            f"--export {folder}: the model cannot be written: {reason_of(error)}; the run and its "
+            "checkpoints are intact: export it with --evaluate and another folder"
+        ) from None

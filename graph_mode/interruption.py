@@ -1,13 +1,18 @@
 """Ctrl-C and SIGTERM: the first ends the training after its step, the second ends it at once."""
 
+import contextlib
 import os
 import signal
+import threading
 
-NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+from graph_mode.command_line import SIGNALS
 
 
 class Interruption:
-    """While entered, the first signal calls `request_stop()` and is kept in `signal`."""
+    """While entered, the first signal calls `request_stop()` and is kept in `signal`.
+
+    A signal that is ignored stays so: as Ctrl-C in a job that a shell runs in the background.
+    """
 
     def __init__(self, request_stop):
         self._request_stop = request_stop
@@ -15,8 +20,9 @@ class Interruption:
         self.signal = None
 
     def __enter__(self):
-        for number in NAMES:
-            self._former[number] = signal.signal(number, self._handle)
+        for number in SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._former[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(self, *_):
@@ -25,7 +31,7 @@ class Interruption:
 
     @property
     def name(self):
-        return NAMES[self.signal]
+        return SIGNALS[self.signal]
 
     @property
     def exit_code(self):
@@ -36,4 +42,10 @@ class Interruption:
             # The session call may hold up the interpreter's exit; a second request means now.
             os._exit(128 + number)
         self.signal = number
-        self._request_stop()
+        # In a thread: where the request has to wait, a second signal still gets through.
+        threading.Thread(target=self._request, daemon=True).start()
+
+    def _request(self):
+        # RuntimeError: the session is closed, so there is nothing left to stop.
+        with contextlib.suppress(RuntimeError):
+            self._request_stop()

@@ -1,6 +1,8 @@
 """The flags that both training scripts share, and the checks that need nothing but the flags."""
 
 import argparse
+import contextlib
+import io
 import math
 import os
 
@@ -159,7 +161,8 @@ def parser(description):
 def parse(flags, arguments, network):
     """The flags as a namespace; with --resume, or --evaluate of a run, the run's own.
 
-    Raises CommandError for a run of another network, and for a flag that contradicts the run's.
+    Raises CommandError for a run of another network, for a flag that contradicts the run's, and for
+    settings that no run of this script has.
     """
     settings = flags.parse_args(arguments)
     run = settings.resume or _run_of(settings.evaluate)
@@ -169,14 +172,15 @@ def parse(flags, arguments, network):
     if recorded["network"] != network:
         script = f"{recorded['network']}_train.py"
         raise CommandError(f"{run}: a run of the {recorded['network']} network: use {script}")
+    _check_recorded(flags, recorded["flags"], run)
     given = _given(flags, arguments)
     for name, value in recorded["flags"].items():
         if name in given and name in MAY_DIFFER:
             continue
         if name in given and given[name] != value:
-            flag = "--" + name.replace("_", "-")
+            has = "the default" if value in (None, False) else _as_flag(name, value)
             raise CommandError(
-                f"{flag} {given[name]} contradicts {run}, which has {value}: leave it out"
+                f"{_as_flag(name, given[name])} contradicts {run}, which has {has}: leave it out"
             )
         setattr(settings, name, value)
     return settings
@@ -190,16 +194,55 @@ def _given(flags, arguments):
     return {name: value for name, value in given.items() if value is not nothing}
 
 
+def _check_recorded(flags, recorded, run):
+    """Raises CommandError unless the parser itself would give these values of these types."""
+    expected = set(vars(flags.parse_args([]))) - set(run_folder.NOT_RECORDED)
+    problems = [f"{name!r} is missing" for name in sorted(expected - set(recorded))]
+    problems += [f"{name!r} is unknown" for name in sorted(set(recorded) - expected)]
+    for name in sorted(expected & set(recorded)):
+        value = recorded[name]
+        if not _is_a_value_of(flags, name, value):
+            problems.append(f"{name!r} is {value!r:.40}")
+    if problems:
+        raise CommandError(
+            f"{os.path.join(run, run_folder.SETTINGS)}: expected the flags of a run of this "
+            f"script, found that {problems[0]}"
+        )
+
+
+def _is_a_value_of(flags, name, value):
+    words = [] if value is None or value is False else [_as_flag(name, value)]
+    try:
+        # A path that no system call takes, which no command line can hold either.
+        if b"\0" in os.fsencode("".join(words)):
+            return False
+        with contextlib.redirect_stderr(io.StringIO()):
+            parsed = getattr(flags.parse_args(words), name)
+    except (SystemExit, ValueError):
+        return False
+    return type(parsed) is type(value) and parsed == value
+
+
+def _as_flag(name, value):
+    """The flag `name` with this value, as on a command line."""
+    flag = name.replace("_", "-")
+    if isinstance(value, bool):
+        return f"--{flag}" if value else f"--no-{flag}"
+    if isinstance(value, list):
+        value = ",".join(map(str, value))
+    return f"--{flag}={value}"
+
+
 def _run_of(checkpoint):
-    """The run that a checkpoint, or a run's folder, belongs to; None if there is none."""
+    """The run that a checkpoint, a folder of checkpoints or a run's folder is of; None if none."""
     if checkpoint is None:
         return None
-    folder = os.path.abspath(checkpoint)
-    for _ in range(4):
-        if os.path.exists(os.path.join(folder, run_folder.SETTINGS)):
-            return folder
-        folder = os.path.dirname(folder)
-    return None
+    run = os.path.normpath(checkpoint)
+    place = run if os.path.isdir(run) else os.path.dirname(run)
+    for folder in (place, os.path.dirname(place)):
+        if os.path.basename(os.path.abspath(folder)) == "checkpoints":
+            run = os.path.dirname(folder) or "."
+    return run if os.path.exists(os.path.join(run, run_folder.SETTINGS)) else None
 
 
 def threads(text):

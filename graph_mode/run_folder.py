@@ -1,11 +1,13 @@
 """A run's folder: who may write there, its settings and result, and its event files."""
 
+import contextlib
 import glob
 import itertools
 import json
 import math
 import os
 import platform
+import shutil
 
 import numpy as np
 
@@ -17,6 +19,7 @@ from graph_mode.whole_file import whole_file
 PARTS = ("train", "validation", "test")
 SETTINGS = "settings.json"
 RESULT = "result.json"
+LARGEST_SETTINGS = 1 << 16  # bytes; real ones have about 1500
 # Flags that say what to do with a run, not what it is.
 NOT_RECORDED = ("resume", "evaluate", "export")
 
@@ -41,6 +44,21 @@ def create(log_dir, network, run_name):
         raise CommandError(
             f"cannot write runs to {log_dir}: {error.strerror}; name another folder with --log-dir"
         ) from None
+
+
+def remove(run):
+    """Takes back what create() made, for a run that came to nothing."""
+    shutil.rmtree(run, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def removed_on_error(run):
+    """Takes back what create() made if the block fails."""
+    try:
+        yield
+    except BaseException:
+        remove(run)
+        raise
 
 
 def lock(run):
@@ -76,19 +94,35 @@ def settings_of(network, options, data_checksums):
 
 
 def read_settings(run):
-    """The run's settings. Raises CommandError where there are none."""
+    """The run's settings, whose flags are unchecked yet. Raises CommandError where there are none.
+
+    The file is data from who knows where: its size is limited, and its parts are of the types that
+    settings_of() gives.
+    """
     path = os.path.join(run, SETTINGS)
     try:
         with open(path, encoding="utf-8") as file:
-            settings = json.load(file)
-        if isinstance(settings["flags"], dict) and isinstance(settings["network"], str):
-            return settings
-        found = "something else"
+            text = file.read(LARGEST_SETTINGS + 1)
+        if len(text) > LARGEST_SETTINGS:
+            found = f"more than {LARGEST_SETTINGS} characters"
+        elif _are_settings(json.loads(text)):
+            return json.loads(text)
+        else:
+            found = "something else"
     except OSError as error:
         found = error.strerror
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, RecursionError):
         found = "something else"
     raise CommandError(f"{path}: expected the settings of a run, found {found}")
+
+
+def _are_settings(value):
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("network"), str)
+        and isinstance(value.get("flags"), dict)
+        and isinstance(value.get("data"), dict)
+    )
 
 
 def write_settings(run, settings):
@@ -104,6 +138,23 @@ def write_result(run, result):
 def has_result(run):
     """Whether the run came to its end."""
     return os.path.exists(os.path.join(run, RESULT))
+
+
+def prepare_to_go_on(run, first_step, validate_every):
+    """Takes the run back to its checkpoint before `first_step`: every step is there once.
+
+    Goes: what was written after the checkpoint by a run that was killed; what an end that is none
+    any more has left; half-written files. Raises CommandError where an event file is damaged.
+    """
+    last_evaluation = (first_step - 1) // validate_every * validate_every
+    kept = {"": last_evaluation, "train": first_step - 1, "validation": last_evaluation, "test": -1}
+    for part, last_step in kept.items():
+        folder = glob.escape(os.path.join(run, part))
+        for path in glob.glob(os.path.join(folder, "events.out.tfevents.*")):
+            event_writer.drop_events_after(path, last_step)
+    leftovers = glob.glob(os.path.join(glob.escape(run), ".*.part"))
+    for path in leftovers + glob.glob(os.path.join(glob.escape(run), RESULT)):
+        os.remove(path)
 
 
 def _write_json(path, value):
@@ -131,15 +182,10 @@ class EventWriters:
             writer.flush()
 
     def close(self):
-        for writer in self._all():
-            writer.close()
+        # The stack closes every file, whichever of them the disk refuses.
+        with contextlib.ExitStack() as stack:
+            for writer in self._all():
+                stack.callback(writer.close)
 
     def _all(self):
         return [self.extra] + [getattr(self, part) for part in PARTS]
-
-
-def drop_events_after(run, last_step):
-    """Cuts what a killed run wrote after its last checkpoint, so that every step is there once."""
-    for folder in (run,) + tuple(os.path.join(run, part) for part in PARTS):
-        for path in glob.glob(os.path.join(glob.escape(folder), "events.out.tfevents.*")):
-            event_writer.drop_events_after(path, last_step)

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import warnings
 
-from graph_mode.command_line import CommandError
+from graph_mode.command_line import CommandError, signals_end_the_process
 
 
 def __getattr__(name):
@@ -93,7 +93,8 @@ def _standard_error_into(file):
     saved = os.dup(2)
     os.dup2(file.fileno(), 2)
     try:
-        yield
+        with signals_end_the_process(saved):
+            yield
     finally:
         os.dup2(saved, 2)
         os.close(saved)

@@ -9,6 +9,8 @@ import collections
 import concurrent.futures
 import contextlib
 import os
+import shlex
+import shutil
 import sys
 import time
 
@@ -26,7 +28,7 @@ STEPS_PER_CALL = 100
 NONFINITE = 3
 
 Loop = collections.namedtuple(
-    "Loop", "indices steps done_and_losses request_stop weights_are_finite prepare prepare_feed"
+    "Loop", "indices steps done_and_losses request_stop variables_are_finite prepare prepare_feed"
 )
 
 
@@ -58,24 +60,36 @@ def train_and_evaluate(network_name, network, options, backward=None):
         saved = checkpoints.Checkpoints(settings, data.train)
         session = stack.enter_context(tf.Session(config=session_config(options)))
         session.run([tf.global_variables_initializer(), loop.prepare], loop.prepare_feed)
+        interruption = Interruption(lambda: session.run(loop.request_stop))
+        stack.enter_context(interruption)
         if options.resume:
             run = options.resume
             stack.enter_context(run_folder.lock(run))
-            first_step = resume(session, saved, run, settings)
+            first_step = resume(session, saved, run, settings, options)
+            run_folder.write_settings(run, settings)
+            events = stack.enter_context(contextlib.closing(run_folder.EventWriters(run)))
         else:
             name = options.run_name or default_run_name(options)
             run = run_folder.create(options.log_dir, network_name, name)
-            stack.enter_context(run_folder.lock(run))
             first_step = 0
-        run_folder.write_settings(run, settings)
-        events = stack.enter_context(contextlib.closing(run_folder.EventWriters(run)))
-        if not options.resume:
-            summaries.add_start(events.extra, settings, graph)
+            with run_folder.removed_on_error(run):
+                stack.enter_context(run_folder.lock(run))
+                run_folder.write_settings(run, settings)
+                events = stack.enter_context(contextlib.closing(run_folder.EventWriters(run)))
+                summaries.add_start(events.extra, settings, graph)
+                events.flush()
         training = Training(
-            session, inference, loop, histograms, probe, saved, data, options, run, events
-        )
+            session, inference, loop, histograms, probe, saved, data, options, run, events,
+            interruption,
+        )  # fmt: skip
         training.train(first_step)
         run_folder.write_result(run, training.finish(first_step))
+        if interruption.signal is not None:
+            raise Stopped(
+                f"interrupted by {interruption.name} after the last batch; the run is complete: "
+                f"{run}",
+                interruption.exit_code,
+            )
     return run
 
 
@@ -146,8 +160,9 @@ def build_training_loop(network, data_set, options, backward=None):
         train_steps = tf.compiled(train_steps)
     with tf.name_scope("training_loop"):
         done, losses = train_steps(indices, steps)
-    with tf.name_scope("weights_are_finite"):
-        finite = tf.reduce_all([tf.reduce_all(tf.is_finite(v)) for v in tf.trainable_variables()])
+    with tf.name_scope("variables_are_finite"):
+        floating = [v for v in tf.global_variables() if v.dtype.is_floating]
+        finite = tf.reduce_all([tf.reduce_all(tf.is_finite(v)) for v in floating])
     return Loop(
         indices,
         steps,
@@ -159,24 +174,24 @@ def build_training_loop(network, data_set, options, backward=None):
     )
 
 
-def resume(session, saved, run, settings):
+def resume(session, saved, run, settings, options):
     """Sets session and data to the run's last checkpoint; returns the step to go on with.
 
     Raises CommandError where the run cannot go on.
     """
     if run_folder.read_settings(run)["data"] != settings["data"]:
         raise CommandError(
-            f"{run}: the files in {settings['flags']['data_dir']} are not those that the run began "
+            f"{run}: the files in {options.data_dir} are not those that the run began "
             "with: name their folder with --data-dir"
         )
     saved.restore(session, run)
     first_step = int(session.run(tf.train.get_global_step()))
-    num_batches = settings["flags"]["num_batches"]
-    if first_step > num_batches or (first_step == num_batches and run_folder.has_result(run)):
+    remaining = options.num_batches - first_step
+    if remaining < 0 or (remaining == 0 and run_folder.has_result(run)):
         raise CommandError(
             f"{run}: all of its {first_step} batches are trained: name more with --num-batches"
         )
-    run_folder.drop_events_after(run, first_step - 1)
+    run_folder.prepare_to_go_on(run, first_step, options.validate_every)
     return first_step
 
 
@@ -184,8 +199,9 @@ class Training:
     """A run while it trains: calls of the loop, and between them what is printed and written."""
 
     def __init__(
-        self, session, inference, loop, histograms, probe, saved, data, options, run, events
-    ):
+        self, session, inference, loop, histograms, probe, saved, data, options, run, events,
+        interruption,
+    ):  # fmt: skip
         self.session = session
         self.inference = inference
         self.loop = loop
@@ -196,6 +212,7 @@ class Training:
         self.options = options
         self.run = run
         self.events = events
+        self.interruption = interruption
         self.started = time.time()
         self.seconds_in_steps = 0.0
 
@@ -210,17 +227,16 @@ class Training:
             disable=not sys.stderr.isatty(),
         )
         thread = concurrent.futures.ThreadPoolExecutor(1)
-        with progress, thread, Interruption(self.request_stop) as interruption:
+        with progress, thread:
             for first, last in self.calls(first_step):
                 # In a thread of its own: a signal is handled while the call goes on.
-                last, batch = thread.submit(self.call, first, last).result()
-                progress.update(last + 1 - first)
-                if interruption.signal is not None:
-                    self.stop(last, interruption)
-                self.after_call(last, batch)
-
-    def request_stop(self):
-        self.session.run(self.loop.request_stop)
+                done, batch = thread.submit(self.call, first, last).result()
+                progress.update(done + 1 - first)
+                if done == last:
+                    self.after_call(last, batch)
+                # After the last batch, what is left takes no longer than to stop would.
+                if self.interruption.signal is not None and done < num_batches - 1:
+                    self.stop(done)
 
     def calls(self, first):
         """(first, last) step of each session call: one ends wherever something is due after it."""
@@ -283,7 +299,8 @@ class Training:
             training = evaluation.evaluate(self.session, self.inference, images, labels)
             print_evaluation(step, "Training", training)
             self.events.train.add_scalars(step, accuracy=training.accuracy)
-        if step % self.checkpoint_every == 0 and step < self.options.num_batches - 1:
+        is_due = step % self.checkpoint_every == 0 or self.saved.is_best(validation_loss)
+        if is_due and step < self.options.num_batches - 1:
             self.save(step, validation_loss)
 
     def finish(self, first_step):
@@ -303,15 +320,14 @@ class Training:
             evaluations[part] = final = self.evaluate(part)
             print_line(f"Final {part} accuracy: {final.accuracy:>3.5f}")
             result.update({f"{part}_loss": final.loss, f"{part}_accuracy": final.accuracy})
-            if steps and (part == "test" or last % self.options.validate_every):
+            if part == "test" or last % self.options.validate_every:
                 writer = getattr(self.events, part)
                 writer.add_scalars(last, loss=final.loss, accuracy=final.accuracy)
-        if steps:
-            test = self.data.test
-            summaries.add_end(
-                self.events.extra, last, test.images, test.labels, evaluations["test"].logits
-            )
-            self.save(last, evaluations["validation"].loss)
+        test = self.data.test
+        summaries.add_end(
+            self.events.extra, last, test.images, test.labels, evaluations["test"].logits
+        )
+        self.save(last, evaluations["validation"].loss)
         return result
 
     def evaluate(self, part):
@@ -327,34 +343,49 @@ class Training:
 
     def save(self, step, validation_loss=None):
         """Saves a checkpoint, once the events up to it are on disk."""
-        if not self.session.run(self.loop.weights_are_finite):
-            self.check_finite(np.nan, "largest weight", step)
+        is_finite = self.session.run(self.loop.variables_are_finite)
+        if not (is_finite or self.options.allow_nonfinite):
+            raise self.not_finite("a variable was nan or inf", step)
         self.events.flush()
         self.saved.save(self.session, self.run, step, validation_loss)
 
     def check_finite(self, value, name, step):
         """Raises CommandError for a nan or inf, unless --allow-nonfinite."""
-        if np.isfinite(value) or self.options.allow_nonfinite:
-            return
+        if not (np.isfinite(value) or self.options.allow_nonfinite):
+            raise self.not_finite(f"the {name} was {value}", step)
+
+    def not_finite(self, what, step):
         good = checkpoints.latest(self.run)
-        raise CommandError(
-            f"the {name} was {value} at batch {step}; last good checkpoint: {good or 'none yet'}; "
+        return CommandError(
+            f"{what} at batch {step}; last good checkpoint: {good or 'none yet'}; "
             "try a smaller --learning-rate or --batch-norm, or go on with --allow-nonfinite",
             NONFINITE,
         )
 
-    def stop(self, step, interruption):
+    def stop(self, step):
         """Saves and ends the run, after a signal."""
+        name, exit_code = self.interruption.name, self.interruption.exit_code
         if step < 0:
-            raise Stopped(
-                f"stopped by {interruption.name} before the first batch", interruption.exit_code
-            )
+            run_folder.remove(self.run)
+            raise Stopped(f"interrupted by {name} before the first batch", exit_code)
         self.save(step)
         raise Stopped(
-            f"stopped by {interruption.name} after batch {step}; to go on: "
-            f"python {os.path.relpath(sys.argv[0])} --resume {self.run}",
-            interruption.exit_code,
+            f"interrupted by {name} after batch {step}; to go on: "
+            f"{command_to_go_on(self.run, self.options)}",
+            exit_code,
         )
+
+
+def command_to_go_on(run, options):
+    """The command that goes on with the run from the current folder, for a shell."""
+    python = sys.executable
+    for name in ("python", "python3"):
+        if shutil.which(name) == sys.executable:
+            python = name
+    words = [python, os.path.relpath(sys.argv[0]), "--resume", run]
+    if options.export:
+        words += ["--export", options.export]
+    return " ".join(map(shlex.quote, words))
 
 
 def print_evaluation(step, name, result):
