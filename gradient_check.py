@@ -102,7 +102,7 @@ def exercise(settings):
     """Yields (title, comparisons) for problems 1 to 3 and their edge cases."""
     random = np.random.RandomState(settings.seed)
     for problem in (network_sections, softmax_sections, batch_norm_sections):
-        with tf.Graph().as_default() as graph, tf.Session() as session:
+        with tf.Graph().as_default() as graph, tf.quiet_session() as session:
             yield from problem(session, random)
             write_graph(settings.logdir, problem.__name__[: -len("_sections")], graph)
 

@@ -48,7 +48,7 @@ def evaluate(session, inference, images, labels):
 
 def evaluate_checkpoint(network, data, options, checkpoint):
     """Returns {"validation": Evaluation, "test": Evaluation} by the checkpoint at this path."""
-    with tf.Graph().as_default(), tf.Session() as session:
+    with tf.Graph().as_default(), tf.quiet_session() as session:
         inference = build_inference(network, data.train, options)
         restore(session, checkpoint)
         return {

@@ -23,7 +23,7 @@ def export(network, data_set, options, checkpoint, folder):
     [n]: serving_default takes uint8 images [n, h, w, c] as in the files, float_images takes float32
     ones in [0, 1].
     """
-    with tf.Graph().as_default(), tf.Session() as session:
+    with tf.Graph().as_default(), tf.quiet_session() as session:
         raw = tf.placeholder(tf.uint8, [None] + list(data_set.image_shape), "raw_images")
         images = tf.placeholder_with_default(evaluation.scale(raw), raw.shape, "images")
         logits = network(images, False, data_set.num_classes, options)

@@ -30,7 +30,7 @@ def check(network, images, labels, num_classes, settings, random, backward=None)
     variables = tf.trainable_variables()
     by_tensorflow = tf.gradients(loss, variables)
     by_hand = backward(forward, labels, settings) if backward else []
-    with tf.Session() as session:
+    with tf.quiet_session() as session:
         session.run(tf.global_variables_initializer())
         evaluate = evaluator(session, loss, variables)
         for variable, value in zip(variables, session.run(variables)):

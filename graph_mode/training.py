@@ -58,7 +58,7 @@ def train_and_evaluate(network_name, network, options, backward=None):
         if options.diagnostics:
             probe = diagnostics.build(network, data.train, options)
         saved = checkpoints.Checkpoints(settings, data.train)
-        session = stack.enter_context(tf.Session(config=session_config(options)))
+        session = stack.enter_context(tf.quiet_session(config=session_config(options)))
         session.run([tf.global_variables_initializer(), loop.prepare], loop.prepare_feed)
         interruption = Interruption(lambda: session.run(loop.request_stop))
         stack.enter_context(interruption)

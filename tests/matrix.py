@@ -153,8 +153,8 @@ def choose_releases(index, only=None):
 
 
 def requirements(version):
-    """What pip has to install; matplotlib and pillow are for the pictures in TensorBoard."""
-    packages = [f"tensorflow=={dotted(version)}", "matplotlib", "pillow", "tqdm"]
+    """What pip has to install; from 2.21 on, TensorFlow no longer brings tensorboard itself."""
+    packages = [f"tensorflow=={dotted(version)}", "tensorboard", "matplotlib", "pillow", "tqdm"]
     if version < (2, 12):
         # These releases were built before NumPy 2 and protobuf 4, and not all of them say so.
         packages += ["numpy<1.24", "protobuf<3.21"]
