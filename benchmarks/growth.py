@@ -48,7 +48,7 @@ def one_point(label, network, batch_size, flags):
     arguments += ["--steps", 1 + WINDOWS * window] + flags
     print(f"growth: {label}", file=sys.stderr)
     names = [name for name in processes.MAIN_OF[network] if name not in LEFT_OUT]
-    contestants = processes.ready_contestants(network, names)
+    contestants = processes.ready_contestants(names)
     jobs = [(label, contestant, arguments, False) for contestant in contestants]
     return processes.interleaved(jobs, 1)
 

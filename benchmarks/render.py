@@ -75,8 +75,7 @@ def steps_section(stored):
         "A process's figure is the median of its windows of 100 (fc) or 25 (conv; this "
         "project 100) steps; the first window, with compilation, is left out. "
         "This project and the published program write the loss of every step meanwhile; "
-        "the others do not. JAX's scan is left out for conv: XLA compiles a convolution inside a "
-        "loop to plain loops, about six times the processor time of one call a step."
+        "the others do not."
     )
     return (
         f"Milliseconds a step, evaluation not counted; {tables.processes_label(measurements)}.\n\n"

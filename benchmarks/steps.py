@@ -4,7 +4,7 @@ import processes
 import results
 
 # Enough windows for a median, few enough that the slowest program is done in half a minute.
-STEPS = {"fc": (1000, 100), "conv": (150, 25)}
+STEPS = {"fc": (1000, 100), "conv": (125, 25)}
 ROUNDS = 3
 
 NETWORKS = [
@@ -23,7 +23,7 @@ def measure():
         steps, window = STEPS[network]
         arguments = ["--network", network, "--steps", steps, "--window", window]
         arguments += ["--no-evaluation"] + flags
-        contestants = processes.ready_contestants(network)
+        contestants = processes.ready_contestants()
         jobs = [(label, contestant, arguments, False) for contestant in contestants]
         measurements += processes.interleaved(jobs, ROUNDS)
         results.save("steps", {"measurements": measurements}, machine)

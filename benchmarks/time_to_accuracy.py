@@ -24,7 +24,7 @@ def measure():
     for label, network, target, most_steps in TARGETS:
         left_out = LEFT_OUT_OF_CONV if network == "conv" else []
         names = [name for name in processes.MAIN_OF[network] if name not in left_out]
-        contestants = processes.ready_contestants(network, names)
+        contestants = processes.ready_contestants(names)
         for seed in range(SEEDS):
             arguments = ["--network", network, "--batch-norm", "--steps", most_steps]
             arguments += ["--target", target, "--seed", seed]

@@ -18,7 +18,7 @@ def measure():
     machine = results.machine()
     startup, whole = [], []
     for label, network in NETWORKS:
-        contestants = processes.ready_contestants(network, processes.MAIN_OF[network])
+        contestants = processes.ready_contestants(processes.MAIN_OF[network])
         arguments = ["--network", network, "--batch-norm"]
         first_step = arguments + ["--steps", 1, "--no-evaluation"]
         jobs = [(label, contestant, first_step, False) for contestant in contestants]
