@@ -7,6 +7,7 @@
 One figure for each network: the training loss of each batch (light) and smoothed, the validation
 loss as markers, a colour for each optimizer, solid with batch normalization and dashed without.
 Runs that differ only in their seed become their mean, with a band from the smallest to the largest.
+Of runs with --diagnostics, figures of what these recorded besides, without and with batch norm.
 """
 
 import argparse
@@ -17,7 +18,16 @@ import os
 import sys
 import time
 
-from graph_mode import command_line, event_files, figures, point_files, run_lines, saved_runs
+from graph_mode import (
+    command_line,
+    diagnostic_figures,
+    diagnostic_lines,
+    event_files,
+    figures,
+    point_files,
+    run_lines,
+    saved_runs,
+)
 from graph_mode.run_table import table
 
 FORMATS = ("png", "svg", "pdf")
@@ -181,6 +191,7 @@ def plot(runs, flags, report):
             path = os.path.join(flags.output_dir, f"{plot.file_name}.{image_format}")
             figures.save(figure, path, image_format, flags.dpi)
             written.append(path)
+    written += plot_diagnostics(runs, flags)
     for path, write in ((flags.csv, point_files.write_csv), (flags.json, point_files.write_json)):
         if path:
             write(point_files.points(runs, wanted), path)
@@ -188,6 +199,19 @@ def plot(runs, flags, report):
     for path in written:
         print(f"wrote {saved_runs.printable(path)}")
     print(table(plots))
+
+
+def plot_diagnostics(runs, flags):
+    """Draws what --diagnostics recorded, if any run did, over steps; returns the files' paths."""
+    written = []
+    for pair in diagnostic_lines.pairs_of(runs):
+        for name, _, figure in diagnostic_figures.draw_all(pair):
+            base = run_lines.safe_name(f"{pair.network}_{name}_{pair.label}")
+            for image_format in flags.format:
+                path = os.path.join(flags.output_dir, f"{base}.{image_format}")
+                figures.save(figure, path, image_format, flags.dpi)
+                written.append(path)
+    return written
 
 
 def matches_any(patterns, tag):

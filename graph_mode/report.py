@@ -31,6 +31,9 @@ def write(folders, log_dir, output_dir, say):
         ("speed.csv", report_tables.speed_rows(flat)),
     ):
         write_csv(list(rows), os.path.join(output_dir, name))
+    diagnostic_rows = list(report_tables.diagnostic_rows(flat))
+    if diagnostic_rows:
+        write_csv(diagnostic_rows, os.path.join(output_dir, "diagnostics.csv"))
     lines = ["# Without and with batch normalization", ""] + introduction(results)
     for network, some in settings.items():
         figures = report_figures.write(network, by_network[network], some, output_dir, say)
@@ -75,7 +78,7 @@ def introduction(results):
         "with minus without, in percentage points, with the paired t interval of 95 % "
         "(mean ∓ t · s / √n, t of n − 1 degrees of freedom): the two runs of a seed see the same "
         "batches in the same order. Every number here is in `accuracy.csv`, `speed.csv` or "
-        "`runs.csv`.",
+        "`runs.csv`; what `--diagnostics` recorded is in `diagnostics.csv`.",
         "",
     ]
 

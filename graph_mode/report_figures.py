@@ -6,7 +6,15 @@ import re
 
 import numpy as np
 
-from graph_mode import curves, figures, report_tables, run_groups, run_lines
+from graph_mode import (
+    curves,
+    diagnostic_figures,
+    diagnostic_lines,
+    figures,
+    report_tables,
+    run_groups,
+    run_lines,
+)
 
 SMOOTHING = 0.95
 DPI = 120
@@ -32,7 +40,23 @@ def write(network, results, settings, output_dir, say):
             figure = by_flag_figure(network, settings, flag)
             path = save(figure, f"{network}_test_error_by_{flag}", output_dir)
             written.append((f"Test error by {flag.replace('_', ' ')}", path))
+    for setting in settings:
+        written += diagnostics(network, setting, output_dir)
     return written
+
+
+def diagnostics(network, setting, output_dir):
+    """Draws what the runs of a setting recorded with --diagnostics; returns what write does."""
+    label = ", ".join(run_groups.words(flag, value) for flag, value in setting.values.items())
+    without, with_norm = (
+        [result.run for result in side.values()] for side in (setting.without, setting.with_norm)
+    )
+    pair = diagnostic_lines.pair_of(network, label, without, with_norm)
+    return [
+        (f"{label}: {caption}" if label else caption, save(figure, "_".join(words), output_dir))
+        for name, caption, figure in diagnostic_figures.draw_all(pair)
+        for words in [[network, name] + ([label] if label else [])]
+    ]
 
 
 def save(figure, name, output_dir):

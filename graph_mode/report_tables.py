@@ -4,7 +4,9 @@ import collections
 import json
 import math
 
-from graph_mode import intervals, run_results
+import numpy as np
+
+from graph_mode import diagnostic_lines, intervals, run_results
 from graph_mode.grid import PLACE_FLAGS
 
 # In this order a setting is told; the rest by the alphabet.
@@ -150,6 +152,31 @@ def speed_rows(settings):
                 row.update(batch_norm=cell(batch_norm), validation_accuracy=target)
                 row.update(runs=len(side), reached=reached)
                 row.update(median_steps=cell(steps), median_seconds=cell(seconds))
+                yield row
+
+
+def diagnostic_rows(settings):
+    """A row for each Setting, side and tag of --diagnostics.
+
+    `final` is a run's value at the last evaluation in training, `training` the mean of its values
+    at all evaluations; mean, std, smallest and largest are those over the n seeds whose values are
+    all finite.
+    """
+    for setting in settings:
+        for batch_norm, side in ((False, setting.without), (True, setting.with_norm)):
+            runs = [result.run for result in side.values()]
+            for tag in dict.fromkeys(tag for run in runs for tag in diagnostic_lines.tags_of(run)):
+                found = [run.scalars["train"].get(tag) for run in runs]
+                found = [s.values for s in found if s is not None and np.isfinite(s.values).all()]
+                row = {"network": setting.network}
+                row.update({flag: cell(value) for flag, value in setting.values.items()})
+                row.update(batch_norm=cell(batch_norm), tag=tag, n=len(found))
+                if found:
+                    final = [float(values[-1]) for values in found]
+                    row.update(final_mean=intervals.mean(final))
+                    row.update(final_std=cell(intervals.standard_deviation(final)))
+                    row.update(final_smallest=min(final), final_largest=max(final))
+                    row.update(training_mean=intervals.mean([float(v.mean()) for v in found]))
                 yield row
 
 

@@ -48,13 +48,17 @@ def training_scalars(run):
 
 def file_name(name, plots):
     """A name for a file, of letters, digits and _.-, which none of the plots has yet."""
-    base = re.sub(r"[^\w.-]+", "_", name).strip("._")[:MAX_FILE_NAME] or "figure"
+    base = safe_name(name)
     taken = {plot.file_name for plot in plots}
     number, free = 1, base
     while free in taken:
         number += 1
         free = f"{base}-{number}"
     return free
+
+
+def safe_name(name):
+    return re.sub(r"[^\w.-]+", "_", name).strip("._")[:MAX_FILE_NAME] or "figure"
 
 
 def panel_of(plot, x, smoothing, group_by, report):

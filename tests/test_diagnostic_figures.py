@@ -1,0 +1,140 @@
+"""Figures and tables of what --diagnostics records: which runs belong together, their numbers."""
+
+import csv
+import math
+import os
+
+import made_runs
+import numpy as np
+import pytest
+
+import plot_losses
+from graph_mode import diagnostic_figures, diagnostic_lines, report, saved_runs
+
+STEPS = (0, 10, 20)
+NAMES = ["figure_1", "activation_inputs", "gradient_norms", "dead_units", "loss_along_gradient"]
+
+
+def tags(batch_norm):
+    """The tags that a run of two hidden layers writes."""
+    found = ["loss_along_gradient/start"]
+    found += [f"loss_along_gradient/{which}" for which in ("smallest", "largest")]
+    for layer in ("layer_2", "layer_10"):
+        found.append(f"dead_units/{layer}")
+        for unit in ("", "first_unit/"):
+            found += [f"activation_inputs/{layer}/{unit}percentile_{p}" for p in (15, 50, 85)]
+    layers = ["dense", "dense_1"] + (["batch_normalization"] if batch_norm else [])
+    return found + [f"gradient_norm/{layer}" for layer in layers]
+
+
+def write_run(folder, values, batch_norm, **flags):
+    """A run whose every diagnostic has these values at STEPS."""
+    flags["validate_every"] = 10
+    made_runs.write_run(folder, batch_norm=batch_norm, diagnostics=True, **flags)
+    events = [
+        made_runs.scalar_event(step, **dict.fromkeys(tags(batch_norm), value))
+        for step, value in zip(STEPS, values)
+    ]
+    path = os.path.join(str(folder), "train", "events.out.tfevents.1700000001.host")
+    made_runs.write_event_file(path, events)
+    return str(folder)
+
+
+def write_pair(folder, network="fc", **flags):
+    """Two seeds without and with batch norm, whose means are 2, 4, 6 and 20, 40, 60."""
+    return [
+        write_run(
+            folder / network / f"{batch_norm}-{seed}-{flags.get('learning_rate', '')}",
+            np.array([1, 2, 3]) * (1 + 2 * seed) * (10 if batch_norm else 1),
+            batch_norm,
+            network=network,
+            seed=seed,
+            **flags,
+        )
+        for batch_norm in (False, True)
+        for seed in (0, 1)
+    ]
+
+
+def pairs_below(folder):
+    folder = str(folder)
+    found = saved_runs.find_event_files([folder])
+    return diagnostic_lines.pairs_of(saved_runs.read_runs(found, [folder], pytest.fail))
+
+
+def drawn(pair):
+    return {name: figure for name, _, figure in diagnostic_figures.draw_all(pair)}
+
+
+def test_runs_that_differ_in_seed_and_batch_norm_alone_are_a_pair(tmp_path):
+    write_pair(tmp_path, learning_rate=0.1)
+    write_pair(tmp_path, learning_rate=0.2)
+    write_pair(tmp_path, "conv", optimizer="sgd")
+    made_runs.write_run(tmp_path / "fc" / "without_diagnostics", seed=7)
+    found = pairs_below(tmp_path)
+    assert [(pair.network, pair.label) for pair in found] == [
+        ("conv", "sgd"),
+        ("fc", "adam, learning rate 0.1"),
+        ("fc", "adam, learning rate 0.2"),
+    ]
+    for pair in found:
+        assert {side: len(runs) for side, runs in pair.sides.items()} == {False: 2, True: 2}
+
+
+def test_each_panel_shows_the_mean_over_seeds_of_its_side_on_the_scale_of_both(tmp_path):
+    write_pair(tmp_path)
+    (pair,) = pairs_below(tmp_path)
+    figures = drawn(pair)
+    assert list(figures) == NAMES
+    without, with_norm = figures["gradient_norms"].axes
+    for axes, mean in ((without, [2, 4, 6]), (with_norm, [20, 40, 60])):
+        assert [line.get_label() for line in axes.lines] == ["dense", "dense_1"]
+        assert [line.get_ydata().tolist() for line in axes.lines] == [mean, mean]
+        assert axes.lines[0].get_xdata().tolist() == list(STEPS)
+    assert without.get_ylim() == with_norm.get_ylim()
+    dead = figures["dead_units"].axes[0]
+    assert [line.get_label() for line in dead.lines] == ["layer 2", "layer 10"]
+    assert dead.lines[0].get_ydata().tolist() == [200, 400, 600]
+    accuracy, unit_without, unit_with = figures["figure_1"].axes
+    assert accuracy.lines[-1].get_label() == "with batch norm (n = 2)"
+    # One unit of one network: the mean of several units would be no unit's.
+    assert unit_without.lines[0].get_ydata().tolist() == [1, 2, 3]
+    assert unit_with.lines[0].get_ydata().tolist() == [10, 20, 30]
+    assert "layer 10" in unit_without.get_ylabel()
+
+
+def test_one_side_alone_and_values_that_are_not_finite_can_be_drawn(tmp_path):
+    write_run(tmp_path / "fc" / "a", [math.nan, math.inf, math.nan], True)
+    (pair,) = pairs_below(tmp_path)
+    for name, figure in drawn(pair).items():
+        figure.savefig(str(tmp_path / f"{name}.png"))
+        assert len(figure.axes) == {"figure_1": 2, "activation_inputs": 2}.get(name, 1)
+
+
+def test_plot_losses_draws_them_where_runs_have_them(tmp_path, capsys):
+    write_pair(tmp_path / "runs")
+    plot_losses.main([str(tmp_path / "runs"), "--output-dir", str(tmp_path / "figures")])
+    expected = [f"fc_{name}_adam.png" for name in NAMES]
+    assert sorted(os.listdir(str(tmp_path / "figures"))) == sorted(["fc_loss.png"] + expected)
+    written = capsys.readouterr().out
+    assert all(f"wrote {tmp_path / 'figures' / name}\n" in written for name in expected)
+
+
+def test_the_report_has_the_figures_and_the_numbers_behind_them(tmp_path):
+    folders = write_pair(tmp_path)
+    folders.append(write_run(tmp_path / "fc" / "c", [1, math.inf, -math.inf], True, seed=2))
+    output_dir = tmp_path / "report"
+    path = report.write(folders, str(tmp_path), str(output_dir), pytest.fail)
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    for name in NAMES:
+        assert f"](fc_{name}.png)" in text and (output_dir / f"fc_{name}.png").exists()
+    with open(str(output_dir / "diagnostics.csv"), encoding="utf-8", newline="") as file:
+        rows = {(row["batch_norm"], row["tag"]): row for row in csv.DictReader(file)}
+    assert len(rows) == len(tags(False)) + len(tags(True))
+    row = rows["true", "gradient_norm/dense_1"]
+    # The seeds' values are 10, 20, 30 and 30, 60, 90.
+    assert (row["n"], row["final_mean"], row["training_mean"]) == ("2", "60.0", "40.0")
+    assert (row["final_smallest"], row["final_largest"]) == ("30.0", "90.0")
+    assert float(row["final_std"]) == pytest.approx(60 / math.sqrt(2))
+    assert ("false", "gradient_norm/batch_normalization") not in rows
