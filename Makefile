@@ -5,7 +5,7 @@ PYTHON37 ?= $(shell for python in python3.7 $${PYENV_ROOT:-$$HOME/.pyenv}/versio
 	do "$$python" --version >/dev/null 2>&1 && echo "$$python" && break; done)
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
-.PHONY: all help test test-tf1 lint gradients matrix fuzz benchmark clean
+.PHONY: all help test test-tf1 test-ray lint gradients matrix fuzz benchmark clean
 
 all: .venv/installed  ## train the fully connected network without and with batch norm, and plot
 	.venv/bin/python fc_train.py
@@ -20,6 +20,10 @@ test: .venv/tests-installed  ## run the tests on the newest TensorFlow
 
 test-tf1: .venv-tf1/tests-installed  ## run the tests on TensorFlow 1.15.5 (Python 3.7: PYTHON37=)
 	.venv-tf1/bin/python -m pytest
+
+test-ray: .venv/tests-installed  ## test compare.py --ray on a Ray cluster of two nodes
+	.venv/bin/python $(PIP_INSTALL) ray
+	.venv/bin/python -m pytest tests/test_compare_ray.py
 
 lint: .venv/tests-installed  ## check the style
 	.venv/bin/python -m ruff check .

@@ -4,6 +4,7 @@
     python compare.py --networks conv --optimizers adam --layers 2,3,5,8 --batch-norm both
     python compare.py --learning-rate 0.0002,0.002,0.02 --seeds 3 --dry-run
     python compare.py --config my_grid.json             several grids in one comparison
+    python compare.py --ray auto                        on a Ray cluster
 
 Every flag of fc_train.py and conv_train.py can be given, with several values and commas between
 them; a switch takes true, false or both. Not given, the grid is: both networks; sgd, momentum,
@@ -19,7 +20,16 @@ from tqdm import tqdm
 
 import conv_train
 import fc_train
-from graph_mode import command_line, comparison_folder, grid, report, run_time, worker, workers
+from graph_mode import (
+    command_line,
+    comparison_folder,
+    grid,
+    ray_workers,
+    report,
+    run_time,
+    worker,
+    workers,
+)
 
 SCRIPTS = {"fc": fc_train, "conv": conv_train}
 WORKER = "--worker"
@@ -64,9 +74,14 @@ def parse_arguments(arguments=None):
     parser.add_argument(
         "--jobs",
         type=positive_integer,
-        default=cores(),
         metavar="N",
         help="runs side by side, each in a process with one thread (default: one a core)",
+    )
+    parser.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="train on this Ray cluster (pip install ray), auto for the one that runs here; what "
+        "is trained comes back to the log folder",
     )
     parser.add_argument(
         "--log-dir",
@@ -131,9 +146,10 @@ def print_plan(runs, flags):
             seconds += run_time.estimate(run.settings, timings)
             print(f"{run.network}/{run.name}: {' '.join(run.arguments)}")
     basis = "from the runs that ended" if timings else "a guess, before any run has ended"
+    jobs = flags.jobs or cores()
     print(
         f"{len(runs)} runs, {sum(run.key in ended for run in runs)} ended; estimated time with "
-        f"--jobs {flags.jobs}: {run_time.words(seconds / flags.jobs)} ({basis})"
+        f"--jobs {jobs}: {run_time.words(seconds / jobs)} ({basis})"
     )
 
 
@@ -150,14 +166,16 @@ def train_missing(runs, flags, lock):
             if not os.path.exists(os.path.join(ended[key], comparison_folder.RESULT)):
                 shutil.rmtree(ended.pop(key))
     missing = [run for run in runs if run.key not in ended]
+    if not missing:
+        return
     timings = known_timings(runs, ended)
-    command = [sys.executable, os.path.abspath(__file__), WORKER]
+    processes, jobs = start_workers(flags, lock)
     failed = 0
     with tqdm(
         total=len(runs), initial=len(runs) - len(missing), unit="run", disable=not on_terminal()
     ) as progress:
         progress.bar_format = "{n_fmt}/{total_fmt} runs done{postfix}"
-        for run, news in workers.train_all(missing, flags.jobs, command, flags.log_dir, lock):
+        for run, news in workers.train_all(missing, jobs, processes, flags.log_dir):
             if run:
                 missing.remove(run)
                 timing = run_time.timing(run.settings, news)
@@ -170,9 +188,19 @@ def train_missing(runs, flags, lock):
             else:
                 left = sum(run_time.estimate(other.settings, timings) for other in missing)
                 progress.set_postfix_str(
-                    f"{len(news)} running, {failed} failed, "
-                    f"{run_time.words(left / flags.jobs)} left"
+                    f"{len(news)} running, {failed} failed, {run_time.words(left / jobs)} left"
                 )
+
+
+def start_workers(flags, lock):
+    """(what trains runs, how many side by side): processes here, or actors of a Ray cluster."""
+    script = os.path.abspath(__file__)
+    if flags.ray:
+        ray = ray_workers.connect(flags.ray)
+        found = ray_workers.Workers(ray, script, WORKER, flags.log_dir)
+        return found, flags.jobs or found.cores()
+    command = [sys.executable, script, WORKER]
+    return workers.Workers(command, flags.log_dir, lock), flags.jobs or cores()
 
 
 def write_report(runs, flags):

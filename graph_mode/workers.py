@@ -19,15 +19,14 @@ TICK_SECONDS = 1.0
 GOODBYE_SECONDS = 10
 
 
-def train_all(runs, jobs, command, log_dir, lock):
-    """Trains the runs in `jobs` processes started with `command`, the first runs first.
+def train_all(runs, jobs, workers, log_dir):
+    """Trains the runs in `jobs` of the workers, the first runs first; ends the workers.
 
-    Yields (run, folder) for each run that has ended, and (None, runs at work) about once a second.
-    Raises CommandError if a worker cannot start.
+    workers: Workers, or those of ray_workers.py. Yields (run, folder) for each run that has ended,
+    and (None, runs at work) about once a second. Raises CommandError if a worker cannot start.
     """
     waiting = collections.deque(runs)
     deaths = collections.Counter()
-    workers = Workers(command, log_dir, lock)
     try:
         for _ in range(min(jobs, len(runs))):
             workers.start()

@@ -229,6 +229,18 @@ def test_without_tensorflow_no_run_is_blamed(data_dir, log_dir, tmp_path):
     assert not glob.glob(os.path.join(log_dir, "fc", "*"))
 
 
+def test_without_ray_one_line_says_what_to_install(data_dir, log_dir, tmp_path):
+    (tmp_path / "path").mkdir()
+    (tmp_path / "path" / "ray.py").write_text("raise ImportError('no ray here')\n")
+    environment = dict(os.environ, PYTHONPATH=str(tmp_path / "path"))
+    done = compare(data_dir, log_dir, "--seeds", "1", "--ray", "auto", env=environment)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+    assert "pip install ray" in done.stderr
+    # Nothing else asks for it.
+    done = compare(data_dir, log_dir, "--seeds", "1", "--dry-run", env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_report_alone_trains_nothing(data_dir, log_dir):
     done = compare(data_dir, log_dir, "--seeds", "1", "--optimizers", "sgd", "--report-only")
     assert done.returncode == 2 and "none of the 2 runs has ended" in done.stderr
