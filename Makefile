@@ -5,7 +5,9 @@ PYTHON37 ?= $(shell for python in python3.7 $${PYENV_ROOT:-$$HOME/.pyenv}/versio
 	do "$$python" --version >/dev/null 2>&1 && echo "$$python" && break; done)
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
-.PHONY: all help test test-tf1 test-ray lint gradients matrix fuzz benchmark clean
+EXPERIMENTS = exercise depth learning_rate paper paper_rates diagnostics
+
+.PHONY: all help test test-tf1 test-ray lint gradients matrix fuzz benchmark results clean
 
 all: .venv/installed  ## train the fully connected network without and with batch norm, and plot
 	.venv/bin/python fc_train.py
@@ -41,6 +43,13 @@ fuzz: .venv/tests-installed  ## read N damaged image sets and event files (N=100
 
 benchmark: .venv/installed  ## compare with the alternatives, and write docs/benchmarks.md (an hour)
 	.venv/bin/python benchmarks/run.py
+
+results: .venv/installed  ## repeat all experiments of docs/results.md (an hour on 2 cores)
+	for f in $(EXPERIMENTS); do \
+		.venv/bin/python compare.py --config docs/results/$$f.json --log-dir runs/results \
+			--report-dir docs/results/$$f || exit; \
+	done
+	.venv/bin/python docs/results/fill_page.py
 
 clean:  ## remove the environments; runs stay
 	rm -rf .venv .venv-tf1
