@@ -102,6 +102,7 @@ def activation_inputs(pair):
         share_y(row)
         row[0].set_ylabel(words(layer).capitalize())
     title_columns(panels, pair)
+    figure.align_ylabels()
     figure.supylabel(f"Input to the activation ({PERCENTILES})", fontsize=10)
     return figure
 
