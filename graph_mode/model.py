@@ -1,9 +1,16 @@
-"""From logits to a train step: losses, accuracy, optimizers."""
+"""From logits to a train step: losses, optimizers, learning-rate schedules."""
+
+import math
 
 from graph_mode import tensorflow1 as tf
 
 LOSSES = ("sigmoid", "softmax")
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adam", "rmsprop", "adagrad", "adadelta", "ftrl")
+
+SCHEDULES = ("constant", "cosine", "one-cycle")
+# Of one-cycle, as in PyTorch's OneCycleLR: the rate rises for this share of the batches, from the
+# peak divided by the first, and falls to that start divided by the second.
+RISING_SHARE, RISE, FALL = 0.3, 25.0, 1e4
 
 
 def example_losses(logits, labels, loss):
@@ -34,6 +41,28 @@ def optimizer(name, learning_rate):
     }[name]()
 
 
+def learning_rate(options, step):
+    """The rate of the batch number `step`, an int64 scalar from 0 on; a float if it is constant.
+
+    cosine: half a cosine from the given rate to 0 over all batches (Loshchilov and Hutter 2017,
+    without restarts). one-cycle: half a cosine up to the given rate, then one down to almost 0
+    (Smith and Topin 2018, without its cycle of the momentum).
+    """
+    if options.schedule == "constant":
+        return options.learning_rate
+
+    def between(start, end, share):
+        return end + (start - end) * (1 + tf.cos(math.pi * share)) / 2
+
+    peak = options.learning_rate
+    done = tf.cast(step, tf.float32) / options.num_batches
+    if options.schedule == "cosine":
+        return between(peak, 0.0, done)
+    rising = between(peak / RISE, peak, done / RISING_SHARE)
+    falling = between(peak, peak / RISE / FALL, (done - RISING_SHARE) / (1 - RISING_SHARE))
+    return tf.where(done < RISING_SHARE, rising, falling)
+
+
 def train_step(logits, labels, options, gradients=None):
     """One update of every trainable variable; returns the scalar loss before it.
 
@@ -44,9 +73,10 @@ def train_step(logits, labels, options, gradients=None):
     """
     loss = tf.reduce_mean(example_losses(logits, labels, options.loss))
     moving_averages = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
-    update_rule = optimizer(options.optimizer, options.learning_rate)
+    global_step = tf.train.get_or_create_global_step()
+    update_rule = optimizer(options.optimizer, learning_rate(options, global_step.read_value()))
     if gradients is None:
         gradients = update_rule.compute_gradients(loss)
-    minimize = update_rule.apply_gradients(gradients, tf.train.get_or_create_global_step())
+    minimize = update_rule.apply_gradients(gradients, global_step)
     with tf.control_dependencies([minimize] + moving_averages):
         return tf.identity(loss)

@@ -8,7 +8,7 @@ import os
 
 from graph_mode import run_folder
 from graph_mode.command_line import CommandError, OneLineParser
-from graph_mode.model import LOSSES, OPTIMIZERS
+from graph_mode.model import LOSSES, OPTIMIZERS, SCHEDULES
 
 LARGEST_SEED = 2**31 - 1
 # File systems take 255 bytes; this leaves room for the -2, -3, ... of a name that is taken.
@@ -52,6 +52,13 @@ def parser(description):
         default=0.002,
         metavar="RATE",
         help="step size of the update rule",
+    )
+    training.add_argument(
+        "--schedule",
+        choices=SCHEDULES,
+        default="constant",
+        help="how the learning rate goes over the batches: as it is, down to 0 along half a "
+        "cosine, or up to it and down again",
     )
     training.add_argument(
         "--num-batches", type=positive_integer, default=3000, metavar="N", help="training steps"
@@ -175,7 +182,7 @@ def parse(flags, arguments, network):
     _check_recorded(flags, recorded["flags"], run)
     given = _given(flags, arguments)
     for name, value in recorded["flags"].items():
-        if name in given and name in MAY_DIFFER:
+        if name in given and name in MAY_DIFFER and not _moves_a_schedule(name, recorded["flags"]):
             continue
         if name in given and given[name] != value:
             has = "the default" if value in (None, False) else _as_flag(name, value)
@@ -184,6 +191,11 @@ def parse(flags, arguments, network):
             )
         setattr(settings, name, value)
     return settings
+
+
+def _moves_a_schedule(name, recorded):
+    """Whether another value of the flag would change the learning rate of batches already done."""
+    return name == "num_batches" and recorded["schedule"] != "constant"
 
 
 def _given(flags, arguments):

@@ -299,7 +299,9 @@ def test_an_optimizer_follows_its_published_update_rule(name):
 
 def test_the_loss_comes_after_the_whole_step():
     """Whoever has the loss has the updates: of weights, moving averages and step counter."""
-    options = types.SimpleNamespace(loss="sigmoid", optimizer="sgd", learning_rate=0.1)
+    options = types.SimpleNamespace(
+        loss="sigmoid", optimizer="sgd", learning_rate=0.1, schedule="constant"
+    )
     with tf.Graph().as_default(), tf.Session() as session:
         weights = tf.get_variable("weights", initializer=tf.ones([1, 2]))
         average = tf.get_variable("average", initializer=0.0, trainable=False)
@@ -312,3 +314,40 @@ def test_the_loss_comes_after_the_whole_step():
         assert losses[2] < losses[1] < losses[0]
         assert session.run(average) == 3
         assert session.run(tf.train.get_global_step()) == 3
+
+
+# The rate after these shares of the batches: by hand from the formulas, one-cycle's also those of
+# torch.optim.lr_scheduler.OneCycleLR, whose defaults it takes.
+SCHEDULES = {
+    "constant": {0.0: 0.02, 0.5: 0.02, 0.99: 0.02},
+    "cosine": {0.0: 0.02, 0.25: 0.017071068, 0.5: 0.01, 0.75: 0.0029289322},
+    "one-cycle": {0.0: 0.0008, 0.15: 0.0104, 0.3: 0.02, 0.65: 0.01000004, 0.9: 0.0009903874},
+}
+
+
+@pytest.mark.parametrize("schedule", model.SCHEDULES)
+def test_a_schedule_gives_the_learning_rate_of_its_formula(schedule):
+    options = types.SimpleNamespace(learning_rate=0.02, num_batches=1000, schedule=schedule)
+    with tf.Graph().as_default(), tf.Session() as session:
+        step = tf.placeholder(tf.int64, [])
+        rate = tf.convert_to_tensor(model.learning_rate(options, step))
+        for share, expected in SCHEDULES[schedule].items():
+            found = session.run(rate, {step: round(1000 * share)})
+            assert found == pytest.approx(expected, rel=1e-4), share
+
+
+def test_a_step_uses_the_rate_of_its_own_number():
+    """Gradient descent on a loss of slope 1/2 moves by half the rate: none twice, none skipped."""
+    options = types.SimpleNamespace(
+        loss="softmax", optimizer="sgd", learning_rate=1e-3, num_batches=4, schedule="cosine"
+    )
+    with tf.Graph().as_default(), tf.Session() as session:
+        bias = tf.get_variable("bias", initializer=tf.zeros([1, 2]))
+        loss = model.train_step(bias * 1.0, tf.constant([1]), options)
+        session.run(tf.global_variables_initializer())
+        moved = [0.0]
+        for _ in range(4):
+            session.run(loss)
+            moved.append(session.run(bias)[0, 1])
+    expected = [1e-3 * (1 + np.cos(np.pi * step / 4)) / 2 for step in range(4)]
+    np.testing.assert_allclose(np.diff(moved), np.array(expected) / 2, rtol=2e-3)
