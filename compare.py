@@ -20,8 +20,8 @@ from tqdm import tqdm
 
 import conv_train
 import fc_train
-from graph_mode import (
-    command_line,
+from graph_mode import command_line
+from graph_mode.comparing import (
     comparison_folder,
     grid,
     ray_workers,

@@ -5,8 +5,9 @@ python fc_train.py --batch-norm
 python fc_train.py --batch-norm --optimizer momentum --learning-rate 0.05 --seed 1
 """
 
-from graph_mode import command_line, commands, layers, manual_gradients, options
+from graph_mode import command_line, commands, layers, options
 from graph_mode import tensorflow1 as tf
+from graph_mode.gradients import manual_gradients
 
 ACTIVATIONS = ("relu", "sigmoid", "tanh")
 SMALLEST_LAYER = 8

@@ -23,17 +23,10 @@ import numpy as np
 
 import conv_train
 import fc_train
-from graph_mode import (
-    backpropagation,
-    command_line,
-    comparison,
-    manual_gradients,
-    network_check,
-    options,
-    training,
-)
+from graph_mode import command_line, options, training
 from graph_mode import tensorflow1 as tf
-from graph_mode.comparison import Comparison
+from graph_mode.gradients import backpropagation, comparison, manual_gradients, network_check
+from graph_mode.gradients.comparison import Comparison
 
 FEATURES, INNER_UNITS, OUTER_UNITS, CLASSES = 6, 5, 4, 3
 EPSILON = 1e-3  # of batch normalization: the training networks' value

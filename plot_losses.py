@@ -18,8 +18,8 @@ import os
 import sys
 import time
 
-from graph_mode import (
-    command_line,
+from graph_mode import command_line
+from graph_mode.plotting import (
     diagnostic_figures,
     diagnostic_lines,
     event_files,
@@ -28,7 +28,7 @@ from graph_mode import (
     run_lines,
     saved_runs,
 )
-from graph_mode.run_table import table
+from graph_mode.plotting.run_table import table
 
 FORMATS = ("png", "svg", "pdf")
 WATCH_SECONDS = 2

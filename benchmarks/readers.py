@@ -26,7 +26,7 @@ LOADERS = {
 }
 # Name in the table: (environment, the reader's name in peers/event_readers.py).
 EVENT_READERS = {
-    "this project, graph_mode/event_files.py": ("tensorflow2", "ours"),
+    "this project, graph_mode/plotting/event_files.py": ("tensorflow2", "ours"),
     "tensorboard 2.21, EventAccumulator": ("readers", "EventAccumulator"),
     "tbparse 0.0.9": ("readers", "tbparse"),
 }

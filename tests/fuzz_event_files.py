@@ -18,7 +18,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from tensorboard.compat.proto import event_pb2  # noqa: E402
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c  # noqa: E402
 
-from graph_mode import event_files  # noqa: E402
+from graph_mode.plotting import event_files  # noqa: E402
 from tests import made_runs  # noqa: E402
 
 

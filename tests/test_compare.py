@@ -13,7 +13,7 @@ import time
 import idx_files
 import pytest
 
-from graph_mode import saved_runs
+from graph_mode.plotting import saved_runs
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 STEPS = 30

@@ -11,7 +11,7 @@ import idx_files
 import pytest
 from helpers import ROOT
 
-from graph_mode import saved_runs
+from graph_mode.plotting import saved_runs
 
 pytest.importorskip("ray")
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hypothesis_numpy
 
-from graph_mode import curves
+from graph_mode.plotting import curves
 
 NAN = float("nan")
 VALUES = hypothesis_numpy.arrays(np.float64, st.integers(1, 30), elements=st.floats(-1e6, 1e6))

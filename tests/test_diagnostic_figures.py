@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import plot_losses
-from graph_mode import diagnostic_figures, diagnostic_lines, report, saved_runs
+from graph_mode.comparing import report
+from graph_mode.plotting import diagnostic_figures, diagnostic_lines, saved_runs
 
 STEPS = (0, 10, 20)
 NAMES = ["figure_1", "activation_inputs", "gradient_norms", "dead_units", "loss_along_gradient"]

@@ -9,8 +9,9 @@ import pytest
 
 import conv_train
 import fc_train
-from graph_mode import diagnostics, saved_runs, training
+from graph_mode import diagnostics, training
 from graph_mode import tensorflow1 as tf
+from graph_mode.plotting import saved_runs
 
 SCRIPTS = {"fc": fc_train, "conv": conv_train}
 EPSILON = 0.001

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c as reference_crc
 
-from graph_mode import event_files
-from graph_mode.crc32c import crc32c, masked_crc32c
+from graph_mode.plotting import event_files
+from graph_mode.plotting.crc32c import crc32c, masked_crc32c
 from tests import fuzz_event_files, made_runs
 from tests.fuzz_event_files import framed
 from tests.made_runs import scalar_event, tensor_event, version_event, write_event_file
@@ -53,7 +53,7 @@ def test_masked_crc32c_is_that_of_tensorboard_for_every_shape(count, length):
 def test_crc32c_of_a_row_longer_than_a_segment_is_that_of_the_whole_row(monkeypatch):
     row = np.random.RandomState(0).randint(0, 256, (2, 5000)).astype(np.uint8)
     whole = crc32c(row)
-    monkeypatch.setattr("graph_mode.crc32c.SEGMENT_BYTES", 700)
+    monkeypatch.setattr("graph_mode.plotting.crc32c.SEGMENT_BYTES", 700)
     assert crc32c(row).tolist() == whole.tolist()
 
 
@@ -282,7 +282,7 @@ def test_any_message_with_right_checksums_is_read_or_reported(tmp_path_factory, 
 def test_reading_imports_no_tensorflow(tmp_path):
     path = made_runs.write_scalars(tmp_path, "loss", [1, 2])
     program = (
-        "import sys; from graph_mode.event_files import read_event_file; "
+        "import sys; from graph_mode.plotting.event_files import read_event_file; "
         "read_event_file(sys.argv[1]); assert 'tensorflow' not in sys.modules"
     )
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))

@@ -10,7 +10,8 @@ import pytest
 import conv_train
 import fc_train
 import gradient_check
-from graph_mode import backpropagation, comparison, layers, manual_gradients
+from graph_mode import layers
+from graph_mode.gradients import backpropagation, comparison, manual_gradients
 
 # A slip of the pencil: what it is, the right text in backpropagation.py, the wrong one.
 SLIPS = (

@@ -9,8 +9,8 @@ import pytest
 
 import conv_train
 import fc_train
-from graph_mode import grid
 from graph_mode.command_line import CommandError
+from graph_mode.comparing import grid
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SCRIPTS = {"fc": fc_train, "conv": conv_train}

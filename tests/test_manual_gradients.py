@@ -7,8 +7,9 @@ import pytest
 from helpers import read_scalars
 
 import fc_train
-from graph_mode import layers, manual_gradients, model, training
+from graph_mode import layers, model, training
 from graph_mode import tensorflow1 as tf
+from graph_mode.gradients import manual_gradients
 
 STEPS = 300
 

@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import plot_losses
-from graph_mode import command_line, figures, run_groups, run_lines, saved_runs
+from graph_mode import command_line
 from graph_mode.command_line import CommandError
+from graph_mode.plotting import figures, run_groups, run_lines, saved_runs
 from tests.made_runs import BEGAN, scalar_event, write_event_file, write_run, write_scalars
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))

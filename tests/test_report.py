@@ -9,7 +9,7 @@ import made_runs
 import numpy as np
 import pytest
 
-from graph_mode import intervals, report, report_tables, run_results
+from graph_mode.comparing import intervals, report, report_tables, run_results
 
 # Quantiles of Student's distribution for 95 %, two-sided, as every statistics book prints them.
 T_TABLE = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 9: 2.262, 10: 2.228, 30: 2.042}

@@ -9,8 +9,8 @@ import pytest
 import test_diagnostic_figures
 from helpers import ROOT
 
-from graph_mode import report
 from graph_mode.command_line import CommandError
+from graph_mode.comparing import report
 
 RESULTS = os.path.join(ROOT, "docs", "results")
 

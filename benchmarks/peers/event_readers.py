@@ -16,7 +16,7 @@ PROJECT = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, os
 
 def ours(folder):
     sys.path.append(PROJECT)
-    from graph_mode import event_files
+    from graph_mode.plotting import event_files
 
     yield
     (path,) = glob.glob(os.path.join(folder, "events.out.tfevents.*"))

@@ -17,8 +17,10 @@ import sys
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(os.path.dirname(FOLDER)))
 
-from graph_mode import command_line, report, saved_runs  # noqa: E402
-from graph_mode.run_lines import NETWORKS  # noqa: E402
+from graph_mode import command_line  # noqa: E402
+from graph_mode.comparing import report  # noqa: E402
+from graph_mode.plotting import saved_runs  # noqa: E402
+from graph_mode.plotting.run_lines import NETWORKS  # noqa: E402
 from graph_mode.whole_file import whole_file  # noqa: E402
 
 PAGE = os.path.join(os.path.dirname(FOLDER), "results.md")

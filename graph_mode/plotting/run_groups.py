@@ -3,8 +3,8 @@
 import collections
 import json
 
-from graph_mode import figures
 from graph_mode.command_line import CommandError
+from graph_mode.plotting import figures
 
 OPTIMIZER_COLORS = {
     "adam": figures.BLUE,

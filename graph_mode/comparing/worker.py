@@ -11,8 +11,8 @@ import queue
 import threading
 import traceback
 
-from graph_mode import comparison_folder
 from graph_mode.command_line import CommandError
+from graph_mode.comparing import comparison_folder
 from graph_mode.training import NONFINITE
 
 

@@ -10,11 +10,11 @@ import importlib
 import os
 
 import mnist_data
-from graph_mode import comparison_folder, ray_node
 from graph_mode.command_line import CommandError
-from graph_mode.workers import ATTEMPTS, TICK_SECONDS
+from graph_mode.comparing import comparison_folder, ray_node
+from graph_mode.comparing.workers import ATTEMPTS, TICK_SECONDS
 
-SOURCES = ("*.py", os.path.join("graph_mode", "*.py"))
+SOURCES = ("*.py", os.path.join("graph_mode", "**", "*.py"))
 # Two calls at once: one that trains, and one that ends it.
 CALLS_AT_ONCE = 2
 GOODBYE_SECONDS = 3
@@ -47,7 +47,11 @@ class Workers:
         """script: of the project, which serves runs when its one argument is `word`."""
         self.ray, self.word, self.log_dir = ray, word, log_dir
         root, self.script = os.path.split(script)
-        paths = [path for pattern in SOURCES for path in glob.glob(os.path.join(root, pattern))]
+        paths = [
+            path
+            for pattern in SOURCES
+            for path in glob.glob(os.path.join(root, pattern), recursive=True)
+        ]
         self.project = ray.put({os.path.relpath(path, root): read(path) for path in paths})
         self.data = {}
         self.all = set()

@@ -5,7 +5,7 @@ import unicodedata
 
 import numpy as np
 
-from graph_mode.saved_runs import printable
+from graph_mode.plotting.saved_runs import printable
 
 HEADINGS = (
     "run",

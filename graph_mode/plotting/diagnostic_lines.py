@@ -3,8 +3,8 @@
 import collections
 import os
 
-from graph_mode import curves, run_groups, saved_runs
-from graph_mode.run_lines import finite, training_scalars
+from graph_mode.plotting import curves, run_groups, saved_runs
+from graph_mode.plotting.run_lines import finite, training_scalars
 
 INPUTS, NORM = "activation_inputs", "gradient_norm"
 DEAD, ALONG = "dead_units", "loss_along_gradient"

@@ -13,8 +13,8 @@ import os
 import shutil
 import time
 
-from graph_mode import grid
 from graph_mode.command_line import CommandError
+from graph_mode.comparing import grid
 from graph_mode.whole_file import whole_file
 
 UNFINISHED = ".unfinished"

@@ -7,9 +7,10 @@ each variable has a few elements checked: those with the largest gradients, and 
 
 import numpy as np
 
-from graph_mode import backpropagation, layers, model
+from graph_mode import layers, model
 from graph_mode import tensorflow1 as tf
-from graph_mode.comparison import Comparison, step_size
+from graph_mode.gradients import backpropagation
+from graph_mode.gradients.comparison import Comparison, step_size
 
 LARGEST, DRAWN = 3, 3  # elements a variable
 # A central difference across the kink of a ReLU is not a derivative. Where a step takes any ReLU

@@ -31,7 +31,7 @@ def write_tree(folder, files):
 
 
 class Trainer:
-    """A process that trains run after run, as graph_mode/worker.py does on the caller's machine."""
+    """A process that trains run after run, as worker.py does on the caller's machine."""
 
     def __init__(self, project, script, word):
         """project: {path: bytes}; `python script word` is what serves runs there."""

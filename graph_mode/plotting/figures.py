@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from graph_mode.command_line import CommandError
-from graph_mode.figure_text import fonts_for, plain
+from graph_mode.plotting.figure_text import fonts_for, plain
 from graph_mode.whole_file import whole_file
 
 # Okabe and Ito's colours, which colour-blind people can tell apart; grey in place of their yellow,

@@ -6,7 +6,8 @@ import os
 
 import numpy as np
 
-from graph_mode import comparison_folder, saved_runs
+from graph_mode.comparing import comparison_folder
+from graph_mode.plotting import saved_runs
 
 ACCURACIES = (0.95, 0.97, 0.98, 0.99)
 # The loss has diverged if it ends, over this many steps, so many times as high as it began.

@@ -11,7 +11,7 @@ import json
 import os
 import re
 
-from graph_mode.event_files import merge_series, read_event_file
+from graph_mode.plotting.event_files import merge_series, read_event_file
 
 SPLITS = ("train", "validation", "test")
 SETTINGS, RESULT = "settings.json", "result.json"

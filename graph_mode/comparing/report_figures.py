@@ -6,12 +6,12 @@ import re
 
 import numpy as np
 
-from graph_mode import (
+from graph_mode.comparing import report_tables
+from graph_mode.plotting import (
     curves,
     diagnostic_figures,
     diagnostic_lines,
     figures,
-    report_tables,
     run_groups,
     run_lines,
 )

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from graph_mode import figures, run_lines
-from graph_mode.diagnostic_lines import (
+from graph_mode.plotting import figures, run_lines
+from graph_mode.plotting.diagnostic_lines import (
     ALONG,
     DEAD,
     INPUTS,
@@ -14,7 +14,7 @@ from graph_mode.diagnostic_lines import (
     layers_of,
     over_seeds,
 )
-from graph_mode.figure_text import plain
+from graph_mode.plotting.figure_text import plain
 
 SIDES = {False: "without batch norm", True: "with batch norm"}
 COLORS = {False: figures.VERMILION, True: figures.BLUE}

@@ -4,10 +4,10 @@ import csv
 import math
 import os
 
-from graph_mode import report_figures, report_tables, run_results
-from graph_mode.grid import PLACE_FLAGS
-from graph_mode.report_tables import BATCH_NORM, SEED
-from graph_mode.run_lines import NETWORKS
+from graph_mode.comparing import report_figures, report_tables, run_results
+from graph_mode.comparing.grid import PLACE_FLAGS
+from graph_mode.comparing.report_tables import BATCH_NORM, SEED
+from graph_mode.plotting.run_lines import NETWORKS
 from graph_mode.whole_file import whole_file
 
 REPORT = "report.md"

@@ -3,7 +3,7 @@
 import collections
 import os
 
-from graph_mode import comparison_folder
+from graph_mode.comparing import comparison_folder
 
 Timing = collections.namedtuple("Timing", "settings seconds_per_step")
 Timing.__doc__ = "settings: content of a settings.json; seconds_per_step: evaluations included."

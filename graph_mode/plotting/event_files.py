@@ -14,7 +14,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 from tensorboard.compat.proto import event_pb2, summary_pb2, types_pb2
 
-from graph_mode.crc32c import masked_crc32c
+from graph_mode.plotting.crc32c import masked_crc32c
 
 HEADER_BYTES = 12
 FRAME_BYTES = HEADER_BYTES + 4

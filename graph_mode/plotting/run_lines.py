@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 
-from graph_mode import curves, figures, run_groups
+from graph_mode.plotting import curves, figures, run_groups
 
 NETWORKS = {"fc": "Fully connected network", "conv": "Convolutional network"}
 SECONDS_A_DAY = 86400

@@ -7,8 +7,8 @@ import os
 import selectors
 import subprocess
 
-from graph_mode import comparison_folder
 from graph_mode.command_line import CommandError
+from graph_mode.comparing import comparison_folder
 
 # A run whose process dies is tried again: it may have been killed for another's sake.
 ATTEMPTS = 3

@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 
-from graph_mode import diagnostic_lines, intervals, run_results
-from graph_mode.grid import PLACE_FLAGS
+from graph_mode.comparing import intervals, run_results
+from graph_mode.comparing.grid import PLACE_FLAGS
+from graph_mode.plotting import diagnostic_lines
 
 # In this order a setting is told; the rest by the alphabet.
 FIRST_FLAGS = ("optimizer", "learning_rate", "layers", "batch_size")

@@ -1,0 +1,1 @@
+"""The backward pass by hand, and its check against other sources."""
