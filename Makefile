@@ -7,7 +7,7 @@ PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
 EXPERIMENTS = exercise depth learning_rate paper paper_rates diagnostics
 
-.PHONY: all help test test-tf1 test-ray lint gradients matrix fuzz benchmark results clean
+.PHONY: all help test test-tf1 test-ray test-kills lint gradients matrix fuzz benchmark results clean
 
 all: .venv/installed  ## train the fully connected network without and with batch norm, and plot
 	.venv/bin/python fc_train.py
@@ -26,6 +26,10 @@ test-tf1: .venv-tf1/tests-installed  ## run the tests on TensorFlow 1.15.5 (Pyth
 test-ray: .venv/tests-installed  ## test compare.py --ray on a Ray cluster of two nodes
 	.venv/bin/python $(PIP_INSTALL) ray
 	.venv/bin/python -m pytest tests/test_compare_ray.py
+
+test-kills: .venv/tests-installed  ## kill training N times and compare what comes of it (N=30)
+	.venv/bin/python tests/kills.py $(or $(N),30)
+	test ! -e .venv-tf1/tests-installed || .venv-tf1/bin/python tests/kills.py $(or $(N),8)
 
 lint: .venv/tests-installed  ## check the style
 	.venv/bin/python -m ruff check .

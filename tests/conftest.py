@@ -1,32 +1,18 @@
 """What several test files need: a small MNIST, and the scripts as processes of their own."""
 
-import gzip
 import os
 import signal
 import subprocess
 import sys
 
-import numpy as np
 import pytest
-from helpers import ROOT
-from idx_files import write_set
+from helpers import ROOT, write_small_mnist
 
 
 @pytest.fixture(scope="session")
 def small_mnist(tmp_path_factory):
     """A folder with the first 600 training and 200 test images of MNIST, to be read only."""
-    arrays = first_examples("train", 600) + first_examples("t10k", 200)
-    return write_set(tmp_path_factory.mktemp("data") / "small_mnist", arrays, packed=False)
-
-
-def first_examples(part, count):
-    """The first images [count, 28, 28] and labels [count] of a part of the shipped MNIST."""
-    path = os.path.join(ROOT, "MNIST_data", part)
-    with gzip.open(f"{path}-images-idx3-ubyte.gz") as file:
-        images = np.frombuffer(file.read(16 + count * 784)[16:], np.uint8)
-    with gzip.open(f"{path}-labels-idx1-ubyte.gz") as file:
-        labels = np.frombuffer(file.read(8 + count)[8:], np.uint8)
-    return images.reshape(count, 28, 28), labels
+    return write_small_mnist(tmp_path_factory.mktemp("data") / "small_mnist")
 
 
 @pytest.fixture

@@ -1,14 +1,35 @@
 """What several test files do: train for some steps, and read back what a run wrote."""
 
 import glob
+import gzip
 import hashlib
+import json
 import os
 import struct
 
 import numpy as np
+from idx_files import write_set
 from tensorboard.compat.proto import event_pb2
 
+from graph_mode import tensorflow1 as tf
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def write_small_mnist(folder):
+    """Writes the first 600 training and 200 test images of MNIST; returns the folder."""
+    arrays = first_examples("train", 600) + first_examples("t10k", 200)
+    return write_set(folder, arrays, packed=False)
+
+
+def first_examples(part, count):
+    """The first images [count, 28, 28] and labels [count] of a part of the shipped MNIST."""
+    path = os.path.join(ROOT, "MNIST_data", part)
+    with gzip.open(f"{path}-images-idx3-ubyte.gz") as file:
+        images = np.frombuffer(file.read(16 + count * 784)[16:], np.uint8)
+    with gzip.open(f"{path}-labels-idx1-ubyte.gz") as file:
+        labels = np.frombuffer(file.read(8 + count)[8:], np.uint8)
+    return images.reshape(count, 28, 28), labels
 
 
 def run_loop(session, loop, data_set, batch_size, steps):
@@ -55,3 +76,53 @@ def tree(folder):
                 digest = hashlib.sha256(file.read()).hexdigest()
             found[os.path.relpath(path, str(folder))] = digest
     return found
+
+
+def run_contents(run):
+    """All that a run holds but times and durations, as {what: value}; to be compared bit for bit.
+
+    The names of the files, every scalar with how often its step is there, the result, and every
+    tensor of every checkpoint.
+    """
+    contents = {"files": []}
+    for parent, _, names in os.walk(run):
+        part = os.path.relpath(parent, run)
+        scalars = []
+        for event in read_events(parent):
+            for value in event.summary.value:
+                bits = struct.pack("<f", value.simple_value)
+                scalars.append((value.tag, event.step, bits))
+        contents[f"events of {part}"] = sorted(scalars)
+        for name in sorted(names):
+            path = os.path.join(part, name)
+            if not name.startswith("events.out.tfevents."):
+                contents["files"].append(path)
+            if name.endswith(".index"):
+                checkpoint = os.path.join(parent, name[: -len(".index")])
+                for tensor, value in read_checkpoint(checkpoint).items():
+                    contents[f"{tensor} in {path}"] = value
+    contents["files"].sort()
+    with open(os.path.join(run, "result.json")) as file:
+        result = json.load(file)
+    for duration in ("seconds", "steps_per_second"):
+        del result[duration]
+    contents["result"] = result
+    return contents
+
+
+def read_checkpoint(path):
+    """{name: (type, shape, bytes)} of every tensor in a checkpoint."""
+    reader = tf.train.NewCheckpointReader(path)
+    tensors = {}
+    for name in reader.get_variable_to_shape_map():
+        value = np.asarray(reader.get_tensor(name))
+        content = value.tolist() if value.dtype == object else value.tobytes()
+        tensors[name] = (str(value.dtype), value.shape, content)
+    return tensors
+
+
+def differences(expected, found):
+    """The names of what differs between two results of run_contents()."""
+    return sorted(
+        name for name in set(expected) | set(found) if expected.get(name) != found.get(name)
+    )
