@@ -185,7 +185,8 @@ def parse(flags, arguments, network):
         if name in given and name in MAY_DIFFER and not _moves_a_schedule(name, recorded["flags"]):
             continue
         if name in given and given[name] != value:
-            has = "the default" if value in (None, False) else _as_flag(name, value)
+            unset = value is None or value is False
+            has = "the default" if unset else _as_flag(name, value)
             raise CommandError(
                 f"{_as_flag(name, given[name])} contradicts {run}, which has {has}: leave it out"
             )
