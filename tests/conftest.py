@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from helpers import ROOT, write_small_mnist
+from script_server import ScriptServer
 
 
 @pytest.fixture(scope="session")
@@ -64,3 +65,11 @@ def without_tensorflow(tmp_path_factory):
     folder = tmp_path_factory.mktemp("without_tensorflow")
     (folder / "tensorflow.py").write_text("raise SystemExit('TensorFlow was imported')\n")
     return {"PYTHONPATH": str(folder)}
+
+
+@pytest.fixture(scope="session")
+def script_server():
+    """Starts scripts at once, in forks of a process that has TensorFlow: see script_server.py."""
+    server = ScriptServer()
+    yield server
+    server.close()

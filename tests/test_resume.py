@@ -1,0 +1,160 @@
+"""What --resume promises: a run that was stopped goes on as if it had never been."""
+
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+from helpers import ROOT, differences, read_scalars, run_contents
+
+import conv_train
+import fc_train
+from graph_mode import checkpoints
+from graph_mode.command_line import CommandError
+
+NAME = "adam_batchnorm"
+RUN = os.path.join("runs", "fc", NAME)
+# So that the validation loss has its lowest long before the end.
+FLAGS = ["--batch-norm", "--learning-rate=1", "--hidden-units=16", "--validation-size=100"]
+FLAGS += ["--batch-size=32", "--validate-every=10", "--checkpoint-every=15"]
+NUM_BATCHES = 310
+
+
+def flags(data_dir, num_batches=NUM_BATCHES):
+    return FLAGS + [f"--data-dir={data_dir}", f"--num-batches={num_batches}"]
+
+
+@pytest.fixture(scope="module")
+def whole(script_server, small_mnist, tmp_path_factory):
+    """A run that nobody stopped: its folder and what it printed. To be read only."""
+    folder = tmp_path_factory.mktemp("whole")
+    code, stdout, stderr = script_server.run(folder, "fc_train.py", *flags(small_mnist))
+    assert (code, stderr) == (0, "")
+    return str(folder / RUN), stdout
+
+
+@pytest.fixture(scope="module")
+def interrupted(script_server, small_mnist, tmp_path_factory):
+    """The folder that holds `runs` with a run that was interrupted. To be copied."""
+    folder = tmp_path_factory.mktemp("interrupted")
+    process = script_server.start(folder, "fc_train.py", *flags(small_mnist))
+    process.wait_for("Batch:  0")
+    process.send_signal(signal.SIGINT)
+    assert process.wait()[0] == 130
+    return str(folder)
+
+
+@pytest.mark.parametrize("number, name", [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
+def test_a_signal_saves_and_the_printed_command_goes_on_bit_for_bit(
+    number, name, script_server, small_mnist, tmp_path, whole
+):
+    process = script_server.start(tmp_path, "fc_train.py", *flags(small_mnist))
+    process.wait_for("Batch:  0")
+    process.send_signal(number)
+    code, before, stderr = process.wait()
+    assert code == 128 + number
+    line = rf"fc_train\.py: interrupted by {name} after batch (\d+); to go on: (.+)\n"
+    step, command = re.fullmatch(line, stderr).groups()
+    assert checkpoints.latest(str(tmp_path / RUN)).endswith(f"-{step}")
+    _, script, *arguments = shlex.split(command)
+    assert os.path.samefile(os.path.join(str(tmp_path), script), os.path.join(ROOT, "fc_train.py"))
+    code, after, stderr = script_server.run(tmp_path, "fc_train.py", *arguments)
+    assert (code, stderr) == (0, "")
+    assert differences(run_contents(whole[0]), run_contents(str(tmp_path / RUN))) == []
+    assert before + after == whole[1]
+
+
+def test_a_second_signal_ends_the_process_at_once():
+    program = """
+import os, signal, time
+from graph_mode.interruption import Interruption
+with Interruption(lambda: time.sleep(60)):
+    for _ in range(2):
+        os.kill(os.getpid(), signal.SIGINT)
+    print("went on")
+"""
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE)
+    assert (ended.returncode, ended.stdout) == (130, b"")
+
+
+def test_more_batches_give_the_run_that_had_them_from_the_start(
+    script_server, small_mnist, tmp_path, whole
+):
+    assert script_server.run(tmp_path, "fc_train.py", *flags(small_mnist, 155))[0] == 0
+    code, _, stderr = script_server.run(tmp_path, "fc_train.py", "--resume", RUN)
+    assert code == 2
+    assert "all of its 155 batches are trained: name more with --num-batches" in stderr
+    more = ["--resume", RUN, f"--num-batches={NUM_BATCHES}"]
+    assert script_server.run(tmp_path, "fc_train.py", *more)[0] == 0
+    found = differences(run_contents(whole[0]), run_contents(str(tmp_path / RUN)))
+    # The end that was none any more had an evaluation of its own, which may be the best.
+    assert [name for name in found if "best" not in name and name != "files"] == []
+
+
+@pytest.mark.parametrize(
+    "given, recorded",
+    [
+        ("--no-batch-norm", "--batch-norm"),
+        ("--optimizer=sgd", "--optimizer=adam"),
+        ("--learning-rate=0.1", "--learning-rate=1.0"),
+        ("--batch-size=33", "--batch-size=32"),
+        ("--seed=1", "--seed=0"),
+        ("--validate-every=11", "--validate-every=10"),
+        ("--hidden-units=32,17", "--hidden-units=16"),
+        ("--activation=tanh", "--activation=relu"),
+        ("--hidden-bias", "the default"),
+        ("--run-name=other", "the default"),
+    ],
+)
+def test_a_flag_that_contradicts_the_run_is_refused_by_name(given, recorded, whole):
+    with pytest.raises(CommandError) as refused:
+        fc_train.parse_options(["--resume", whole[0], given])
+    assert str(refused.value).startswith(f"{given} contradicts ")
+    assert f"which has {recorded}: leave it out" in str(refused.value)
+
+
+def test_flags_that_the_run_has_too_or_that_may_differ_are_taken(whole):
+    options = fc_train.parse_options(
+        ["--resume", whole[0], "--batch-norm", "--seed=0", "--num-batches=999", "--threads=1"]
+    )
+    assert (options.batch_norm, options.num_batches, options.threads) == (True, 999, 1)
+    assert (options.learning_rate, options.hidden_units) == (1.0, [16])
+
+
+def test_a_run_of_the_other_network_names_its_script(whole):
+    with pytest.raises(CommandError, match=r"a run of the fc network: use fc_train\.py"):
+        conv_train.parse_options(["--resume", whole[0]])
+
+
+def test_a_run_is_resumed_by_one_process_while_that_lives(script_server, interrupted, tmp_path):
+    shutil.copytree(os.path.join(interrupted, "runs"), str(tmp_path / "runs"))
+    arguments = ["fc_train.py", "--resume", RUN, "--num-batches=1000000"]
+    first = script_server.start(tmp_path, *arguments)
+    first.wait_for("Batch: ")
+    for number in (signal.SIGSTOP, signal.SIGCONT):
+        code, stdout, stderr = script_server.run(tmp_path, *arguments)
+        assert (code, stdout) == (2, "")
+        assert re.fullmatch(r"fc_train\.py: error: .+another process is writing .+\n", stderr)
+        first.send_signal(number)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    after_kill = script_server.start(tmp_path, *arguments)
+    after_kill.wait_for("Batch: ")
+    after_kill.send_signal(signal.SIGTERM)
+    assert after_kill.wait()[0] == 143
+    steps = sorted(read_scalars(str(tmp_path / RUN / "train"), "loss"))
+    assert steps == list(range(len(steps)))
+
+
+def test_the_last_three_checkpoints_and_the_best_are_kept(whole):
+    losses = read_scalars(os.path.join(whole[0], "validation"), "loss")
+    best = min(losses, key=losses.get)
+    assert best < NUM_BATCHES // 2
+    kept = {name for name in os.listdir(checkpoints.best_folder(whole[0])) if "index" in name}
+    assert kept == {f"model-{best}.index"}
+    kept = {name for name in os.listdir(checkpoints.folder(whole[0])) if "index" in name}
+    assert kept == {"model-300.index", "model-285.index", f"model-{NUM_BATCHES - 1}.index"}
