@@ -152,8 +152,9 @@ def _save(saver, session, path, step):
 def reason_of(error):
     """What the disk refused, in a few words, of an OSError or an error of TensorFlow."""
     reason = getattr(error, "strerror", None) or getattr(error, "message", None) or str(error)
-    # TensorFlow's own text goes on with the operation and where it was made.
-    return reason.splitlines()[0].split("[[")[0].strip()
+    # TensorFlow's own text tells, before and behind the reason, of the operation and its origin.
+    before_node, is_of_node, _ = reason.partition("[[")
+    return before_node.strip().splitlines()[-1 if is_of_node else 0].strip()
 
 
 def _remove_unusable(path, last_step=np.inf):

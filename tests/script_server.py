@@ -13,6 +13,7 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 
@@ -33,12 +34,14 @@ class ScriptServer:
             env=dict(os.environ, PYTHONPATH=path),
             universal_newlines=True,
         )
+        self._outputs = tempfile.TemporaryDirectory()
         self._codes = {}
         self._started = []
 
     def start(self, folder, script, *arguments):
         """A Process of this script, with `folder` as its current folder."""
-        process = Process(self, str(folder), len(self._started))
+        # Not in the folder: tests fill its disk, or look at what is there.
+        process = Process(self, os.path.join(self._outputs.name, str(len(self._started))))
         arguments = [os.path.join(ROOT, script)] + [str(each) for each in arguments]
         request = [arguments, str(folder), process.stdout_path, process.stderr_path]
         self._server.stdin.write(json.dumps(request) + "\n")
@@ -63,6 +66,7 @@ class ScriptServer:
                 os.kill(process.pid, signal.SIGKILL)
                 self.code_of(process.pid)
         self._server.communicate()
+        self._outputs.cleanup()
 
     def _read(self, wanted):
         while True:
@@ -80,10 +84,10 @@ class ScriptServer:
 class Process:
     """A script that runs in a fork."""
 
-    def __init__(self, server, folder, number):
+    def __init__(self, server, path):
         self._server = server
-        self.stdout_path = os.path.join(folder, f".stdout-{number}")
-        self.stderr_path = os.path.join(folder, f".stderr-{number}")
+        self.stdout_path = f"{path}.stdout"
+        self.stderr_path = f"{path}.stderr"
         for path in (self.stdout_path, self.stderr_path):
             open(path, "x").close()
         self.pid = None
