@@ -12,6 +12,11 @@ rmsprop and adam; without and with batch norm; seeds 0 to 4. Interrupted or kill
 goes on where it was: what has finished is never trained again.
 """
 
+if __name__ == "__main__":
+    from graph_mode import start
+
+    start.program()
+
 import os
 import shutil
 import sys

@@ -5,6 +5,11 @@ python conv_train.py --batch-norm
 python conv_train.py --optimizer adam --layers 3 --num-batches 1000
 """
 
+if __name__ == "__main__":
+    from graph_mode import start
+
+    start.program()
+
 from graph_mode import command_line, commands, layers, options
 from graph_mode import tensorflow1 as tf
 

@@ -5,6 +5,11 @@ python fc_train.py --batch-norm
 python fc_train.py --batch-norm --optimizer momentum --learning-rate 0.05 --seed 1
 """
 
+if __name__ == "__main__":
+    from graph_mode import start
+
+    start.program()
+
 from graph_mode import command_line, commands, layers, options
 from graph_mode import tensorflow1 as tf
 from graph_mode.gradients import manual_gradients

@@ -17,6 +17,11 @@ element over the largest element. The exit code is 1 if one is above 1e-9 (betwe
 tf, which differ by rounding alone) or 1e-6 (against diff, which also has an error of h squared).
 """
 
+if __name__ == "__main__":
+    from graph_mode import start
+
+    start.program()
+
 import os
 
 import numpy as np

@@ -31,6 +31,11 @@ shuffled); every DataSet has its own random numbers, so NumPy's global generator
 tf.set_random_seed has no influence (pass `seed`); nothing is printed.
 """
 
+if __name__ == "__main__":
+    from graph_mode import start
+
+    start.program()
+
 import collections
 import contextlib
 import functools

@@ -10,6 +10,11 @@ Runs that differ only in their seed become their mean, with a band from the smal
 Of runs with --diagnostics, figures of what these recorded besides, without and with batch norm.
 """
 
+if __name__ == "__main__":
+    from graph_mode import start
+
+    start.program()
+
 import argparse
 import contextlib
 import fnmatch

@@ -7,13 +7,15 @@ cause.
 
 import argparse
 import contextlib
+import functools
 import os
 import signal
 import sys
 
-BAD_INPUT = 2
+from graph_mode import start
+from graph_mode.start import BAD_INPUT, SIGNALS
+
 INTERRUPTED = 130
-SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
 
 class CommandError(Exception):
@@ -63,7 +65,8 @@ def run(main):
     """Calls `main()` and exits with its return code, turning errors into one line each.
 
     Expected errors are CommandError, ValueError subclasses that carry `one_line = True` (bad data),
-    and OSError (files and disks); anything else is a bug and keeps its traceback.
+    OSError (files and disks) and ImportError (packages); anything else is a bug and keeps its
+    traceback.
     """
     _handle_signals()
     try:
@@ -75,11 +78,16 @@ def run(main):
         code = tell(f"error: {error}", error.exit_code)
     except KeyboardInterrupt as interrupt:
         number = getattr(interrupt, "number", signal.SIGINT)
-        code = tell(_interrupted_by(number), 128 + number)
+        code = tell(start.interrupted_by(number), 128 + number)
     except BrokenPipeError:
         # The reader of our output left (`| head`): nobody is there to be told.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except ImportError as error:
+        message = start.missing_package(error)
+        if message is None:
+            raise
+        code = tell(f"error: {message}", BAD_INPUT)
     except OSError as error:
         code = tell(f"error: {describe_os_error(error)}", BAD_INPUT)
     except ValueError as error:
@@ -93,16 +101,12 @@ def run(main):
 def _handle_signals():
     """Ctrl-C and SIGTERM raise KeyboardInterrupt, unless they are ignored or handled already."""
     for number in SIGNALS:
-        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+        if start.is_unhandled(number):
             signal.signal(number, _raise_signalled)
 
 
 def _raise_signalled(number, _frame):
     raise _Signalled(number)
-
-
-def _interrupted_by(number):
-    return "interrupted" if number == signal.SIGINT else f"interrupted by {SIGNALS[number]}"
 
 
 @contextlib.contextmanager
@@ -111,14 +115,9 @@ def signals_end_the_process(descriptor):
 
     For where an exception would be lost or show a traceback: inside the import of a large library.
     """
-
-    def end(number, _frame):
-        os.write(descriptor, _line(_interrupted_by(number)).encode())
-        os._exit(128 + number)
-
     numbers = [n for n in SIGNALS if signal.getsignal(n) is _raise_signalled]
     for number in numbers:
-        signal.signal(number, end)
+        signal.signal(number, functools.partial(start.end, descriptor=descriptor))
     try:
         yield
     finally:
@@ -136,13 +135,8 @@ def _give_up_standard_output_if_full():
 
 def tell(message, exit_code):
     """Prints `program: message` as one line on standard error and returns `exit_code`."""
-    sys.stderr.write(_line(message))
+    sys.stderr.write(start.line(message))
     return exit_code
-
-
-def _line(message):
-    program = os.path.basename(sys.argv[0])
-    return f"{program}: {' '.join(str(message).split())}\n"
 
 
 def describe_os_error(error):

@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 
-from graph_mode.command_line import SIGNALS
+from graph_mode.start import SIGNALS
 
 
 class Interruption:

@@ -98,8 +98,11 @@ def _font(size):
     """DejaVu Sans, which Matplotlib brings along."""
     from PIL import ImageFont
 
-    matplotlib = importlib.util.find_spec("matplotlib").submodule_search_locations[0]
-    path = os.path.join(matplotlib, "mpl-data", "fonts", "ttf", "DejaVuSans.ttf")
+    matplotlib = importlib.util.find_spec("matplotlib")
+    if matplotlib is None:
+        raise ImportError("no Matplotlib, which brings the font")
+    folder = matplotlib.submodule_search_locations[0]
+    path = os.path.join(folder, "mpl-data", "fonts", "ttf", "DejaVuSans.ttf")
     return ImageFont.truetype(path, size)
 
 

@@ -1,10 +1,11 @@
 """What TensorBoard shows besides the scalars: graph, settings, HParams, histograms, images."""
 
+import sys
 import time
 
 from tensorboard.compat.proto.summary_pb2 import Summary
 
-from graph_mode import evaluation, model, pictures
+from graph_mode import evaluation, model, pictures, start
 from graph_mode import tensorflow1 as tf
 
 # TensorBoard's plugins import TensorFlow themselves: here, once it has been loaded quietly.
@@ -45,16 +46,23 @@ def add_end(writer, step, images, labels, logits):
     from tensorboard.plugins.hparams import api_pb2
     from tensorboard.plugins.hparams import summary as hparams
 
-    add_image(
-        writer,
-        step,
-        "confusion_matrix",
-        pictures.confusion_matrix(logits.argmax(axis=1), labels, logits.shape[1]),
-    )
-    worst = pictures.misclassified(images, labels, logits)
+    _add_pictures(writer, step, images, labels, logits)
+    _add(writer, step, hparams.session_end_pb(api_pb2.STATUS_SUCCESS, time.time()))
+
+
+def _add_pictures(writer, step, images, labels, logits):
+    """Adds the pictures of the mistakes, or says why there are none: they are not worth a run."""
+    try:
+        table = pictures.confusion_matrix(logits.argmax(axis=1), labels, logits.shape[1])
+        worst = pictures.misclassified(images, labels, logits)
+    except (ImportError, OSError) as error:
+        sys.stderr.write(
+            start.line(f"note: no pictures ({error}): run pip install -r requirements.txt")
+        )
+        return
+    add_image(writer, step, "confusion_matrix", table)
     if worst is not None:
         add_image(writer, step, "misclassified", worst)
-    _add(writer, step, hparams.session_end_pb(api_pb2.STATUS_SUCCESS, time.time()))
 
 
 def add_image(writer, step, tag, png):

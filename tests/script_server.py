@@ -38,21 +38,22 @@ class ScriptServer:
         self._codes = {}
         self._started = []
 
-    def start(self, folder, script, *arguments):
-        """A Process of this script, with `folder` as its current folder."""
+    def start(self, folder, script, *arguments, path=()):
+        """A Process of this script, in this current folder; imports look into `path` first."""
         # Not in the folder: tests fill its disk, or look at what is there.
         process = Process(self, os.path.join(self._outputs.name, str(len(self._started))))
         arguments = [os.path.join(ROOT, script)] + [str(each) for each in arguments]
-        request = [arguments, str(folder), process.stdout_path, process.stderr_path]
+        request = [arguments, str(folder), [str(each) for each in path]]
+        request += [process.stdout_path, process.stderr_path]
         self._server.stdin.write(json.dumps(request) + "\n")
         self._server.stdin.flush()
         process.pid = self._read(lambda words: words[0] if len(words) == 1 else None)
         self._started.append(process)
         return process
 
-    def run(self, folder, script, *arguments):
+    def run(self, *arguments, **keywords):
         """Runs the script to its end: (exit code, standard output, standard error)."""
-        return self.start(folder, script, *arguments).wait()
+        return self.start(*arguments, **keywords).wait()
 
     def code_of(self, pid):
         """Waits until the process ends, and gives its exit code: below 0 for a signal."""
@@ -121,7 +122,6 @@ def serve():
     from graph_mode import tensorflow1, training  # noqa: F401
 
     tensorflow1.version()
-    from PIL import ImageFont  # noqa: F401
     from tensorboard.plugins.custom_scalar import summary as custom_scalar  # noqa: F401
     from tensorboard.plugins.hparams import summary  # noqa: F401
     from tensorboard.plugins.text import summary as text  # noqa: F401
@@ -145,15 +145,19 @@ def serve():
                 print(pid, code, flush=True)
 
 
-def run_script(arguments, folder, stdout_path, stderr_path):
+def run_script(arguments, folder, path, stdout_path, stderr_path):
     """Becomes the script: never returns."""
     code = 1
     try:
         os.chdir(folder)
-        for path, descriptor in ((os.devnull, 0), (stdout_path, 1), (stderr_path, 2)):
-            os.dup2(os.open(path, os.O_RDWR), descriptor)
+        for name, descriptor in ((os.devnull, 0), (stdout_path, 1), (stderr_path, 2)):
+            os.dup2(os.open(name, os.O_RDWR), descriptor)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         sys.argv = arguments
+        sys.path[:0] = path
+        hidden = {name for each in path for name in os.listdir(each)}
+        for name in [name for name in sys.modules if name.split(".")[0] in hidden]:
+            del sys.modules[name]
         runpy.run_path(arguments[0], run_name="__main__")
     except SystemExit as end:
         code = end.code or 0

@@ -1,0 +1,127 @@
+"""The first tenths of a second of a script: Ctrl-C while it loads, packages that are missing."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from helpers import ROOT, read_events, tree
+from made_runs import write_run
+
+SCRIPTS = {
+    "fc_train.py": ["--num-batches=1"],
+    "conv_train.py": ["--num-batches=1"],
+    "compare.py": ["--dry-run"],
+    "plot_losses.py": ["--csv=points.csv"],
+    "gradient_check.py": [],
+    "mnist_data.py": ["--check", os.path.join(ROOT, "MNIST_data")],
+}
+
+
+def handles_sigterm(pid):
+    """Whether a process has a handler for SIGTERM, which Python itself has not."""
+    with open(f"/proc/{pid}/status") as file:
+        caught = int(re.search("SigCgt:\\s*([0-9a-f]+)", file.read()).group(1), 16)
+    return bool(caught >> (signal.SIGTERM - 1) & 1)
+
+
+@pytest.mark.parametrize(
+    "name, number, seconds",
+    [("fc_train.py", signal.SIGINT, seconds) for seconds in (0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)]
+    + [(name, signal.SIGINT, 0.02) for name in sorted(set(SCRIPTS) - {"fc_train.py"})]
+    + [("fc_train.py", signal.SIGTERM, 0.02)],
+)
+def test_a_signal_while_a_script_loads_is_one_line(name, number, seconds, start_script, tmp_path):
+    if not os.path.exists("/proc/self/status"):
+        pytest.skip("/proc is Linux's")
+    process = start_script(name, *SCRIPTS[name])
+    while process.poll() is None and not handles_sigterm(process.pid):
+        time.sleep(0.001)
+    time.sleep(seconds)
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=60)
+    by = "" if number == signal.SIGINT else " by SIGTERM"
+    assert (process.returncode, stdout, stderr) == (128 + number, "", f"{name}: interrupted{by}\n")
+    assert tree(tmp_path) == {}
+
+
+def test_signals_are_handled_before_anything_slow_is_imported():
+    program = "import sys; from graph_mode import start; print(*sys.modules)"
+    modules = subprocess.check_output([sys.executable, "-S", "-c", program], cwd=ROOT)
+    assert not {"argparse", "numpy", "tempfile", "tensorboard"} & set(modules.decode().split())
+
+
+@pytest.fixture
+def without(tmp_path):
+    """without(name) makes a folder for PYTHONPATH in which the package cannot be imported."""
+
+    def make(name):
+        folder = tmp_path / "packages" / name
+        folder.mkdir(parents=True)
+        error = f"ModuleNotFoundError(\"No module named '{name}'\", name='{name}')"
+        (folder / "__init__.py").write_text(f"raise {error}\n")
+        return str(folder.parent)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "script, package",
+    [
+        ("fc_train.py", "numpy"),
+        ("fc_train.py", "tqdm"),
+        ("conv_train.py", "tensorboard"),
+        ("fc_train.py", "tensorflow"),
+        ("compare.py", "tqdm"),
+        ("gradient_check.py", "numpy"),
+        ("plot_losses.py", "numpy"),
+        ("plot_losses.py", "matplotlib"),
+        ("mnist_data.py", "numpy"),
+    ],
+)
+def test_a_missing_package_is_one_line_that_says_how_to_get_it(
+    script, package, run_script, without, tmp_path
+):
+    environment = {"PYTHONPATH": without(package)}
+    write_run(tmp_path / "runs" / "fc" / "a")
+    before = tree(tmp_path)
+    code, stdout, stderr = run_script(script, *SCRIPTS[script], environment=environment)
+    assert (code, stdout) == (2, ""), stderr
+    line = (
+        rf"{script}: error: .*No module named '{package}'.*: run pip install -r requirements.txt\n"
+    )
+    assert re.fullmatch(line, stderr), stderr
+    after = {name: digest for name, digest in tree(tmp_path).items() if "pycache" not in name}
+    assert after == before
+
+
+def test_a_module_of_this_project_that_is_missing_keeps_its_traceback(tmp_path):
+    program = "from graph_mode import start; start.program(); from graph_mode import nothing"
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("Traceback")
+
+
+@pytest.mark.parametrize("package", ["PIL", "matplotlib"])
+def test_a_run_without_what_only_its_pictures_need_has_all_the_rest(
+    package, script_server, without, small_mnist, tmp_path
+):
+    flags = [f"--data-dir={small_mnist}", "--validation-size=100", "--num-batches=3"]
+    path = [without(package)]
+    code, stdout, stderr = script_server.run(tmp_path, "fc_train.py", *flags, path=path)
+    assert code == 0, stderr
+    assert stdout.count("Final ") == 2
+    run = tmp_path / "runs" / "fc" / "adam_no_batchnorm"
+    assert (run / "result.json").exists()
+    tags = {value.tag for event in read_events(str(run)) for value in event.summary.value}
+    assert "_hparams_/session_end_info" in tags
+    # Matplotlib only brings the font, which the system may have too.
+    if package == "PIL" or "confusion_matrix" not in tags:
+        note = r"fc_train\.py: note: no pictures \(.+\): run pip install -r requirements\.txt\n"
+        assert re.fullmatch(note, stderr), stderr
+        assert "confusion_matrix" not in tags
