@@ -67,10 +67,10 @@ class Checkpoints:
         values.update(best_validation_loss=self.best_validation_loss, settings=self._settings)
         session.run(self._set_state, {self._fed[name]: values[name] for name in self._fed})
         if is_best:
-            _save(self._best, session, best_folder(run), step)
+            _save(self._best, session, run, best_folder(run), step)
         # To write over the checkpoint of this step would leave none for an instant.
         if step != self._last_step:
-            _save(self._last, session, folder(run), step)
+            _save(self._last, session, run, folder(run), step)
             self._last_step = step
 
     def restore(self, session, run):
@@ -137,9 +137,12 @@ def _step(path):
     return int(match.group(1)) if match else None
 
 
-def _save(saver, session, path, step):
+def _save(saver, session, run, path, step):
     try:
-        os.makedirs(path, exist_ok=True)
+        # Not with its parents: a run that was removed is not to come back.
+        for each in (folder(run), path):
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(each)
         saver.save(session, os.path.join(path, NAME), step, write_meta_graph=False)
     except (OSError, tf.errors.OpError, ValueError) as error:
         _remove_unusable(path, step - 1)

@@ -99,7 +99,7 @@ class LargestCheckpoint(LargestFile):
 
 
 class Vanished(Fault):
-    message = "No such file or directory"
+    message = "No such file or directory|Parent directory of .* doesn't exist"
 
     def begin(self):
         os.rename(self.run, self.run + "-elsewhere")
@@ -126,9 +126,9 @@ class ReadOnly(Fault):
     "kind, part",
     [
         (FullDisk, "events|a checkpoint"),
-        (LargestEventFile, "events"),
+        (LargestEventFile, "events|a checkpoint"),
         (LargestCheckpoint, "a checkpoint"),
-        (Vanished, "events"),
+        (Vanished, "events|a checkpoint"),
         (ReadOnly, "a checkpoint"),
     ],
 )
