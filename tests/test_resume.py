@@ -7,13 +7,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from helpers import ROOT, differences, read_scalars, run_contents
 
 import conv_train
 import fc_train
-from graph_mode import checkpoints
+from graph_mode import checkpoints, run_folder
 from graph_mode.command_line import CommandError
 
 NAME = "adam_batchnorm"
@@ -158,3 +159,25 @@ def test_the_last_three_checkpoints_and_the_best_are_kept(whole):
     assert kept == {f"model-{best}.index"}
     kept = {name for name in os.listdir(checkpoints.folder(whole[0])) if "index" in name}
     assert kept == {"model-300.index", "model-285.index", f"model-{NUM_BATCHES - 1}.index"}
+
+
+def test_a_signal_before_the_first_batch_leaves_nothing(script_server, small_mnist, tmp_path):
+    process = script_server.start(tmp_path, "fc_train.py", *flags(small_mnist))
+    while not (tmp_path / RUN / "settings.json").exists():
+        time.sleep(0.0005)
+    process.send_signal(signal.SIGINT)
+    code, stdout, stderr = process.wait()
+    assert (code, stdout) == (130, "")
+    assert stderr == "fc_train.py: interrupted by Ctrl-C before the first batch\n"
+    assert not (tmp_path / RUN).exists()
+
+
+def test_a_signal_after_the_last_batch_leaves_a_complete_run(script_server, small_mnist, tmp_path):
+    process = script_server.start(tmp_path, "fc_train.py", *flags(small_mnist, 1))
+    process.wait_for("Batch:  0")
+    process.send_signal(signal.SIGTERM)
+    code, stdout, stderr = process.wait()
+    assert (code, stdout.count("Final ")) == (143, 2)
+    complete = f"interrupted by SIGTERM after the last batch; the run is complete: {RUN}"
+    assert stderr == f"fc_train.py: {complete}\n"
+    assert run_folder.has_result(str(tmp_path / RUN))
