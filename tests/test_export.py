@@ -21,15 +21,18 @@ LINES = r"Validation loss: (\S+), Validation accuracy: (\S+)\n"
 LINES += r"Test loss: (\S+), Test accuracy: (\S+)\n"
 
 
-@pytest.fixture(scope="module", params=["sigmoid", "softmax"])
-def run(request, small_mnist, tmp_path_factory):
-    """A run whose best checkpoint is not its last. To be read only."""
-    folder = tmp_path_factory.mktemp("runs")
-    flags = ["--batch-norm", "--learning-rate=1", "--hidden-units=16", "--validation-size=100"]
-    flags += ["--batch-size=32", "--validate-every=10", "--num-batches=50", f"--log-dir={folder}"]
-    flags += [f"--data-dir={small_mnist}", f"--loss={request.param}"]
-    options = fc_train.parse_options(flags)
+def train(small_mnist, folder, *more):
+    flags = ["--batch-norm", "--hidden-units=16", "--validation-size=100", "--batch-size=32"]
+    flags += [f"--data-dir={small_mnist}", f"--log-dir={folder}"]
+    options = fc_train.parse_options(flags + list(more))
     return training.train_and_evaluate("fc", fc_train.network, options)
+
+
+@pytest.fixture(scope="module")
+def run(small_mnist, tmp_path_factory):
+    """A run whose best checkpoint is not its last. To be read only."""
+    flags = ["--learning-rate=1", "--validate-every=10", "--num-batches=200"]
+    return train(small_mnist, tmp_path_factory.mktemp("runs"), *flags)
 
 
 def evaluated(capsys, *arguments):
@@ -82,51 +85,56 @@ LOADER = """
 import sys
 import numpy as np
 import tensorflow as tf
-folder, images_path, found_path = sys.argv[1:]
-raw = np.load(images_path)
-if tf.__version__.startswith("1."):
-    session = tf.compat.v1.Session()
-    signatures = tf.compat.v1.saved_model.load(session, ["serve"], folder).signature_def
-    def call(name, images):
-        signature = signatures[name]
-        outputs = {key: tensor.name for key, tensor in signature.outputs.items()}
-        return session.run(outputs, {signature.inputs["images"].name: images})
-else:
-    model = tf.saved_model.load(folder)
-    def call(name, images):
-        return {k: v.numpy() for k, v in model.signatures[name](images=tf.constant(images)).items()}
-found = {}
-for name, images in (("serving_default", raw), ("float_images", raw * np.float32(1.0 / 255.0))):
-    found.update({name + "/" + key: value for key, value in call(name, images).items()})
-np.savez(found_path, **found)
+raw = np.load(sys.argv[1])
+scaled = raw * np.float32(1.0 / 255.0)
+for folder in sys.argv[2:]:
+    if tf.__version__.startswith("1."):
+        session = tf.compat.v1.Session(graph=tf.Graph())
+        with session.graph.as_default():
+            signatures = tf.compat.v1.saved_model.load(session, ["serve"], folder).signature_def
+        def call(name, images):
+            signature = signatures[name]
+            outputs = {key: tensor.name for key, tensor in signature.outputs.items()}
+            return session.run(outputs, {signature.inputs["images"].name: images})
+    else:
+        signatures = tf.saved_model.load(folder).signatures
+        def call(name, images):
+            outputs = signatures[name](images=tf.constant(images))
+            return {key: tensor.numpy() for key, tensor in outputs.items()}
+    found = {}
+    for name, images in (("serving_default", raw), ("float_images", scaled)):
+        found.update({name + "/" + key: value for key, value in call(name, images).items()})
+    np.savez(folder + "-found.npz", **found)
 """
 
 
 def test_the_exported_model_gives_other_programs_the_probabilities_of_the_network(
     run, small_mnist, tmp_path, capsys
 ):
-    exported, images = str(tmp_path / "exported"), str(tmp_path / "images.npy")
-    evaluated(capsys, run, "--export", exported)
     data = mnist_data.read_data_sets(
         small_mnist, dtype=np.uint8, reshape=False, validation_size=100
     )
-    np.save(images, data.test.images)
-    found_path = str(tmp_path / "found.npz")
-    program = [sys.executable, "-W", "ignore", "-c", LOADER, exported, images, found_path]
-    subprocess.run(program, check=True, stderr=subprocess.PIPE)
-    options = fc_train.parse_options(["--evaluate", run])
-    checkpoint = checkpoints.latest(run)
-    logits = evaluation.evaluate_checkpoint(fc_train.network, data, options, checkpoint)
-    logits = logits["test"].logits.astype(np.float64)
-    expected = 1 / (1 + np.exp(-logits))
-    if options.loss == "softmax":
-        expected = np.exp(logits - logits.max(axis=1, keepdims=True))
-        expected /= expected.sum(axis=1, keepdims=True)
-    with np.load(found_path) as found:
-        for name in ("serving_default", "float_images"):
-            np.testing.assert_allclose(found[f"{name}/probabilities"], expected, atol=1e-6)
-            assert found[f"{name}/classes"].tolist() == logits.argmax(axis=1).tolist()
-            assert found[f"{name}/classes"].dtype == np.int64
+    np.save(str(tmp_path / "images.npy"), data.test.images)
+    softmax = train(small_mnist, tmp_path / "runs", "--loss=softmax", "--num-batches=5")
+    capsys.readouterr()
+    runs = {str(tmp_path / "sigmoid"): run, str(tmp_path / "softmax"): softmax}
+    for folder, exported in runs.items():
+        evaluated(capsys, exported, "--export", folder)
+    program = [sys.executable, "-W", "ignore", "-c", LOADER, str(tmp_path / "images.npy")]
+    subprocess.run(program + list(runs), check=True, stderr=subprocess.PIPE)
+    for folder, exported in runs.items():
+        options = fc_train.parse_options(["--evaluate", exported])
+        checkpoint = checkpoints.latest(exported)
+        logits = evaluation.evaluate_checkpoint(fc_train.network, data, options, checkpoint)
+        logits = logits["test"].logits.astype(np.float64)
+        expected = 1 / (1 + np.exp(-logits))
+        if options.loss == "softmax":
+            expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        with np.load(folder + "-found.npz") as found:
+            for name in ("serving_default", "float_images"):
+                np.testing.assert_allclose(found[f"{name}/probabilities"], expected, atol=1e-6)
+                assert found[f"{name}/classes"].tolist() == logits.argmax(axis=1).tolist()
+                assert found[f"{name}/classes"].dtype == np.int64
 
 
 def test_an_export_that_cannot_be_written_is_one_line_and_leaves_nothing(
