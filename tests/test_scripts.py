@@ -124,11 +124,11 @@ def test_a_run_leaves_no_temporary_file(finished_run):
     assert unfinished == []
 
 
-def test_runs_with_one_name_never_meet(start_script, small_mnist, tmp_path):
+def test_runs_with_one_name_never_meet(script_server, small_mnist, tmp_path):
     """Two processes started at once, then a third: three folders, the earlier ones untouched."""
     flags = small(small_mnist, "--num-batches=5", "--run-name=twin")
-    first, second = [start_script("fc_train.py", *flags) for _ in range(2)]
-    outputs = [process.communicate(timeout=300) for process in (first, second)]
+    first, second = [script_server.start(tmp_path, "fc_train.py", *flags) for _ in range(2)]
+    outputs = [process.wait() for process in (first, second)]
     # The same seed, in processes of their own, gives the same losses.
     assert outputs[0] == outputs[1]
     runs = tmp_path / "runs" / "fc"
@@ -137,7 +137,7 @@ def test_runs_with_one_name_never_meet(start_script, small_mnist, tmp_path):
     assert len(losses[0]) == 5
     assert losses[0] == losses[1]
     before = tree(runs)
-    start_script("fc_train.py", *flags).communicate(timeout=300)
+    script_server.run(tmp_path, "fc_train.py", *flags)
     after = tree(runs)
     assert {path: after[path] for path in before} == before
     assert {path.split(os.sep)[0] for path in set(after) - set(before)} == {"twin-3"}
@@ -337,10 +337,11 @@ def test_sizes_that_the_data_does_not_have_are_one_line(
 
 
 @pytest.mark.parametrize("log_dir", ["a_file/runs", "/proc/runs"])
-def test_an_unwritable_log_dir_is_one_line(log_dir, run_script, small_mnist, tmp_path):
+def test_an_unwritable_log_dir_is_one_line(log_dir, script_server, small_mnist, tmp_path):
     (tmp_path / "a_file").write_text("not a folder")
     before = tree(tmp_path)
-    result = run_script("fc_train.py", *small(small_mnist, "--log-dir", log_dir))
+    flags = small(small_mnist, "--log-dir", log_dir)
+    result = script_server.run(tmp_path, "fc_train.py", *flags)
     assert_one_line_of_error("fc_train.py", *result, words=["--log-dir", log_dir])
     assert tree(tmp_path) == before
 
@@ -353,12 +354,13 @@ def test_xla_is_one_line_where_tensorflow_cannot(run_script, small_mnist, tmp_pa
     assert tree(tmp_path) == {}
 
 
-def test_control_c_ends_with_one_line_and_no_result(start_script, small_mnist, tmp_path):
-    process = start_script("fc_train.py", *small(small_mnist, "--num-batches=1000000"))
-    assert re.fullmatch(BATCH_LINE.format(0, *["Validation"] * 2), process.stdout.readline())
+def test_control_c_ends_with_one_line_and_no_result(script_server, small_mnist, tmp_path):
+    flags = small(small_mnist, "--num-batches=1000000")
+    process = script_server.start(tmp_path, "fc_train.py", *flags)
+    process.wait_for("Batch:  0")
     process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=60)
-    assert process.returncode == INTERRUPTED
+    code, stdout, stderr = process.wait()
+    assert code == INTERRUPTED
     assert re.fullmatch(r"fc_train.py: .*(interrupted|Ctrl-C).*\n", stderr)
     assert re.fullmatch(r"(Batch: .*\n)*", stdout)
     run = tmp_path / "runs" / "fc" / "adam_no_batchnorm"
@@ -403,11 +405,11 @@ def test_progress_is_shown_on_a_terminal_and_wiped_away(start_script, small_mnis
     assert last.startswith("/fc/adam_no_batchnorm\r\n")
 
 
-def test_scripts_run_from_the_folder_of_the_project(run_script, small_mnist, tmp_path):
+def test_scripts_run_from_the_folder_of_the_project(script_server, small_mnist, tmp_path):
     log_dir = tmp_path / "elsewhere"
     flags = small(small_mnist, "--num-batches=1", f"--log-dir={log_dir}")
     before = set(os.listdir(ROOT))
-    code, stdout, stderr = run_script("fc_train.py", *flags, cwd=ROOT)
+    code, stdout, stderr = script_server.run(ROOT, "fc_train.py", *flags)
     assert (code, stderr) == (0, "")
     assert re.fullmatch(expected_output(1), stdout)
     assert set(os.listdir(ROOT)) - before <= {"__pycache__"}
