@@ -12,7 +12,7 @@ RAISED = ("CommandError", "DataError", "ArgumentTypeError", "Stopped")
 def sources():
     """The project's own programs and modules."""
     paths = glob.glob(os.path.join(ROOT, "*.py"))
-    return sorted(paths + glob.glob(os.path.join(ROOT, "graph_mode", "*.py")))
+    return sorted(paths + glob.glob(os.path.join(ROOT, "graph_mode", "**", "*.py"), recursive=True))
 
 
 def collect():

@@ -16,16 +16,15 @@ import plot_losses
 from graph_mode import (
     checkpoints,
     command_line,
-    comparison_folder,
     evaluation,
     event_writer,
     export,
-    grid,
     run_folder,
-    run_groups,
     training,
 )
 from graph_mode import tensorflow1 as tf
+from graph_mode.comparing import comparison_folder, grid
+from graph_mode.plotting import run_groups
 
 TEST_DATA = os.path.join(ROOT, "tests", "data")
 SCRIPTS = {"fc": fc_train}
@@ -164,7 +163,7 @@ MESSAGES = {
             checkpoints.Checkpoints.restore(None, None, folder)
         ),
     },
-    "graph_mode/comparison_folder.py": {
+    "graph_mode/comparing/comparison_folder.py": {
         "cannot write to {}: {}; name another folder with --log-dir": with_a_file_for_a_folder(
             lambda path: comparison_folder.locked(path).__enter__()
         ),
@@ -189,11 +188,11 @@ MESSAGES = {
         "export it with --evaluate and another folder": "test_export.py::"
         "test_an_export_that_cannot_be_written_is_one_line_and_leaves_nothing",
     },
-    "graph_mode/figures.py": {
+    "graph_mode/plotting/figures.py": {
         "--show needs a screen, and matplotlib found none; the figures are files too: leave out "
         "--show": "test_plot_losses.py::test_without_a_screen_show_says_so",
     },
-    "graph_mode/grid.py": {
+    "graph_mode/comparing/grid.py": {
         "--threads takes one value: a process keeps those it started with": grid_flags(
             "--threads=1,2"
         ),
@@ -226,7 +225,7 @@ MESSAGES = {
             folder
         ),
     },
-    "graph_mode/run_groups.py": {
+    "graph_mode/plotting/run_groups.py": {
         "--group-by: no run recorded {}; recorded are: {}": missing_group,
     },
     "graph_mode/tensorflow1.py": {
@@ -253,7 +252,13 @@ MESSAGES = {
         "{}: the files in {} are not those that the run began with: name their folder with "
         "--data-dir": other_data,
     },
-    "graph_mode/workers.py": {
+    "graph_mode/comparing/ray_workers.py": {
+        "--ray needs Ray ({}): pip install ray": COMPARE
+        + "without_ray_one_line_says_what_to_install",
+        "found no Ray cluster at {}: {}; start one with: ray start --head": "test_compare_ray.py::"
+        "test_where_there_is_no_cluster_one_line_says_so",
+    },
+    "graph_mode/comparing/workers.py": {
         "a worker cannot start: {}": COMPARE + "without_tensorflow_no_run_is_blamed",
     },
     "mnist_data.py": {
