@@ -126,6 +126,15 @@ def test_flags_that_the_run_has_too_or_that_may_differ_are_taken(whole):
     assert (options.learning_rate, options.hidden_units) == (1.0, [16])
 
 
+def test_a_schedule_is_not_stretched_behind_the_batches_that_it_gave_their_rate(whole, tmp_path):
+    settings = run_folder.read_settings(whole[0])
+    settings["flags"]["schedule"] = "cosine"
+    run_folder.write_settings(str(tmp_path), settings)
+    fc_train.parse_options(["--resume", str(tmp_path)])
+    with pytest.raises(CommandError, match="--num-batches=999 contradicts .* --num-batches=310"):
+        fc_train.parse_options(["--resume", str(tmp_path), "--num-batches=999"])
+
+
 def test_a_run_of_the_other_network_names_its_script(whole):
     with pytest.raises(CommandError, match=r"a run of the fc network: use fc_train\.py"):
         conv_train.parse_options(["--resume", whole[0]])
