@@ -23,9 +23,9 @@ test: .venv/tests-installed  ## run the tests on the newest TensorFlow
 test-tf1: .venv-tf1/tests-installed  ## run the tests on TensorFlow 1.15.5 (Python 3.7: PYTHON37=)
 	.venv-tf1/bin/python -m pytest
 
-test-ray: .venv/tests-installed  ## test compare.py --ray on a Ray cluster of two nodes
-	.venv/bin/python $(PIP_INSTALL) ray
-	.venv/bin/python -m pytest tests/test_compare_ray.py
+test-ray: .venv-ray/tests-installed  ## test compare.py --ray on a Ray cluster of two nodes
+	.venv-ray/bin/python $(PIP_INSTALL) ray
+	.venv-ray/bin/python -m pytest tests/test_compare_ray.py
 
 test-kills: .venv/tests-installed  ## kill training N times and compare what comes of it (N=30)
 	.venv/bin/python tests/kills.py $(or $(N),30)
@@ -56,13 +56,13 @@ results: .venv/installed  ## repeat all experiments of docs/results.md (an hour 
 	.venv/bin/python docs/results/fill_page.py
 
 clean:  ## remove the environments; runs stay
-	rm -rf .venv .venv-tf1
+	rm -rf .venv .venv-tf1 .venv-ray
 
-.venv/installed: requirements.txt
+.venv/installed .venv-ray/installed: requirements.txt
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 		{ echo "make: $(PYTHON) is older than Python 3.10: name another with PYTHON=" >&2; exit 2; }
-	"$(PYTHON)" -m venv .venv
-	.venv/bin/python $(PIP_INSTALL) -r requirements.txt
+	"$(PYTHON)" -m venv $(@D)
+	$(@D)/bin/python $(PIP_INSTALL) -r requirements.txt
 	touch $@
 
 .venv-tf1/installed: requirements.txt
