@@ -13,6 +13,7 @@ import pytest
 from helpers import differences, read_checkpoint, read_events, read_scalars, run_contents
 
 from graph_mode import checkpoints
+from graph_mode.command_line import CommandError
 
 RUN = os.path.join("runs", "fc", "adam_batchnorm")
 FLAGS = ["--batch-norm", "--hidden-units=16", "--validation-size=100", "--batch-size=32"]
@@ -168,6 +169,13 @@ def test_a_run_that_is_removed_ends_with_one_line_and_is_not_made_again(
     assert code == BAD_INPUT
     assert re.fullmatch(r"fc_train\.py: error: runs/fc/.+ cannot be written: .+\n", stderr)
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_checkpoint_does_not_make_the_folder_of_its_run(tmp_path):
+    run = str(tmp_path / "gone")
+    with pytest.raises(CommandError, match="gone.*a checkpoint cannot be written: No such file"):
+        checkpoints._save(None, None, run, checkpoints.best_folder(run), 3)
+    assert os.listdir(str(tmp_path)) == []
 
 
 def test_no_room_for_a_new_run_is_one_line_and_leaves_nothing(
