@@ -10,6 +10,11 @@ from helpers import ROOT, write_small_mnist
 from script_server import ScriptServer
 
 
+def pytest_configure():
+    """Started in the background, tests would hand on to every process that SIGINT is ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture(scope="session")
 def small_mnist(tmp_path_factory):
     """A folder with the first 600 training and 200 test images of MNIST, to be read only."""
@@ -31,8 +36,6 @@ def start_script(tmp_path):
             ("cwd", str(tmp_path)),
             ("stdout", subprocess.PIPE),
             ("stderr", subprocess.PIPE),
-            # Tests that run in the background would pass on that SIGINT is ignored.
-            ("preexec_fn", lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)),
         ):
             keywords.setdefault(keyword, value)
         command = [sys.executable, os.path.join(ROOT, name)] + [str(each) for each in arguments]
