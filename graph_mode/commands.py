@@ -3,7 +3,6 @@
 import sys
 
 from graph_mode import checkpoints, evaluation, export, training
-from graph_mode import tensorflow1 as tf
 
 
 def run(network_name, network, options, backward=None):
@@ -13,8 +12,6 @@ def run(network_name, network, options, backward=None):
     if options.evaluate:
         checkpoint = checkpoints.find(options.evaluate)
         data = training.load_data(options)
-        if options.threads:
-            tf.use_threads(options.threads)
         evaluations = evaluation.evaluate_checkpoint(network, data, options, checkpoint)
         for part, result in evaluations.items():
             name = part.capitalize()

@@ -1,6 +1,7 @@
 """The network at rest: loss and accuracy of a data set, from a session or from a checkpoint."""
 
 import collections
+import concurrent.futures
 
 import numpy as np
 
@@ -8,7 +9,8 @@ from graph_mode import model
 from graph_mode import tensorflow1 as tf
 from graph_mode.command_line import CommandError
 
-IMAGES_PER_CALL = 1000
+# An operation computes with one thread, so a core each takes some of the images.
+IMAGES_PER_CALL = 500
 
 Inference = collections.namedtuple("Inference", "images labels logits losses")
 Evaluation = collections.namedtuple("Evaluation", "loss accuracy logits")
@@ -31,13 +33,15 @@ def scale(images):
 
 def evaluate(session, inference, images, labels):
     """Mean loss, accuracy and logits for uint8 images [n, h, w, c] and labels [n]."""
-    logits, losses = [], []
-    for start in range(0, len(labels), IMAGES_PER_CALL):
+
+    def evaluate_from(start):
         part = slice(start, start + IMAGES_PER_CALL)
         feed = {inference.images: images[part], inference.labels: labels[part]}
-        part_logits, part_losses = session.run([inference.logits, inference.losses], feed)
-        logits.append(part_logits)
-        losses.append(part_losses)
+        return session.run([inference.logits, inference.losses], feed)
+
+    with concurrent.futures.ThreadPoolExecutor(tf.cores()) as calls:
+        results = calls.map(evaluate_from, range(0, len(labels), IMAGES_PER_CALL))
+        logits, losses = zip(*results)
     logits = np.concatenate(logits)
     return Evaluation(
         loss=float(np.concatenate(losses).mean(dtype=np.float64)),
@@ -48,7 +52,8 @@ def evaluate(session, inference, images, labels):
 
 def evaluate_checkpoint(network, data, options, checkpoint):
     """Returns {"validation": Evaluation, "test": Evaluation} by the checkpoint at this path."""
-    with tf.Graph().as_default(), tf.quiet_session() as session:
+    config = tf.use_threads(options.threads or tf.cores())
+    with tf.Graph().as_default(), tf.quiet_session(config) as session:
         inference = build_inference(network, data.train, options)
         restore(session, checkpoint)
         return {

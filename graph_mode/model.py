@@ -2,6 +2,7 @@
 
 import math
 
+from graph_mode import parts
 from graph_mode import tensorflow1 as tf
 
 LOSSES = ("sigmoid", "softmax")
@@ -66,12 +67,14 @@ def learning_rate(options, step):
 def train_step(logits, labels, options, gradients=None):
     """One update of every trainable variable; returns the scalar loss before it.
 
+    logits, labels: of the batch, or of its parts.
     gradients: (gradient of the loss, variable) pairs, by default those of tf.gradients.
 
     The loss is there only after the update and the moving averages are: whoever waits for it, waits
     for the whole step.
     """
-    loss = tf.reduce_mean(example_losses(logits, labels, options.loss))
+    losses = parts.each(lambda x, y: example_losses(x, y, options.loss), logits, labels)
+    loss = tf.reduce_mean(parts.joined(losses))
     moving_averages = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
     global_step = tf.train.get_or_create_global_step()
     update_rule = optimizer(options.optimizer, learning_rate(options, global_step.read_value()))

@@ -18,7 +18,16 @@ import numpy as np
 from tqdm import tqdm
 
 import mnist_data
-from graph_mode import checkpoints, diagnostics, evaluation, layers, model, run_folder, summaries
+from graph_mode import (
+    checkpoints,
+    diagnostics,
+    evaluation,
+    layers,
+    model,
+    parts,
+    run_folder,
+    summaries,
+)
 from graph_mode import tensorflow1 as tf
 from graph_mode.command_line import CommandError, Stopped
 from graph_mode.interruption import Interruption
@@ -41,11 +50,13 @@ def train_and_evaluate(network_name, network, options, backward=None):
     (gradient, variable) pairs of the mean loss. Raises CommandError and mnist_data.DataError for
     bad input, before anything is written, and Stopped after Ctrl-C or SIGTERM.
     """
-    if options.threads:
-        tf.use_threads(options.threads)
     data = load_data(options)
     checksums = mnist_data.checksums(options.data_dir)
     settings = run_folder.settings_of(network_name, options, checksums)
+    threads = options.threads or tf.cores()
+    config = tf.use_threads(
+        threads, in_each=threads if number_of_parts(options, backward) == 1 else 1
+    )
     with tf.Graph().as_default() as graph, contextlib.ExitStack() as stack:
         tf.set_random_seed(options.seed)
         # Inference first: it makes the variables, and their initial values depend on the order.
@@ -58,7 +69,7 @@ def train_and_evaluate(network_name, network, options, backward=None):
         if options.diagnostics:
             probe = diagnostics.build(network, data.train, options)
         saved = checkpoints.Checkpoints(settings, data.train)
-        session = stack.enter_context(tf.quiet_session(config=session_config(options)))
+        session = stack.enter_context(tf.quiet_session(config))
         session.run([tf.global_variables_initializer(), loop.prepare], loop.prepare_feed)
         interruption = Interruption(lambda: session.run(loop.request_stop))
         stack.enter_context(interruption)
@@ -116,11 +127,11 @@ def default_run_name(options):
     return f"{options.optimizer}_{'batchnorm' if options.batch_norm else 'no_batchnorm'}"
 
 
-def session_config(options):
-    """--threads: for the operations that run side by side and for the work inside each."""
-    return tf.ConfigProto(
-        inter_op_parallelism_threads=options.threads, intra_op_parallelism_threads=options.threads
-    )
+def number_of_parts(options, backward=None):
+    """How many parts a batch is computed in. With one, the threads work inside the operations."""
+    if options.xla or backward:
+        return 1
+    return parts.count_for(options.batch_size, options.threads or tf.cores())
 
 
 def build_training_loop(network, data_set, options, backward=None):
@@ -137,10 +148,10 @@ def build_training_loop(network, data_set, options, backward=None):
 
     def train_steps(indices, steps):
         def one_step(step, losses):
-            batch = tf.gather(indices, step)
+            batch = parts.split(tf.gather(indices, step), number_of_parts(options, backward))
             with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE):
-                batch_images = evaluation.scale(tf.gather(images, batch))
-                batch_labels = tf.gather(labels, batch)
+                batch_images = parts.each(lambda i: evaluation.scale(tf.gather(images, i)), batch)
+                batch_labels = parts.each(lambda i: tf.gather(labels, i), batch)
                 with layers.recorded() as forward:
                     logits = network(batch_images, True, data_set.num_classes, options)
                 gradients = backward(forward, batch_labels, options) if backward else None

@@ -11,7 +11,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from record_tf_layers import DATA, LAYER_CASES, observe_layers, tf_layers
 
-from graph_mode import layers
+import conv_train
+import fc_train
+from graph_mode import layers, parts
 from graph_mode import tensorflow1 as tf
 
 
@@ -19,14 +21,6 @@ from graph_mode import tensorflow1 as tf
 def record():
     with np.load(os.path.join(DATA, "tf_layers.npz")) as arrays:
         return dict(arrays)
-
-
-@pytest.fixture(params=["folded", "fused"])
-def normalization(request, monkeypatch):
-    """Either way to normalize a batch, whichever is the faster one here."""
-    fused = request.param == "fused"
-    monkeypatch.setattr(layers, "_fused_is_faster", lambda x: fused and x.shape.ndims == 4)
-    return request.param
 
 
 def expected(record, case):
@@ -48,14 +42,7 @@ def assert_same(observed, expected, case):
 
 
 @pytest.mark.parametrize("case", LAYER_CASES)
-@pytest.mark.parametrize("normalization", ["folded"], indirect=True)
-def test_equals_tf_layers(case, record, normalization):
-    assert_same(observe_layers(layers, case), expected(record, case), case)
-
-
-@pytest.mark.parametrize("case", [c for c in LAYER_CASES if "channels" in c or "convolut" in c])
-@pytest.mark.parametrize("normalization", ["fused"], indirect=True)
-def test_equals_tf_layers_where_fused_is_faster(case, record, normalization):
+def test_equals_tf_layers(case, record):
     assert_same(observe_layers(layers, case), expected(record, case), case)
 
 
@@ -119,7 +106,7 @@ def test_batch_normalization_in_float64_has_the_exact_gradient(shape, offset, se
 
 
 @pytest.mark.parametrize("channels", [4, 8])
-def test_a_large_mean_does_not_drown_a_small_spread(channels, normalization):
+def test_a_large_mean_does_not_drown_a_small_spread(channels):
     values = 1000 + np.random.RandomState(0).randn(64, 5, 5, channels)
     with tf.Graph().as_default(), tf.Session() as session:
         inputs = tf.constant(values, tf.float32)
@@ -128,6 +115,53 @@ def test_a_large_mean_does_not_drown_a_small_spread(channels, normalization):
         observed = session.run(outputs)
     exact = (values - values.mean((0, 1, 2))) / np.sqrt(values.var((0, 1, 2)) + 0.001)
     np.testing.assert_allclose(observed, exact, atol=0.01)
+
+
+SMALL_NETWORKS = {
+    "fc": (fc_train, ["--batch-norm", "--hidden-units=12,8", "--hidden-bias"]),
+    "conv": (conv_train, ["--batch-norm", "--layers=2", "--dense-units=8"]),
+}
+
+
+@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("network", sorted(SMALL_NETWORKS))
+def test_a_batch_in_parts_gives_what_the_whole_batch_gives(network, count):
+    """Logits, gradients and moving averages: batch norm takes the mean of all parts together."""
+    script, flags = SMALL_NETWORKS[network]
+    settings = script.parse_options(flags)
+    images = np.random.RandomState(0).rand(10, 8, 8, 1)
+    found = []
+    with tf.Graph().as_default(), tf.Session() as session:
+        updates = tf.get_collection_ref(tf.GraphKeys.UPDATE_OPS)
+        for number in (1, count):
+            del updates[:]
+            with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE):
+                batch = parts.split(tf.constant(images), number)
+                logits = parts.joined(script.network(batch, True, 5, settings))
+            loss = tf.reduce_sum(tf.square(logits - 1.0))
+            gradients = tf.gradients(loss, tf.trainable_variables())
+            initialize = tf.variables_initializer(tf.global_variables(scope=".*moving"))
+            session.run(initialize if found else tf.global_variables_initializer())
+            session.run(updates)
+            moving = tf.global_variables(scope=".*moving")
+            found.append(session.run([logits] + gradients + moving))
+    assert len(found[0]) == len(found[1])
+    for whole, in_parts in zip(*found):
+        np.testing.assert_allclose(in_parts, whole, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "batch_size, threads, count",
+    [(128, 1, 2), (128, 2, 2), (128, 4, 4), (128, 64, 8), (32, 2, 2), (31, 2, 1), (1, 1, 1)],
+)
+def test_a_batch_has_a_part_for_each_thread_unless_they_grow_small(batch_size, threads, count):
+    assert parts.count_for(batch_size, threads) == count
+
+
+def test_parts_keep_the_order_and_differ_by_at_most_one_example():
+    with tf.Graph().as_default(), tf.Session() as session:
+        cut = session.run(parts.split(tf.range(11), 3))
+    assert [part.tolist() for part in cut] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10]]
 
 
 def test_the_batch_size_may_stay_open():

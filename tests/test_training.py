@@ -85,6 +85,14 @@ def test_the_seed_decides_weights_and_batches(small_mnist):
     assert losses[0] != losses[1]
 
 
+@pytest.mark.parametrize("network", sorted(SCRIPTS))
+def test_one_thread_and_two_train_with_the_same_losses(network, small_mnist):
+    flags = ["--batch-norm", "--batch-size=33", f"--data-dir={small_mnist}"]
+    one, two = (Program(network, *flags, f"--threads={n}").losses(20).tolist() for n in (1, 2))
+    assert one == two
+    assert training.number_of_parts(Program(network, *flags, "--threads=2").options) == 2
+
+
 @pytest.mark.parametrize(
     "network, flags", [("fc", ["--batch-norm", "--hidden-units=32,16"]), ("conv", ["--layers=1"])]
 )
