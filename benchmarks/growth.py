@@ -17,7 +17,7 @@ LAYERS = [2, 4, 8, 16]
 TRAINING_IMAGES = [60000, 250000, 1000000]
 # About as many images in a window at every batch size, and no window of one step alone.
 IMAGES_PER_WINDOW = {"fc": 25600, "conv": 6400}
-WINDOWS = 4
+WINDOWS = 3
 LEFT_OUT = [
     "this project, TensorFlow 1.15.5",
     "published program, TensorFlow 1.15.5",

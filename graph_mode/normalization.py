@@ -39,9 +39,9 @@ def normalize(parts, gamma, beta, epsilon):
             d_outputs_x = channel_sum([dy * x for dy, x in zip(d_outputs, parts)])
             d_gamma = (d_outputs_x - d_beta * mean) * inverse_std
             slope = scale * inverse_std * d_gamma / count
-            offset = scale * d_beta / count - slope * mean
+            shift = slope * mean - scale * d_beta / count
             d_parts = [
-                scale_and_shift(dy, scale, -offset) - scale_and_shift(x, slope)
+                scale_and_shift(dy, scale, shift) - scale_and_shift(x, slope)
                 for dy, x in zip(d_outputs, parts)
             ]
             return d_parts + [d_gamma, d_beta]
@@ -68,7 +68,8 @@ def moments(parts, count):
     def in_two_passes():
         return channel_sum([tf.square(x - mean) for x in parts]) / count
 
-    if parts[0].shape.ndims == 2:
+    # XLA, which takes the batch in one part, has no kernel for the norm, and joins passes itself.
+    if parts[0].shape.ndims == 2 or len(parts) == 1:
         return mean, in_two_passes()
     variance = channel_sum_of_squares(parts) / count - tf.square(mean)
     loses_digits = tf.reduce_any(tf.square(mean) > LARGE_MEAN**2 * variance)
@@ -96,6 +97,8 @@ def fold(x):
 
 def unfold_sum(parts, folded_sums):
     """The sum of the parts' [w*c], and over w: [c]."""
+    if parts[0].shape.ndims == 2:
+        return tf.add_n(folded_sums)
     channels = int(parts[0].shape[-1])
     return tf.reduce_sum(tf.reshape(tf.add_n(folded_sums), [-1, channels]), axis=0)
 

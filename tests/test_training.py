@@ -97,7 +97,8 @@ def test_one_thread_and_two_train_with_the_same_losses(network, small_mnist):
 
 
 @pytest.mark.parametrize(
-    "network, flags", [("fc", ["--batch-norm", "--hidden-units=32,16"]), ("conv", ["--layers=1"])]
+    "network, flags",
+    [("fc", ["--batch-norm", "--hidden-units=32,16"]), ("conv", ["--batch-norm", "--layers=1"])],
 )
 def test_xla_computes_the_same_losses(network, flags, small_mnist):
     if tf.version() < (2, 5):
