@@ -28,7 +28,7 @@ def measure():
             arguments += ["--target", target, "--seed", seed]
             jobs = [(label, contestant, arguments, False) for contestant in contestants]
             measurements += [dict(m, seed=seed) for m in processes.interleaved(jobs, 1)]
-        results.save("time_to_accuracy", {"measurements": measurements}, machine)
+            results.save("time_to_accuracy", {"measurements": measurements}, machine)
 
 
 def reached(measurement):
