@@ -8,7 +8,7 @@ import processes
 import results
 
 SEEDS = 5
-# The way to an accuracy is the same on both TensorFlows: how long a step is, steps.py measures.
+# Left out for their time: how long their steps are, steps.py measures.
 LEFT_OUT = ["this project, TensorFlow 1.15.5", "published program, TensorFlow 1.15.5"]
 # A conv run of one of these takes minutes, five of them as long as all other parts.
 LEFT_OUT_OF_CONV = ["Keras 3 fit, TensorFlow 2.21", "JAX 0.10, jit a step"]
