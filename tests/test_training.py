@@ -89,11 +89,21 @@ def test_the_seed_decides_weights_and_batches(small_mnist):
 
 
 @pytest.mark.parametrize("network", sorted(SCRIPTS))
-def test_one_thread_and_two_train_with_the_same_losses(network, small_mnist):
-    flags = ["--batch-norm", "--batch-size=33", f"--data-dir={small_mnist}"]
-    one, two = (Program(network, *flags, f"--threads={n}").losses(20).tolist() for n in (1, 2))
-    assert one == two
-    assert training.number_of_parts(Program(network, *flags, "--threads=2").options) == 2
+def test_one_thread_and_two_train_with_the_same_losses(
+    network, script_server, small_mnist, tmp_path
+):
+    flags = ["--batch-norm", "--batch-size=33", "--num-batches=20", "--validation-size=100"]
+    flags += [f"--data-dir={small_mnist}", "--log-dir=runs"]
+    losses = []
+    for threads in (1, 2):
+        arguments = flags + [f"--threads={threads}", f"--run-name={threads}"]
+        code, _, _ = script_server.run(tmp_path, f"{network}_train.py", *arguments)
+        assert code == 0
+        losses.append(
+            read_scalars(str(tmp_path / "runs" / network / str(threads) / "train"), "loss")
+        )
+    assert len(losses[0]) == 20
+    assert losses[0] == losses[1]
 
 
 @pytest.mark.parametrize(
