@@ -121,7 +121,7 @@ def _import_quietly():
 def _keep_freed_memory():
     """Has glibc hand freed memory out again, instead of asking the system for new pages each step.
 
-    On TensorFlow 1.15 a step of the convolutional network met 3,000 to 22,000 of these.
+    On TensorFlow 1.15 a step of the convolutional network asked for up to 22,000 of them.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
     if mallopt is not None:
