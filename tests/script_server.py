@@ -8,12 +8,14 @@ input; on standard output its process number, and later that number with the exi
 
 import json
 import os
+import queue
 import runpy
 import select
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 
@@ -34,6 +36,9 @@ class ScriptServer:
             env=dict(os.environ, PYTHONPATH=path),
             universal_newlines=True,
         )
+        # Two lines may come at once: select() would not see the one that waits in Python's buffer.
+        self._lines = queue.Queue()
+        threading.Thread(target=self._listen, daemon=True).start()
         self._outputs = tempfile.TemporaryDirectory()
         self._codes = {}
         self._started = []
@@ -66,14 +71,22 @@ class ScriptServer:
             if process.pid not in self._codes:
                 os.kill(process.pid, signal.SIGKILL)
                 self.code_of(process.pid)
-        self._server.communicate()
+        self._server.stdin.close()
+        self._server.wait()
         self._outputs.cleanup()
+
+    def _listen(self):
+        for line in self._server.stdout:
+            self._lines.put(line)
+        self._lines.put("")
 
     def _read(self, wanted):
         while True:
-            ready = select.select([self._server.stdout], [], [], PATIENCE_SECONDS)[0]
-            assert ready, "a script does not end"
-            words = [int(word) for word in self._server.stdout.readline().split()]
+            try:
+                line = self._lines.get(timeout=PATIENCE_SECONDS)
+            except queue.Empty:
+                raise AssertionError("a script does not end") from None
+            words = [int(word) for word in line.split()]
             assert words, "the server of scripts has ended"
             if len(words) == 2:
                 self._codes[words[0]] = words[1]
