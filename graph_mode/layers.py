@@ -97,8 +97,8 @@ def batch_normalization(inputs, training, momentum=0.99, epsilon=EPSILON):
         )
         if not training:
             return parts.each(
-                lambda x: tf.nn.batch_normalization(
-                    x, moving_mean, moving_variance, beta, gamma, epsilon
+                lambda x: normalization.at_fixed_moments(
+                    x, gamma, beta, moving_mean, moving_variance, epsilon
                 ),
                 inputs,
             )

@@ -1,18 +1,22 @@
 """Batch normalization of a batch in parts, with the gradient of its closed form.
 
 Everything here is passes over memory, so what counts is how many, and over rows of which length. A
-few channels make short rows, which are slow to walk over. For sums, the width is folded into the
-columns, [n*h, w*c]; to scale and to shift, TensorFlow's fused operation is the one that needs a
-single pass.
+few channels make short rows, which are slow to walk over; fold(x) makes them longer. Where oneDNN
+computes TensorFlow's fused operations, they join several passes in one.
 """
+
+import collections
+import math
 
 from graph_mode import tensorflow1 as tf
 
 # The mean of squares less the square of the mean costs one pass fewer than the mean of squared
 # distances, and keeps its digits unless the mean is this many times the standard deviation.
 LARGE_MEAN = 10.0
-# Any will do that leaves 1 - epsilon + epsilon exactly 1.
-FUSED_EPSILON = 2.0**-10
+# float32 values in the longest vector of a processor: oneDNN is fast with multiples of it.
+VECTOR = 16
+
+Moments = collections.namedtuple("Moments", "mean variance")
 
 
 def normalize(parts, gamma, beta, epsilon):
@@ -27,26 +31,32 @@ def normalize(parts, gamma, beta, epsilon):
     @tf.custom_gradient
     def normalize_parts(*arguments):
         parts, (gamma, beta) = arguments[:-2], arguments[-2:]
+        channels = int(gamma.shape[0])
         count = tf.cast(example_count(parts), gamma.dtype)
-        mean, variance = moments(parts, count)
-        inverse_std = tf.rsqrt(variance + epsilon)
-        scale = gamma * inverse_std
-        outputs = [scale_and_shift(x, scale, beta - scale * mean) for x in parts]
+        moments = moments_of(parts, count)
+        outputs = [at_fixed_moments(x, gamma, beta, *moments, epsilon) for x in parts]
 
         def gradient(*d_results):
-            d_outputs = d_results[: len(parts)]
-            d_beta = channel_sum(d_outputs)
-            d_outputs_x = channel_sum([dy * x for dy, x in zip(d_outputs, parts)])
-            d_gamma = (d_outputs_x - d_beta * mean) * inverse_std
-            slope = scale * inverse_std * d_gamma / count
-            shift = slope * mean - scale * d_beta / count
+            rows = [fold(x) for x in parts]
+            direct, d_gammas, d_betas = zip(
+                *[
+                    gradient_at_fixed_moments(fold(dy), x, gamma, *moments, epsilon)
+                    for dy, x in zip(d_results, rows)
+                ]
+            )
+            d_gamma, d_beta = unfold_sum(d_gammas, channels), unfold_sum(d_betas, channels)
+            scale = gamma * tf.rsqrt(moments.variance + epsilon) / count
+            through_moments = [
+                at_fixed_moments(x, scale * d_gamma, scale * d_beta, *moments, epsilon)
+                for x in rows
+            ]
             d_parts = [
-                scale_and_shift(dy, scale, shift) - scale_and_shift(x, slope)
-                for dy, x in zip(d_outputs, parts)
+                tf.reshape(dx - through, tf.shape(x))
+                for dx, through, x in zip(direct, through_moments, parts)
             ]
             return d_parts + [d_gamma, d_beta]
 
-        return outputs + [mean, variance], gradient
+        return outputs + list(moments), gradient
 
     results = normalize_parts(*parts, tf.identity(gamma), tf.identity(beta))
     outputs = list(results[:-2])
@@ -61,7 +71,7 @@ def example_count(parts):
     return tf.add_n([tf.size(x) for x in parts]) // channels
 
 
-def moments(parts, count):
+def moments_of(parts, count):
     """Mean and biased variance [c] of each channel."""
     mean = channel_sum(parts) / count
 
@@ -70,51 +80,96 @@ def moments(parts, count):
 
     # XLA, which takes the batch in one part, has no kernel for the norm, and joins passes itself.
     if parts[0].shape.ndims == 2 or len(parts) == 1:
-        return mean, in_two_passes()
+        return Moments(mean, in_two_passes())
     variance = channel_sum_of_squares(parts) / count - tf.square(mean)
     loses_digits = tf.reduce_any(tf.square(mean) > LARGE_MEAN**2 * variance)
-    return mean, tf.cond(loses_digits, in_two_passes, lambda: variance)
+    return Moments(mean, tf.cond(loses_digits, in_two_passes, lambda: variance))
 
 
 def channel_sum(parts):
     """The sum over all axes but the last, [c]."""
-    return unfold_sum(parts, [tf.reduce_sum(fold(x), axis=0) for x in parts])
+    sums = [tf.reduce_sum(fold(x), axis=example_axes(x)) for x in parts]
+    return unfold_sum(sums, int(parts[0].shape[-1]))
 
 
 def channel_sum_of_squares(parts):
     """The sum of squares over all axes but the last, [c]: one pass, as the norm takes the sum."""
-    norms = [tf.raw_ops.EuclideanNorm(input=fold(x), axis=[0]) for x in parts]
-    return unfold_sum(parts, [tf.square(norm) for norm in norms])
+    norms = [tf.raw_ops.EuclideanNorm(input=fold(x), axis=example_axes(x)) for x in parts]
+    return unfold_sum([tf.square(norm) for norm in norms], int(parts[0].shape[-1]))
+
+
+def example_axes(x):
+    return list(range(x.shape.ndims - 1))
+
+
+def at_fixed_moments(x, gamma, beta, mean, variance, epsilon):
+    """gamma * (x - mean) / sqrt(variance + epsilon) + beta, for vectors [c] and x, perhaps folded."""
+    if is_fused(x):
+        # Not folded here: TensorFlow joins this operation with a ReLU that takes its output as is.
+        vectors = [for_columns_of(x, vector) for vector in (gamma, beta, mean, variance)]
+        return tf.raw_ops.FusedBatchNormV3(
+            x=x,
+            scale=vectors[0],
+            offset=vectors[1],
+            mean=vectors[2],
+            variance=vectors[3],
+            epsilon=epsilon,
+            is_training=False,
+        ).y
+    rows = fold(x)
+    scale = gamma * tf.rsqrt(variance + epsilon)
+    outputs = rows * for_columns_of(rows, scale) + for_columns_of(rows, beta - scale * mean)
+    return outputs if x.shape.ndims == 2 else tf.reshape(outputs, tf.shape(x))
+
+
+def gradient_at_fixed_moments(dy, x, gamma, mean, variance, epsilon):
+    """The gradients of at_fixed_moments, given dy: of a folded x, of gamma and of beta.
+
+    Those of gamma and beta are for each column; unfold_sum adds up those of a channel.
+    """
+    gamma, mean, variance = (for_columns_of(x, vector) for vector in (gamma, mean, variance))
+    if is_fused(x):
+        return tf.raw_ops.FusedBatchNormGradV3(
+            y_backprop=dy,
+            x=x,
+            scale=gamma,
+            reserve_space_1=mean,
+            reserve_space_2=variance,
+            reserve_space_3=tf.zeros([0]),
+            epsilon=epsilon,
+            is_training=False,
+        )[:3]
+    inverse_std = tf.rsqrt(variance + epsilon)
+    d_beta = tf.reduce_sum(dy, axis=example_axes(x))
+    d_gamma = (tf.reduce_sum(dy * x, axis=example_axes(x)) - d_beta * mean) * inverse_std
+    return dy * (gamma * inverse_std), d_gamma, d_beta
+
+
+def is_fused(x):
+    """Whether TensorFlow's fused operations take x in one pass: oneDNN's do, there from 2.9 on."""
+    return x.shape.ndims == 4 and x.dtype == tf.float32 and tf.version() >= (2, 9)
 
 
 def fold(x):
-    """[n, h, w, c] as [n*h, w*c]."""
+    """[n, h, w, c] as [1, n*h*w/k, 1, k*c]; [n, c] as it is."""
     if x.shape.ndims == 2:
         return x
-    _, _, width, channels = x.shape.as_list()
-    return tf.reshape(x, [-1, width * channels])
+    _, height, width, channels = x.shape.as_list()
+    k = width
+    if is_fused(x) and height * width % (VECTOR // math.gcd(VECTOR, channels)) == 0:
+        k = VECTOR // math.gcd(VECTOR, channels)
+    return tf.reshape(x, [1, -1, 1, k * channels])
 
 
-def unfold_sum(parts, folded_sums):
-    """The sum of the parts' [w*c], and over w: [c]."""
-    if parts[0].shape.ndims == 2:
-        return tf.add_n(folded_sums)
-    channels = int(parts[0].shape[-1])
-    return tf.reduce_sum(tf.reshape(tf.add_n(folded_sums), [-1, channels]), axis=0)
+def for_columns_of(x, values):
+    """[c] for the channels, once for each time that the last axis of x, perhaps folded, has them."""
+    times = int(x.shape[-1]) // int(values.shape[0])
+    return values if times == 1 else tf.tile(values, [times])
 
 
-def scale_and_shift(x, scale, shift=None):
-    """x * scale + shift, for each channel."""
-    if x.shape.ndims == 2 or x.dtype != tf.float32:
-        return x * scale if shift is None else x * scale + shift
-    zeros, ones = tf.zeros_like(scale), tf.ones_like(scale)
-    outputs, _, _ = tf.nn.fused_batch_norm(
-        x,
-        scale,
-        zeros if shift is None else shift,
-        mean=zeros,
-        variance=ones - FUSED_EPSILON,
-        epsilon=FUSED_EPSILON,
-        is_training=False,
-    )
-    return outputs
+def unfold_sum(sums, channels):
+    """The parts' sums [k*c] of the columns as one sum [c] of the channels."""
+    total = tf.add_n(list(sums))
+    if int(total.shape[0]) == channels:
+        return total
+    return tf.reduce_sum(tf.reshape(total, [-1, channels]), axis=0)
