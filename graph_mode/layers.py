@@ -9,7 +9,7 @@ takes a batch as one tensor, or in parts (see parts.py), and gives back the same
 import collections
 import contextlib
 
-from graph_mode import normalization, parts
+from graph_mode import convolution, normalization, parts
 from graph_mode import tensorflow1 as tf
 
 EPSILON = 0.001  # of batch normalization
@@ -50,10 +50,7 @@ def conv2d(inputs, filters, kernel_size, strides=1, use_bias=True):
     with tf.variable_scope(None, default_name="conv2d"):
         channels = int(parts.first(inputs).shape[3])
         kernel = _kernel([kernel_size, kernel_size, channels, filters], inputs)
-        strides = [1, strides, strides, 1]
-        outputs = parts.each(
-            lambda x: tf.nn.conv2d(x, kernel, strides=strides, padding="SAME"), inputs
-        )
+        outputs = parts.each(lambda x: convolution.conv2d(x, kernel, strides), inputs)
         outputs, bias = _add_bias(outputs, use_bias)
         return _record("conv2d", inputs, outputs, {"kernel": kernel, **bias})
 

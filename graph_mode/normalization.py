@@ -103,7 +103,7 @@ def example_axes(x):
 
 
 def at_fixed_moments(x, gamma, beta, mean, variance, epsilon):
-    """gamma * (x - mean) / sqrt(variance + epsilon) + beta, for vectors [c] and x, perhaps folded."""
+    """gamma * (x - mean) / sqrt(variance + epsilon) + beta; vectors [c], x perhaps folded."""
     if is_fused(x):
         # Not folded here: TensorFlow joins this operation with a ReLU that takes its output as is.
         vectors = [for_columns_of(x, vector) for vector in (gamma, beta, mean, variance)]
@@ -146,8 +146,8 @@ def gradient_at_fixed_moments(dy, x, gamma, mean, variance, epsilon):
 
 
 def is_fused(x):
-    """Whether TensorFlow's fused operations take x in one pass: oneDNN's do, there from 2.9 on."""
-    return x.shape.ndims == 4 and x.dtype == tf.float32 and tf.version() >= (2, 9)
+    """Whether TensorFlow's fused operations take x, and in one pass, as oneDNN's do."""
+    return x.shape.ndims == 4 and x.dtype == tf.float32 and tf.has_onednn()
 
 
 def fold(x):
@@ -162,7 +162,7 @@ def fold(x):
 
 
 def for_columns_of(x, values):
-    """[c] for the channels, once for each time that the last axis of x, perhaps folded, has them."""
+    """values [c], as many times over as the last axis of x, perhaps folded, has the channels."""
     times = int(x.shape[-1]) // int(values.shape[0])
     return values if times == 1 else tf.tile(values, [times])
 

@@ -37,6 +37,11 @@ def version():
     return int(major), int(minor)
 
 
+def has_onednn():
+    """Whether oneDNN computes convolutions and fused operations: by default from 2.9 on."""
+    return version() >= (2, 9)
+
+
 def cores():
     """How many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):

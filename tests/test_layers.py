@@ -13,7 +13,7 @@ from record_tf_layers import DATA, LAYER_CASES, observe_layers, tf_layers
 
 import conv_train
 import fc_train
-from graph_mode import layers, parts
+from graph_mode import convolution, layers, parts
 from graph_mode import tensorflow1 as tf
 
 
@@ -103,6 +103,60 @@ def test_batch_normalization_in_float64_has_the_exact_gradient(shape, offset, se
     for value, wanted in zip(ours, reference):
         assert value.dtype == np.float64
         np.testing.assert_allclose(value, wanted, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(6, 4, 4, 8), (5, 3, 3, 8), (6, 4, 4, 12)])
+def test_batch_normalization_of_images_in_float32_has_the_gradient_of_float64(shape):
+    """In float32, TensorFlow's fused operations do it: with whole vectors of channels or not."""
+    random = np.random.RandomState(0)
+    values, weights = random.randn(*shape) + 3, random.randn(*shape)
+    found = []
+    for dtype in (tf.float32, tf.float64):
+        with tf.Graph().as_default(), tf.Session() as session:
+            inputs = tf.constant(values, dtype)
+            outputs = layers.batch_normalization(inputs, training=True)
+            gamma, beta = tf.trainable_variables()
+            session.run(tf.global_variables_initializer())
+            gamma.load(np.linspace(0.5, 2, shape[-1]), session)
+            sought = tf.gradients(outputs * tf.constant(weights, dtype), [inputs, gamma, beta])
+            found.append(session.run([outputs] + sought))
+    for value, wanted in zip(*found):
+        np.testing.assert_allclose(value, wanted, rtol=1e-4, atol=1e-4)
+
+
+@settings(max_examples=15, deadline=None, database=None)
+@given(
+    size=st.sampled_from([1, 3, 5]),
+    shape=st.tuples(*[st.integers(1, 6)] * 3 + [st.integers(1, 5)]),
+    filters=st.integers(1, 5),
+)
+def test_a_convolution_without_onednn_is_the_same_convolution(size, shape, filters):
+    random = np.random.RandomState(0)
+    with tf.Graph().as_default(), tf.Session() as session:
+        inputs = tf.constant(random.randn(*shape))
+        kernel = tf.constant(random.randn(size, size, shape[-1], filters))
+        weights = tf.constant(random.randn(*shape[:-1] + (filters,)))
+        plain = tf.nn.conv2d(inputs, kernel, strides=[1, 1, 1, 1], padding="SAME")
+        ours, reference = session.run(
+            [
+                [y] + tf.gradients(y * weights, [inputs, kernel])
+                for y in (convolution.odd_conv2d(inputs, kernel), plain)
+            ]
+        )
+    for value, wanted in zip(ours, reference):
+        np.testing.assert_allclose(value, wanted, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("strides", [1, 2])
+@pytest.mark.parametrize("size", [2, 3])
+def test_every_kernel_size_and_stride_convolves_as_tensorflow_does(size, strides):
+    random = np.random.RandomState(0)
+    with tf.Graph().as_default(), tf.Session() as session:
+        images = tf.constant(random.randn(2, 5, 6, 3))
+        kernel = tf.constant(random.randn(size, size, 3, 4))
+        plain = tf.nn.conv2d(images, kernel, strides=[1, strides, strides, 1], padding="SAME")
+        ours, wanted = session.run([convolution.conv2d(images, kernel, strides), plain])
+    np.testing.assert_allclose(ours, wanted, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("count", [1, 2])
