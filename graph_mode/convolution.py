@@ -15,15 +15,18 @@ def conv2d(x, kernel, strides):
     return tf.nn.conv2d(x, kernel, strides=[1, strides, strides, 1], padding="SAME")
 
 
-@tf.custom_gradient
 def odd_conv2d(x, kernel):
     """conv2d(x, kernel, 1) for an odd k: the transposed one of the kernel turned by 180 degrees."""
 
-    def gradient(dy):
-        return transposed(dy, kernel), kernel_gradient(x, dy, int(kernel.shape[0]))
+    @tf.custom_gradient
+    def convolve(x, kernel):
+        def gradient(dy):
+            return transposed(dy, kernel), kernel_gradient(x, dy, int(kernel.shape[0]))
 
-    turned = tf.transpose(tf.reverse(kernel, [0, 1]), [0, 1, 3, 2])
-    return transposed(x, turned), gradient
+        turned = tf.transpose(tf.reverse(kernel, [0, 1]), [0, 1, 3, 2])
+        return transposed(x, turned), gradient
+
+    return convolve(x, kernel)
 
 
 def transposed(y, kernel):
