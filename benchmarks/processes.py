@@ -67,6 +67,8 @@ def run(contestant, arguments, log=False):
         reason = result.stderr.decode(errors="replace").strip()[-2000:]
         raise RuntimeError(f"{' '.join(command)} failed with {result.returncode}:\n{reason}")
     measurement = json.loads(result.stdout.decode().strip().splitlines()[-1])
+    for folder in ("log_dir", "data_dir"):  # temporary ones, of this machine
+        measurement["arguments"].pop(folder, None)
     return dict(measurement, contestant=contestant, process_seconds=round(seconds, 3))
 
 

@@ -37,10 +37,11 @@ def normalize(parts, gamma, beta, epsilon):
         outputs = [at_fixed_moments(x, gamma, beta, *moments, epsilon) for x in parts]
 
         def gradient(*d_results):
-            rows = [fold(x) for x in parts]
+            times = fold_for_gradient(parts[0])
+            rows = [fold(x, times) for x in parts]
             direct, d_gammas, d_betas = zip(
                 *[
-                    gradient_at_fixed_moments(fold(dy), x, gamma, *moments, epsilon)
+                    gradient_at_fixed_moments(fold(dy, times), x, gamma, *moments, epsilon)
                     for dy, x in zip(d_results, rows)
                 ]
             )
@@ -150,15 +151,21 @@ def is_fused(x):
     return x.shape.ndims == 4 and x.dtype == tf.float32 and tf.has_onednn()
 
 
-def fold(x):
-    """[n, h, w, c] as [1, n*h*w/k, 1, k*c]; [n, c] as it is."""
+def fold(x, times=None):
+    """[n, h, w, c] as [1, n*h*w/times, 1, times*c], by default for times = w; [n, c] as it is."""
     if x.shape.ndims == 2:
         return x
+    _, _, width, channels = x.shape.as_list()
+    return tf.reshape(x, [1, -1, 1, (times or width) * channels])
+
+
+def fold_for_gradient(x):
+    """How many times a row has the channels in the gradient: so that they fill whole vectors."""
+    if x.shape.ndims == 2:
+        return 1
     _, height, width, channels = x.shape.as_list()
-    k = width
-    if is_fused(x) and height * width % (VECTOR // math.gcd(VECTOR, channels)) == 0:
-        k = VECTOR // math.gcd(VECTOR, channels)
-    return tf.reshape(x, [1, -1, 1, k * channels])
+    times = VECTOR // math.gcd(VECTOR, channels)
+    return times if is_fused(x) and height * width % times == 0 else width
 
 
 def for_columns_of(x, values):
