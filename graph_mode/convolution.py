@@ -1,8 +1,8 @@
 """Convolution, in the form that the TensorFlow at hand computes fastest.
 
-Without oneDNN (before TensorFlow 2.9), a convolution with few channels takes twice as long as a
-transposed one, and the gradient of its kernel longer still. For stride 1, two identities make the
-one from the other.
+Without oneDNN (before TensorFlow 2.9), a convolution with few channels takes up to twice as long as
+a transposed one, and the gradient of its kernel longer still. For stride 1, two identities give
+both by faster operations.
 """
 
 from graph_mode import tensorflow1 as tf
