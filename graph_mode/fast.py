@@ -12,6 +12,7 @@ both by faster operations.
 import collections
 import contextlib
 import math
+import re
 
 from graph_mode import batch
 from graph_mode import tensorflow1 as tf
@@ -40,11 +41,22 @@ def without(*forms):
         _switched_off.intersection_update(before)
 
 
+def _is_on(form):
+    return form not in _switched_off and not _in_a_branch()
+
+
+def _in_a_branch():
+    """Whether a branch of tf.cond is being built, where TensorFlow 1.15 differentiates no
+    tf.custom_gradient."""
+    name = getattr(tf.get_default_graph(), "name", "")
+    return tf.version() < (2, 0) and re.search(r"_(true|false)_[0-9]+$", name) is not None
+
+
 def batch_norm_applies(inputs):
     """Whether `normalize` takes these inputs: float [n, c], or [n, h, w, c] with h, w known."""
     sizes = inputs.shape.as_list()[1:]
     return (
-        "batch_norm" not in _switched_off
+        _is_on("batch_norm")
         and len(sizes) in (1, 3)
         and None not in sizes
         and inputs.dtype in (tf.float32, tf.float64)
@@ -231,7 +243,7 @@ def convolution_applies(kernel, strides, padding):
     """Whether `convolution` takes an odd kernel for this TensorFlow: stride 1, padding "SAME"."""
     height, width = kernel.shape.as_list()[:2]
     return (
-        "convolution" not in _switched_off
+        _is_on("convolution")
         and strides == (1, 1)
         and padding == "SAME"
         and height % 2 == width % 2 == 1

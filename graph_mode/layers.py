@@ -24,6 +24,7 @@ ACTIVATIONS = ("relu", "sigmoid", "tanh", "softmax", "elu", "selu", "softplus", 
 
 # A layer as it was built. kind: the name of its function. name: its variable scope. inputs and
 # outputs: tensors or Batches. variables: the trainable ones by name, {"kernel": variable, ...}.
+# moments: of a batch normalization, the mean [c] and the variance [c] that its averages follow.
 Layer = collections.namedtuple("Layer", "kind name inputs outputs variables moments")
 _recordings = []
 
@@ -265,36 +266,28 @@ def batch_normalization(
         gamma = variables.get("gamma", tf.ones(shape, dtype))
         beta = variables.get("beta", tf.zeros(shape, dtype))
         x = _move_axis(batch.joined(inputs) if axis == 0 else inputs, axis, last)
-        forms = fast if fast.batch_norm_applies(x) else _Plain
-
-        def by_the_batch():
-            outputs, mean, variance = forms.normalize(x, gamma, beta, epsilon)
-            if is_fused:
-                # Its moving average is of the unbiased variance.
-                count = tf.cast(fast.example_count(x), dtype)
-                variance *= count / tf.maximum(count - 1, 1)
-            return batch.slices_of(outputs) + [mean, variance]
-
-        def by_the_moving_averages():
-            mean, variance = (
-                tf.convert_to_tensor(moving_mean),
-                tf.convert_to_tensor(moving_variance),
-            )
-            outputs = batch.apply(
-                lambda x: forms.normalize_by(x, mean, variance, gamma, beta, epsilon), x
-            )
-            return batch.slices_of(outputs) + [mean, variance]
-
-        *outputs, mean, variance = _if_training(training, by_the_batch, by_the_moving_averages)
-        if trainable and _static(training) is not False:
+        form = fast if fast.batch_norm_applies(x) else _Plain
+        moving = tf.convert_to_tensor(moving_mean), tf.convert_to_tensor(moving_variance)
+        is_training = _static(training)
+        if is_training:
+            outputs, *moments = form.normalize(x, gamma, beta, epsilon)
+        else:
+            moments = moving
+            if is_training is None:
+                moments = tf.cond(training, lambda: _Plain.moments(x, dtype), lambda: moving)
+                form = _Plain
+            outputs = batch.apply(lambda x: form.normalize_by(x, *moments, gamma, beta, epsilon), x)
+        if trainable and is_training is not False:
+            if is_fused:  # by tf.layers, which then averages the unbiased variance
+                moments = [moments[0], moments[1] * _unbiased(x, dtype, training)]
             # Where the flag turns out false, each average is itself the value: nothing changes.
-            for moving, value in ((moving_mean, mean), (moving_variance, variance)):
-                update = moving.assign_sub((1 - momentum) * (moving - value), read_value=False)
+            for average, value in zip((moving_mean, moving_variance), moments):
+                update = average.assign_sub((1 - momentum) * (average - value), read_value=False)
                 tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, update)
-        is_batch = isinstance(x, batch.Batch)
-        outputs = batch.Batch(outputs, x.sizes) if is_batch else outputs[0]
         outputs = _move_axis(outputs, last, axis)
-        return _record("batch_normalization", scope, inputs, outputs, variables, (mean, variance))
+        return _record(
+            "batch_normalization", scope, inputs, outputs, variables, (mean, variance)
+        )
 
 
 class _Plain:
@@ -303,13 +296,19 @@ class _Plain:
     @staticmethod
     def normalize(inputs, gamma, beta, epsilon):
         """The normalized batch, its mean [c] and its biased variance [c] (algorithm 1)."""
-        whole = tf.cast(batch.joined(inputs), gamma.dtype)
-        mean = tf.reduce_mean(whole, axis=_all_but_last(whole))
-        variance = tf.reduce_mean(tf.square(whole - mean), axis=_all_but_last(whole))
+        mean, variance = _Plain.moments(inputs, gamma.dtype)
         outputs = batch.apply(
             lambda x: _Plain.normalize_by(x, mean, variance, gamma, beta, epsilon), inputs
         )
         return outputs, mean, variance
+
+    @staticmethod
+    def moments(inputs, dtype):
+        """Mean and biased variance of each channel over the whole batch, [c]."""
+        whole = tf.cast(batch.joined(inputs), dtype)
+        all_but_last = list(range(whole.shape.ndims - 1))
+        mean = tf.reduce_mean(whole, axis=all_but_last)
+        return mean, tf.reduce_mean(tf.square(whole - mean), axis=all_but_last)
 
     @staticmethod
     def normalize_by(x, mean, variance, gamma, beta, epsilon):
@@ -317,8 +316,12 @@ class _Plain:
         return tf.cast(gamma * xhat + beta, x.dtype)
 
 
-def _all_but_last(x):
-    return list(range(x.shape.ndims - 1))
+def _unbiased(x, dtype, training):
+    """n / (n - 1) for the n values of a channel, or 1 while not training."""
+    count = tf.cast(fast.example_count(x), dtype)
+    return _if_training(
+        training, lambda: count / tf.maximum(count - 1, 1), lambda: tf.ones([], dtype)
+    )
 
 
 def _if_training(training, if_true, if_false):
@@ -355,13 +358,9 @@ def _variable(name, shape, dtype, initializer, regularizer, constraint, trainabl
                 f"tf.initializers.constant(1.0), or one of {', '.join(INITIALIZERS)}"
             )
         initializer = getattr(tf.initializers, initializer)()
-    number = len(tf.global_variables())
-    variable = tf.get_variable(
-        name, shape, dtype, initializer, constraint=constraint, trainable=trainable
+    return tf.get_variable(
+        name, shape, dtype, initializer, regularizer, constraint=constraint, trainable=trainable
     )
-    if regularizer is not None and len(tf.global_variables()) > number:
-        tf.add_to_collection(tf.GraphKeys.REGULARIZATION_LOSSES, regularizer(variable))
-    return variable
 
 
 def _activated(outputs, activation, activity_regularizer):

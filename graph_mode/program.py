@@ -54,7 +54,7 @@ class Program:
         with contextlib.ExitStack() as stack:
             collected = stack.enter_context(_own_collections(graph))
             built = stack.enter_context(layers.recorded())
-            for getter in [_seeded_by_name] + ([variable] if variable else []):
+            for getter in [_Getter()] + ([variable] if variable else []):
                 scope = tf.variable_scope(
                     tf.get_variable_scope(), reuse=tf.AUTO_REUSE, custom_getter=getter
                 )
@@ -186,21 +186,33 @@ def _own_collections(graph):
             graph.get_collection_ref(key)[:] = saved[name]
 
 
-def _seeded_by_name(getter, name, *args, **kwargs):
-    """A custom getter: random initial values depend on the seed and the variable's name alone.
+class _Getter:
+    """A custom getter for one use of the network: tf.variable_scope hands it every get_variable.
 
-    TensorFlow would take the number of operations that were built before, so that the same seed
-    gave a network with batch norm other weights than the one without.
+    Random initial values depend on the seed and the variable's name alone. TensorFlow would take
+    the number of operations that were built before, so that the same seed gave a network with batch
+    norm other weights than the one without. And a variable's regularizer is applied once in each
+    use; TensorFlow applies it only where the variable is new.
     """
-    initializer = kwargs.get("initializer")
-    if initializer is None and kwargs.get("dtype", tf.float32).is_floating:
-        initializer = tf.glorot_uniform_initializer()
-    get_config = getattr(initializer, "get_config", dict)
-    if get_config().get("seed", 0) is None:
-        seed = zlib.crc32(name.encode()) % 2**31
-        initializer = type(initializer).from_config(dict(get_config(), seed=seed))
-    kwargs["initializer"] = initializer
-    return getter(name, *args, **kwargs)
+
+    def __init__(self):
+        self._regularized = set()
+
+    def __call__(self, getter, name, *args, **kwargs):
+        initializer = kwargs.get("initializer")
+        if initializer is None and kwargs.get("dtype", tf.float32).is_floating:
+            initializer = tf.glorot_uniform_initializer()
+        get_config = getattr(initializer, "get_config", dict)
+        if get_config().get("seed", 0) is None:
+            seed = zlib.crc32(name.encode()) % 2**31
+            initializer = type(initializer).from_config(dict(get_config(), seed=seed))
+        kwargs["initializer"] = initializer
+        regularizer = kwargs.pop("regularizer", None)
+        variable = getter(name, *args, **kwargs)
+        if regularizer is not None and name not in self._regularized:
+            self._regularized.add(name)
+            tf.add_to_collection(tf.GraphKeys.REGULARIZATION_LOSSES, regularizer(variable))
+        return variable
 
 
 def _variable(value, name):
