@@ -155,7 +155,7 @@ def _combined(operation, first, second):
     """
     batch = first if isinstance(first, Batch) else second
     if isinstance(first, (list, tuple)) or isinstance(second, (list, tuple)):
-        raise TypeError("a Batch and a list cannot be combined: use tf.convert_to_tensor or .slices")
+        raise TypeError("a Batch and a list cannot be combined: use tf.convert_to_tensor on the list")
     first, second = (
         x if isinstance(x, Batch) else tf.convert_to_tensor(x, batch.dtype) for x in (first, second)
     )

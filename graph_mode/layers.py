@@ -111,12 +111,16 @@ def conv2d_transpose(
     size = _pair("kernel_size", kernel_size)
 
     def convolve(x, kernel):
+        known, found = x.shape.as_list(), tf.shape(x)
         lengths = [
-            length * stride + (max(k - stride, 0) if padding == "VALID" else 0)
-            for length, stride, k in zip(tf.unstack(tf.shape(x)[1:3]), strides, size)
+            (known[i] or found[i]) * stride + (max(k - stride, 0) if padding == "VALID" else 0)
+            for i, stride, k in zip((1, 2), strides, size)
         ]
-        shape = tf.stack([tf.shape(x)[0]] + lengths + [filters])
-        return tf.nn.conv2d_transpose(x, kernel, shape, (1,) + strides + (1,), padding)
+        shape = tf.stack([found[0]] + lengths + [filters])
+        outputs = tf.nn.conv2d_transpose(x, kernel, shape, (1,) + strides + (1,), padding)
+        lengths = [length if isinstance(length, int) else None for length in lengths]
+        outputs.set_shape(known[:1] + lengths + [filters])
+        return outputs
 
     return _convolution(
         "conv2d_transpose", convolve, lambda channels: [filters, channels], inputs, filters,
