@@ -30,8 +30,8 @@ STEPS = 20  # training steps of a program before its checkpoint, and after it
 BATCH_SIZE = 16
 LEARNING_RATE = 0.002
 KINDS = (
-    "dense", "conv2d", "conv2d_transpose", "max_pooling2d", "average_pooling2d", "dropout", "flatten",
-    "batch_normalization",
+    "dense", "conv2d", "conv2d_transpose", "max_pooling2d", "average_pooling2d", "dropout",
+    "flatten", "batch_normalization",
 )  # fmt: skip
 HIDDEN_UNITS = (16, 12, 8)
 CONVOLUTIONS = 3
@@ -343,7 +343,9 @@ def signatures(library):
 
 
 def main():
-    record = {f"signature: {kind}": np.array(value) for kind, value in signatures(tf.layers).items()}
+    record = {
+        f"signature: {kind}": np.array(value) for kind, value in signatures(tf.layers).items()
+    }
     for case in LAYER_CASES:
         for what, value in observe_layers(tf.layers, case).items():
             record[f"{case}: {what}"] = value

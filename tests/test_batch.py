@@ -162,8 +162,8 @@ def test_matrices_multiply_and_signs_change_slice_by_slice(session):
     "index, is_sliced",
     [
         (np.s_[:, 0], True), (np.s_[..., :2], True), (np.s_[:], True), (np.s_[:, None], True),
-        (np.s_[..., None, 1], True), (np.s_[2], False), (np.s_[1:4], False), (np.s_[..., 1, 2], False),
-        (np.s_[None], False), (np.s_[::-1, 1], False),
+        (np.s_[..., None, 1], True), (np.s_[2], False), (np.s_[1:4], False),
+        (np.s_[..., 1, 2], False), (np.s_[None], False), (np.s_[::-1, 1], False),
     ],
 )  # fmt: skip
 def test_indexing_means_what_it_means_for_the_whole(index, is_sliced, session):

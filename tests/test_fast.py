@@ -26,7 +26,16 @@ def normalized(values, dtype, slices, training=True):
         return found + session.run(variables[2:])
 
 
-SHAPES = [(2, 5), (9, 1), (7, 16), (3, 1, 1, 4), (5, 4, 4, 8), (5, 3, 3, 8), (4, 4, 2, 12), (3, 5, 4, 20)]
+SHAPES = [
+    (2, 5),
+    (9, 1),
+    (7, 16),
+    (3, 1, 1, 4),
+    (5, 4, 4, 8),
+    (5, 3, 3, 8),
+    (4, 4, 2, 12),
+    (3, 5, 4, 20),
+]
 
 
 @pytest.mark.parametrize("dtype, tolerance", [("float32", 2e-5), ("float64", 1e-10)])
@@ -59,7 +68,9 @@ def test_a_large_mean_does_not_drown_a_small_spread(channels, slices):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 3), (5, 5), (1, 3)])
-@pytest.mark.parametrize("shape, filters", [((1, 1, 1, 1), 2), ((4, 6, 5, 3), 1), ((2, 7, 4, 2), 5)])
+@pytest.mark.parametrize(
+    "shape, filters", [((1, 1, 1, 1), 2), ((4, 6, 5, 3), 1), ((2, 7, 4, 2), 5)]
+)
 def test_the_convolution_without_onednn_is_the_plain_one(shape, filters, size):
     """Its second derivatives too: they are those of the operations that it is made of."""
     random = np.random.RandomState(0)
@@ -125,6 +136,6 @@ def test_a_form_is_switched_off_only_inside_the_block():
 
 
 def test_an_unknown_form_is_refused():
-    with pytest.raises(ValueError, match="batch_norm, convolution, found pooling"):
-        with fast.without("pooling"):
-            pass
+    message = "batch_norm, convolution, found pooling"
+    with pytest.raises(ValueError, match=message), fast.without("pooling"):
+        pass

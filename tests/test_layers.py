@@ -29,7 +29,7 @@ def assert_same(observed, expected, case):
         message = f"{case}: {what}"
         if value.dtype.kind == "f":
             # A gradient that is zero in exact arithmetic is the rest of large terms.
-            scale = max(1, np.abs(value).max())
+            scale = max(1, np.abs(value).max(initial=0))
             np.testing.assert_allclose(
                 observed[what], value, rtol=1e-5, atol=1e-5 * scale, err_msg=message
             )
