@@ -48,7 +48,7 @@ def a_users_function(images, flag):
 def conditional(images, flag):
     layer = layers.conv2d(images, 4, 3, padding="same")
     layer = tf.cond(flag, lambda: tf.nn.relu(layer) + layer[..., :1], lambda: layer)
-    images = tf.cond(flag, lambda: layers.conv2d(images * 2, 4, 3), lambda: images[:, 1:-1, 1:-1])
+    images = tf.cond(flag, lambda: layers.conv2d(images * 2, 2, 3), lambda: images[:, 1:-1, 1:-1])
     return layers.dense(layers.flatten(layer), 3) + layers.dense(layers.flatten(images), 3)
 
 
@@ -116,7 +116,13 @@ OPERATORS = [
 def test_arithmetic_is_slice_by_slice_where_nothing_meets_the_axis_of_examples(operation, session):
     whole = tf.constant(VALUES)
     x = batch.split(whole, 3)
-    for other in (0.75, np.float64(2), VALUES[0], tf.constant(VALUES[:1]), tf.constant(1.5)):
+    for other in (
+        0.75,
+        np.float64(2),
+        VALUES[0],
+        tf.constant(VALUES[:1]),
+        tf.constant(1.5, tf.float64),
+    ):
         assert isinstance(operation(x, other), batch.Batch)
         # Where a tensor is on the left, its own operator comes first, and takes the whole batch.
         assert isinstance(operation(other, x), tf.Tensor if tf.is_tensor(other) else batch.Batch)
