@@ -45,11 +45,11 @@ READERS = {"ours": ours, "EventAccumulator": event_accumulator, "tbparse": tbpar
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("reader", choices=READERS)
-    parser.add_argument("folder")
+    parser.add_argument("--mode", choices=READERS, required=True)
+    parser.add_argument("--data-dir", required=True, help="the folder of one event file")
     arguments = parser.parse_args()
     started = time.perf_counter()
-    reading = READERS[arguments.reader](arguments.folder)
+    reading = READERS[arguments.mode](arguments.data_dir)
     next(reading)
     imported = time.perf_counter()
     events = next(reading)
