@@ -31,10 +31,10 @@ VARIANTS = [
 ]
 HEAD = """# What each idea brings
 
-Milliseconds of a training step, by `make ablation`: each row takes away one idea alone. A figure is a
-median over n processes, which took turns, with the lowest and the highest in brackets; "×" is its
-ratio to the first row, so 1.20 × means that the step would take 20 % longer without the idea.
-A dash stands where the idea is not used.
+Milliseconds of a training step, by `make ablation`: each row after the first takes one idea away. A
+figure is a median over n processes, which took turns, with the lowest and the highest in brackets;
+"×" is its ratio to the first row: at 1.20 ×, a step takes 20 % longer without the idea. A dash
+stands where the idea is not used.
 """
 
 

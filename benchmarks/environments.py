@@ -1,5 +1,6 @@
 """Makes the virtual environment of a contestant, with the real released packages."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -16,15 +17,17 @@ def python_of(environment):
     """
     folder = PROJECT / environment.folder
     python = folder / "bin" / "python"
-    if environment.packages and _installed(folder) != _wanted(environment):
-        return None
-    return str(python) if python.exists() else None
+    stamp = folder / "installed.txt"
+    is_ready = stamp.exists() and stamp.read_text() == _wanted(environment)
+    return str(python) if python.exists() and (is_ready or not environment.packages) else None
 
 
 def set_up(environment):
     """Makes the environment unless it is there; returns None, or why it could not be made."""
     if python_of(environment):
         return None
+    if not environment.packages:
+        return "it is not there"
     pythons = environment.pythons
     python = next(filter(None, map(find_python, pythons)), None)
     if python is None:
@@ -50,21 +53,13 @@ def find_python(version):
     candidates = [f"python{version}"]
     candidates += sorted(map(str, Path.home().glob(f".pyenv/versions/{version}.*/bin/python")))
     for candidate in candidates:
-        command = [candidate, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
-        try:
-            result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        except OSError:
-            continue
-        if result.returncode == 0 and result.stdout.decode().strip() == version:
-            return candidate
+        with contextlib.suppress(OSError):
+            # One of pyenv's names may start nothing.
+            if subprocess.run([candidate, "--version"], capture_output=True).returncode == 0:
+                return candidate
     return None
 
 
 def _wanted(environment):
-    """What is installed there, as a text: a requirements file counts with its content."""
+    """What is to be installed there, as a text: a requirements file counts with its content."""
     return "\n".join(environment.packages + ((PROJECT / "requirements.txt").read_text(),))
-
-
-def _installed(folder):
-    path = folder / "installed.txt"
-    return path.read_text() if path.exists() else None

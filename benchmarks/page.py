@@ -12,9 +12,9 @@ HEAD = """# Benchmarks
 How this project compares with what a user would pick instead. `make benchmark` gives each program a
 virtual environment of its own with the real released packages, measures, and writes this page;
 `.venv/bin/python benchmarks/run.py --only steps` measures one table. The measured programs are in
-[benchmarks/peers/](../benchmarks/peers/), the measurements in
-[benchmarks/results/](../benchmarks/results/). What each of this project's own ideas brings is in
-[ablation.md](ablation.md), and what was tried and not kept in [tried.md](tried.md).
+[benchmarks/peers/](../benchmarks/peers/), with the exact versions of their packages, and the
+measurements in [benchmarks/results/](../benchmarks/results/). What each of this project's own ideas
+brings is in [ablation.md](ablation.md), and what was tried and not kept in [tried.md](tried.md).
 
 All programs train the same networks on MNIST: batches of 128, Adam at 0.002, Glorot uniform
 kernels, hidden layers without bias, batch norm with momentum 0.99 and epsilon 0.001, mean sigmoid
@@ -51,7 +51,6 @@ def steps_section(measurements):
         + comparison(PEERS, labels)
         + "\nThe fastest process of each:\n\n"
         + comparison(PEERS, labels, summary=min)
-        + versions(measurements)
     )
 
 
@@ -161,15 +160,6 @@ def by_label(measurements):
     for measurement in measurements:
         groups.setdefault(measurement["label"], []).append(measurement)
     return groups
-
-
-def versions(measurements):
-    """Which versions were measured, one line for each environment."""
-    lines = {}
-    for measurement in measurements:
-        found = ", ".join(f"{k} {v}" for k, v in sorted(measurement["versions"].items()))
-        lines.setdefault(found, {})[measurement["contestant"]] = True
-    return "\n" + "".join(f"- {found}: {'; '.join(names)}\n" for found, names in lines.items())
 
 
 def foot(stored):

@@ -10,7 +10,7 @@ was interrupted goes on where it stopped; benchmarks/results/ changes when all o
 """
 
 import argparse
-import contextlib
+import itertools
 import json
 import os
 import subprocess
@@ -33,55 +33,50 @@ LONGEST_SECONDS = 1200
 
 def measure(groups_of):
     """Measures {table: [Group]} and stores the results; what fails is told and left out."""
-    contestants = [c for groups in groups_of.values() for g in groups for c in g.contestants]
-    ready = set_up(contestants)
-    total = sum(g.rounds for groups in groups_of.values() for g in groups for _ in g.contestants)
+    groups = [(table, group) for table in groups_of for group in groups_of[table]]
+    ready = set_up({c.environment: None for _, group in groups for c in group.contestants})
+    total = sum(group.rounds * len(group.contestants) for _, group in groups)
     with tqdm(total=total, unit="process") as progress:
-        for table, groups in groups_of.items():
-            content = results.begin(table)
-            for group in groups:
-                measure_group(group, table, content, ready, progress)
-            results.keep(table, content)
+        for table, group in groups:
+            measure_group(group, table, ready, progress)
     results.finish(groups_of)
 
 
-def set_up(contestants):
-    """The environments, of those that `contestants` need, that are there or could be made."""
-    ready = set()
-    for environment in dict.fromkeys(contestant.environment for contestant in contestants):
+def set_up(environment_list):
+    """Those of the environments that are there or could be made."""
+    ready = []
+    for environment in environment_list:
         reason = environments.set_up(environment)
         if reason:
-            tqdm.write(f"{environment.folder} is left out: {reason}", file=sys.stderr)
+            print(f"{environment.folder} is left out: {reason}", file=sys.stderr)
         else:
-            ready.add(environment)
+            ready.append(environment)
     return ready
 
 
-def measure_group(group, table, content, ready, progress):
-    """Adds to content["measurements"] what is missing of the group, and stores it each time."""
+def measure_group(group, table, ready, progress):
+    """Measures what is missing of the group, and stores it after each process."""
+    content = results.begin(table)
     done = {(m["label"], m["contestant"], m["round"]) for m in content["measurements"]}
-    with contextlib.ExitStack() as stack:
-        data = None
-        for number in range(group.rounds):
-            for contestant in group.contestants:
-                progress.set_description(f"{table}: {group.label}: {contestant.name}")
-                key = {"label": group.label, "contestant": contestant.name, "round": number}
-                if tuple(key.values()) not in done and contestant.environment in ready:
-                    if group.fill and data is None:
-                        data = stack.enter_context(tempfile.TemporaryDirectory())
-                        group.fill(data)
-                    measurement = run(contestant, group, number, data)
-                    if measurement:
-                        content["measurements"].append({**key, **measurement})
-                        results.keep(table, content)
-                progress.update()
+    with tempfile.TemporaryDirectory() as folder:
+        for number, contestant in itertools.product(range(group.rounds), group.contestants):
+            progress.set_description(f"{table}: {group.label}: {contestant.name}")
+            key = {"label": group.label, "contestant": contestant.name, "round": number}
+            if tuple(key.values()) not in done and contestant.environment in ready:
+                if group.fill and not os.listdir(folder):
+                    group.fill(folder)
+                measurement = run(contestant, group, number, folder)
+                if measurement:
+                    content["measurements"].append({**key, **measurement})
+                    results.keep(table, content)
+            progress.update()
 
 
-def run(contestant, group, seed, data):
+def run(contestant, group, seed, data_dir):
     """What one process of the contestant reports, or None if it fails."""
     command = [environments.python_of(contestant.environment), str(PEERS / contestant.file)]
     command += ["--mode", contestant.mode] + list(map(str, group.arguments))
-    command += ["--data-dir", data] if data else []
+    command += ["--data-dir", data_dir] if group.fill else []
     with tempfile.TemporaryDirectory() as folder:
         if group.arguments:
             command += ["--seed", str(seed), "--log-dir", folder]

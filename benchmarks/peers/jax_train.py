@@ -5,8 +5,6 @@ import os
 # XLA's start-up messages are not part of the measurement's output.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import functools  # noqa: E402
-
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import measuring  # noqa: E402
@@ -20,14 +18,14 @@ glorot_uniform = jax.nn.initializers.glorot_uniform()
 def initialize(key, arguments):
     """(parameters, moving averages): a list of layers, each a dict of arrays."""
     shapes = []
-    units = measuring.hidden_units(arguments.layers)
+    units = measuring.HIDDEN_UNITS
     inputs = 28 * 28
     if arguments.network == "conv":
         channels, size = 1, 28
-        for filters, stride in measuring.convolutions(arguments):
+        for filters, stride in measuring.CONVOLUTIONS:
             shapes.append((3, 3, channels, filters))
             channels, size = filters, -(-size // stride)
-        units, inputs = [100], channels * size * size
+        units, inputs = measuring.CONV_HIDDEN_UNITS, channels * size * size
     for count in units:
         shapes.append((inputs, count))
         inputs = count
@@ -58,11 +56,11 @@ def normalize(x, layer, average, training, momentum):
     return (x - mean) * scale + layer["beta"], average
 
 
-def apply(parameters, averages, images, training, arguments):
+def apply(parameters, averages, images, training, momentum):
     """(logits [n, 10], new averages) of images uint8 [n, 28, 28]."""
     x = images[..., None].astype(jnp.float32) / 255
     new_averages = []
-    convolutions = iter(measuring.convolutions(arguments))
+    convolutions = iter(measuring.CONVOLUTIONS)
     for index, layer in enumerate(parameters[:-1]):
         kernel = layer["kernel"]
         if kernel.ndim == 4:
@@ -73,7 +71,7 @@ def apply(parameters, averages, images, training, arguments):
         else:
             x = x.reshape(len(x), -1) @ kernel
         if averages:
-            x, average = normalize(x, layer, averages[index], training, arguments.momentum)
+            x, average = normalize(x, layer, averages[index], training, momentum)
             new_averages.append(average)
         x = jax.nn.relu(x)
     last = parameters[-1]
@@ -92,7 +90,7 @@ def main():
     state = (parameters, averages, optimizer.init(parameters))
 
     def loss_function(parameters, averages, images, labels):
-        logits, averages = apply(parameters, averages, images, True, arguments)
+        logits, averages = apply(parameters, averages, images, True, arguments.momentum)
         targets = jax.nn.one_hot(labels, 10)
         return optax.sigmoid_binary_cross_entropy(logits, targets).mean(), averages
 
@@ -104,13 +102,10 @@ def main():
         updates, optimizer_state = optimizer.update(gradients, optimizer_state)
         return (optax.apply_updates(parameters, updates), averages, optimizer_state), loss
 
-    @functools.partial(jax.jit, donate_argnums=0)
-    def train_steps(state, batches, images, labels):
-        return jax.lax.scan(
-            lambda state, batch: train_step(state, batch, images, labels), state, batches
-        )
+    def scan(state, batches, *data):
+        return jax.lax.scan(lambda state, batch: train_step(state, batch, *data), state, batches)
 
-    jitted_step = jax.jit(train_step, donate_argnums=0)
+    compiled = jax.jit(scan if arguments.mode == "scan" else train_step, donate_argnums=0)
     generator = np.random.default_rng(arguments.seed)
 
     def endless_batches():
@@ -125,15 +120,15 @@ def main():
         nonlocal state
         if arguments.mode == "scan":
             chunk = np.stack([next(batches) for _ in range(steps)])
-            state, _ = train_steps(state, chunk, images, labels)
+            state, _ = compiled(state, chunk, images, labels)
         else:
             for _ in range(steps):
-                state, _ = jitted_step(state, next(batches), images, labels)
+                state, _ = compiled(state, next(batches), images, labels)
         jax.block_until_ready(state)
 
     @jax.jit
     def correct(parameters, averages, images, labels):
-        logits, _ = apply(parameters, averages, images, False, arguments)
+        logits, _ = apply(parameters, averages, images, False, arguments.momentum)
         return (logits.argmax(1) == labels).sum()
 
     def accuracy(split):

@@ -1,6 +1,7 @@
 """The same networks in Keras 3 on TensorFlow: a Sequential model, compile and fit on arrays."""
 
 import os
+import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -32,11 +33,11 @@ def build_model(arguments):
             layers.append(keras.layers.BatchNormalization(momentum=arguments.momentum))
         layers.append(keras.layers.ReLU())
 
-    units = measuring.hidden_units(arguments.layers)
+    units = measuring.HIDDEN_UNITS
     if arguments.network == "conv":
-        for filters, stride in measuring.convolutions(arguments):
+        for filters, stride in measuring.CONVOLUTIONS:
             add(keras.layers.Conv2D(filters, 3, stride, padding="same", use_bias=False))
-        units = [100]
+        units = measuring.CONV_HIDDEN_UNITS
     layers.append(keras.layers.Flatten())
     for count in units:
         add(keras.layers.Dense(count, use_bias=False))
@@ -62,14 +63,14 @@ class Measurement(keras.callbacks.Callback):
         self.stopwatch = measuring.Stopwatch(arguments.window)
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.stopwatch.begin()
+        self.began = time.perf_counter()
 
     def on_train_batch_end(self, batch, logs=None):
-        self.stopwatch.end()
+        self.stopwatch.add(time.perf_counter() - self.began, 1)
         if self.stopwatch.steps >= self.steps:
             self.model.stop_training = True
         # The next step begins here: fetching its batch is part of it.
-        self.stopwatch.begin()
+        self.began = time.perf_counter()
 
 
 def main():

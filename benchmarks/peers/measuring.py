@@ -13,7 +13,12 @@ import time
 
 import numpy as np
 
-IMPORTED = time.time()
+# When this process was launched, in seconds since the epoch: told by the one who launched it.
+STARTED = float(os.environ.get("BENCHMARK_STARTED", time.time()))
+# The networks of the exercise: units of each dense layer; filters and stride of each convolution.
+HIDDEN_UNITS = (256, 128, 64, 32, 16)
+CONVOLUTIONS = ((4, 1), (8, 1), (12, 2), (16, 1), (20, 1))
+CONV_HIDDEN_UNITS = (100,)
 IMAGES_HEADER_BYTES = 16
 LABELS_HEADER_BYTES = 8
 MOMENTUM = 0.99
@@ -30,9 +35,6 @@ def parse_arguments(description, modes):
     parser.add_argument("--learning-rate", type=float, default=0.002)
     parser.add_argument("--one-cycle", action="store_true", help="the rate rises and falls")
     parser.add_argument("--momentum", type=float, default=MOMENTUM, help="of batch norm")
-    parser.add_argument("--filters-step", type=int, default=4, help="convolution i has i times it")
-    parser.add_argument("--stride-every", type=int, default=3, help="convolutions to each stride 2")
-    parser.add_argument("--layers", type=int, default=5, help="hidden fc or conv layers")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--window", type=int, default=100, help="steps in one timed window")
     parser.add_argument("--log-dir", help="where a program that writes event files puts them")
@@ -40,28 +42,13 @@ def parse_arguments(description, modes):
     return parser.parse_args()
 
 
-def hidden_units(layers):
-    """Units of each fully connected layer: 256, 128, 64, 32, 16, 8, and 8 for every further one."""
-    return [2 ** max(9 - layer, 3) for layer in range(1, layers + 1)]
-
-
-def convolutions(arguments):
-    """(filters, stride) of each convolution: 4 more filters a layer, stride 2 every third."""
-    return [
-        (arguments.filters_step * layer, 2 if layer % arguments.stride_every == 0 else 1)
-        for layer in range(1, arguments.layers + 1)
-    ]
-
-
 def learning_rates(arguments):
-    """The rate of every step, for peers without a one-cycle schedule of their own.
+    """The rate of every step of one cycle, for peers that have no such schedule of their own.
 
     As PyTorch's OneCycleLR has it: half a cosine up from a 25th of the rate, over 30 % of the
     steps, then half a cosine down to a 250,000th.
     """
     rate, steps = arguments.learning_rate, np.arange(arguments.steps)
-    if not arguments.one_cycle:
-        return np.full(arguments.steps, rate, np.float32)
     peak = 0.3 * arguments.steps
     up = rate + (rate / 25 - rate) * (1 + np.cos(np.pi * steps / peak)) / 2
     share = (steps - peak) / (arguments.steps - peak)
@@ -100,32 +87,20 @@ class Stopwatch:
         self.startup_seconds = None  # from the start of the process to the end of the first step
         self.training_seconds = 0.0
         self.steps = 0
-        self._seconds, self._steps, self._began = 0.0, 0, None
+        self._seconds, self._steps = 0.0, 0
 
-    def begin(self):
-        self._began = time.perf_counter()
-
-    def end(self, steps=1):
-        """Counts the time since begin() as that of `steps` training steps."""
-        self.add(time.perf_counter() - self._began, steps, time.time())
-
-    def add(self, seconds, steps, ended):
-        """Counts `seconds` of `steps` training steps that `ended` at this time since the epoch."""
+    def add(self, seconds, steps, ended=None):
+        """Counts `seconds` of `steps` training steps that `ended` at this time, or just now."""
         self.training_seconds += seconds
         self.steps += steps
         if self.startup_seconds is None:
-            self.startup_seconds = ended - process_started()
+            self.startup_seconds = (ended or time.time()) - STARTED
         self._seconds += seconds
         self._steps += steps
         # The first call is a window of its own: compilation and cold caches are in it.
         if self._steps >= self.window or not self.windows:
             self.windows.append(1000 * self._seconds / self._steps)
             self._seconds, self._steps = 0.0, 0
-
-
-def process_started():
-    """When this process was launched, in seconds since the epoch: told by the one who launched."""
-    return float(os.environ.get("BENCHMARK_STARTED", IMPORTED))
 
 
 def train_and_evaluate(arguments, train, accuracy):
@@ -140,9 +115,9 @@ def train_and_evaluate(arguments, train, accuracy):
         # The next multiple of the window: evaluations fall on the same steps for every peer.
         chunk = arguments.window - stopwatch.steps % arguments.window
         chunk = min(chunk, arguments.steps - stopwatch.steps)
-        stopwatch.begin()
+        started = time.perf_counter()
         train(chunk)
-        stopwatch.end(chunk)
+        stopwatch.add(time.perf_counter() - started, chunk)
         if stopwatch.steps % 500 == 0:
             accuracy("validation")
     return stopwatch, {split: accuracy(split) for split in ("validation", "test")}

@@ -43,15 +43,11 @@ def flags_of(arguments):
     """The flags of the script for what `arguments` ask to measure."""
     flags = ["--num-batches", arguments.steps, "--batch-size", arguments.batch_size]
     flags += ["--seed", arguments.seed, "--data-dir", arguments.data_dir]
-    flags += ["--log-dir", arguments.log_dir, "--layers", arguments.layers]
-    flags += ["--learning-rate", arguments.learning_rate]
+    flags += ["--log-dir", arguments.log_dir, "--learning-rate", arguments.learning_rate]
     flags += ["--batch-norm"] if arguments.batch_norm else []
     flags += ["--schedule", "one-cycle"] if arguments.one_cycle else []
     if arguments.momentum != measuring.MOMENTUM:
         flags += ["--batch-norm-momentum", arguments.momentum]
-    if arguments.network == "conv":
-        flags += ["--filters-step", arguments.filters_step]
-        flags += ["--stride-every", arguments.stride_every]
     return list(map(str, flags)) + FLAGS.get(arguments.mode, [])
 
 

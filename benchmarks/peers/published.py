@@ -37,12 +37,12 @@ def normalized_relu(layer, is_training, arguments):
 
 def build_logits(layer, is_training, arguments):
     """Logits [n, 10] of images [n, 28, 28, 1]."""
-    units = measuring.hidden_units(arguments.layers)
+    units = measuring.HIDDEN_UNITS
     if arguments.network == "conv":
-        for filters, stride in measuring.convolutions(arguments):
+        for filters, stride in measuring.CONVOLUTIONS:
             layer = tf.layers.conv2d(layer, filters, 3, stride, "same", use_bias=False)
             layer = normalized_relu(layer, is_training, arguments)
-        units = [100]
+        units = measuring.CONV_HIDDEN_UNITS
     _, height, width, channels = layer.get_shape().as_list()
     layer = tf.reshape(layer, [-1, height * width * channels])
     for count in units:
@@ -61,8 +61,9 @@ def main():
     inputs = tf.placeholder(tf.float32, [None, 28, 28, 1])
     labels = tf.placeholder(tf.float32, [None, 10])
     is_training = tf.placeholder(tf.bool)
-    rate = tf.placeholder(tf.float32, []) if arguments.one_cycle else arguments.learning_rate
-    rates = measuring.learning_rates(arguments)
+    rate = arguments.learning_rate
+    if arguments.one_cycle:
+        rate, rates = tf.placeholder(tf.float32, []), measuring.learning_rates(arguments)
     logits = build_logits(inputs, is_training, arguments)
     loss = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(logits=logits, labels=labels))
     tf.summary.scalar("loss", loss)
@@ -72,42 +73,28 @@ def main():
     accuracy = tf.reduce_mean(tf.cast(correct, tf.float32))
     summaries = tf.summary.merge_all()
 
-    stopwatch = measuring.Stopwatch(arguments.window)
     with tf.Session() as session:
-
-        def evaluate(images, targets):
-            feed = {inputs: images, labels: targets, is_training: False}
-            return session.run([loss, accuracy], feed)
-
         writer = tf.summary.FileWriter(arguments.log_dir, session.graph)
         session.run(tf.global_variables_initializer())
-        for batch in range(arguments.steps):
-            stopwatch.begin()
-            images, targets = mnist.train.next_batch(arguments.batch_size)
-            feed = {inputs: images, labels: targets, is_training: True}
-            if arguments.one_cycle:
-                feed[rate] = rates[batch]
-            _, summary = session.run([train, summaries], feed)
-            writer.add_summary(summary, batch)
-            stopwatch.end()
-            if batch % 500 == 0:
-                values = evaluate(mnist.validation.images, mnist.validation.labels)
-                print(
-                    "Batch: {:>2}: Validation loss: {:>3.5f}, accuracy: {:>3.5f}".format(
-                        batch, *values
-                    )
-                )
-            elif batch % 100 == 0:
-                values = evaluate(images, targets)
-                print(
-                    "Batch: {:>2}: Training loss: {:>3.5f}, accuracy: {:>3.5f}".format(
-                        batch, *values
-                    )
-                )
-        accuracies = {
-            split: evaluate(data.images, data.labels)[1]
-            for split, data in (("validation", mnist.validation), ("test", mnist.test))
-        }
+        step = 0
+
+        def train_steps(count):
+            nonlocal step
+            for _ in range(count):
+                images, targets = mnist.train.next_batch(arguments.batch_size)
+                feed = {inputs: images, labels: targets, is_training: True}
+                if arguments.one_cycle:
+                    feed[rate] = rates[step]
+                _, summary = session.run([train, summaries], feed)
+                writer.add_summary(summary, step)
+                step += 1
+
+        def accuracy_of(split):
+            data = getattr(mnist, split)
+            feed = {inputs: data.images, labels: data.labels, is_training: False}
+            return session.run([loss, accuracy], feed)[1]
+
+        stopwatch, accuracies = measuring.train_and_evaluate(arguments, train_steps, accuracy_of)
         writer.close()
     measuring.report(arguments, stopwatch, accuracies, {"tensorflow": tf.__version__})
 

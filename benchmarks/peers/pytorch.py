@@ -24,15 +24,15 @@ def build_network(arguments):
             modules.append(normalization(module.weight.shape[0], eps=0.001, momentum=momentum))
         modules.append(nn.ReLU())
 
-    units = measuring.hidden_units(arguments.layers)
+    units = measuring.HIDDEN_UNITS
     inputs = 28 * 28
     if arguments.network == "conv":
         channels, size = 1, 28
-        for filters, stride in measuring.convolutions(arguments):
+        for filters, stride in measuring.CONVOLUTIONS:
             convolution = nn.Conv2d(channels, filters, 3, stride, padding=1, bias=False)
             add(convolution, nn.BatchNorm2d)
             channels, size = filters, -(-size // stride)
-        units, inputs = [100], channels * size * size
+        units, inputs = measuring.CONV_HIDDEN_UNITS, channels * size * size
     modules.append(nn.Flatten())
     for count in units:
         add(nn.Linear(inputs, count, bias=False), nn.BatchNorm1d)
