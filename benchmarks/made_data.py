@@ -1,9 +1,14 @@
-"""Data made for measuring: an image set of any number of images, an event file of any length."""
+"""Data made for measuring: an image set of any number of images, an event file of any length.
+
+python benchmarks/made_data.py images 1000000 FOLDER
+python benchmarks/made_data.py events 100000 FOLDER
+"""
 
 import gzip
 import math
 import os
 import struct
+import sys
 
 import numpy as np
 from environments import PROJECT
@@ -49,3 +54,8 @@ def write_events(folder, count):
         event = Event(wall_time=FIRST_TIME + 0.01 * step, step=step, summary=Summary(value=[value]))
         writer.add_event(event)
     writer.close()
+
+
+if __name__ == "__main__":
+    write = {"images": write_images, "events": write_events}[sys.argv[1]]
+    write(sys.argv[3], int(sys.argv[2]))

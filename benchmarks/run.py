@@ -63,8 +63,8 @@ def measure_group(group, table, ready, progress):
             progress.set_description(f"{table}: {group.label}: {contestant.name}")
             key = {"label": group.label, "contestant": contestant.name, "round": number}
             if tuple(key.values()) not in done and contestant.environment in ready:
-                if group.fill and not os.listdir(folder):
-                    group.fill(folder)
+                if group.data and not os.listdir(folder):
+                    make_data(folder, *group.data)
                 measurement = run(contestant, group, number, folder)
                 if measurement:
                     content["measurements"].append({**key, **measurement})
@@ -72,11 +72,18 @@ def measure_group(group, table, ready, progress):
             progress.update()
 
 
+def make_data(folder, kind, count):
+    """In another process: the memory of this one would count as that of the programs it starts."""
+    script = environments.PROJECT / "benchmarks" / "made_data.py"
+    quiet = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="3")
+    subprocess.run([sys.executable, str(script), kind, str(count), folder], check=True, env=quiet)
+
+
 def run(contestant, group, seed, data_dir):
     """What one process of the contestant reports, or None if it fails."""
     command = [environments.python_of(contestant.environment), str(PEERS / contestant.file)]
     command += ["--mode", contestant.mode] + list(map(str, group.arguments))
-    command += ["--data-dir", data_dir] if group.fill else []
+    command += ["--data-dir", data_dir] if group.data else []
     with tempfile.TemporaryDirectory() as folder:
         if group.arguments:
             command += ["--seed", str(seed), "--log-dir", folder]

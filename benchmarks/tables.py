@@ -2,12 +2,11 @@
 
 import collections
 
-import made_data
 from peers import OURS, PEERS, PUBLISHED, READERS
 
 # `contestants` run in turn, `rounds` times, each time with another seed, with the same `arguments`.
-# `fill` writes the data that they read into a folder; None is for MNIST.
-Group = collections.namedtuple("Group", "label contestants rounds arguments fill")
+# `data` is what made_data.py writes for them to read, as ("images", count), or None for MNIST.
+Group = collections.namedtuple("Group", "label contestants rounds arguments data")
 
 NETWORKS = ("fc", "conv")
 # Enough windows for a median, few enough that the slowest program is done in half a minute.
@@ -57,18 +56,12 @@ def growth(rounds):
     for images in IMAGES + (MOST_IMAGES,):
         if images == MOST_IMAGES:
             contestants = [peer for peer in contestants if peer.name in (OURS, PUBLISHED)]
-
-        def fill(folder, images=images):
-            made_data.write_images(folder, images)
-
-        yield Group(f"{images:,} images", contestants, rounds, arguments, fill)
+        data = ("images", images)
+        yield Group(f"{images:,} images", contestants, rounds, arguments, data)
 
 
 def events(rounds):
-    def fill(folder):
-        made_data.write_events(folder, EVENTS)
-
-    yield Group(f"{EVENTS:,} events", READERS, rounds, [], fill)
+    yield Group(f"{EVENTS:,} events", READERS, rounds, [], ("events", EVENTS))
 
 
 TABLES = {
