@@ -10,10 +10,10 @@ sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pard
 
 import conv_train  # noqa: E402
 import fc_train  # noqa: E402
-from graph_mode import commands, fast  # noqa: E402
+from graph_mode import fast, training  # noqa: E402
 from graph_mode import tensorflow1 as tf  # noqa: E402
 
-SCRIPTS = {"fc": fc_train, "conv": conv_train}
+SCRIPTS = {"fc": fc_train.script, "conv": conv_train.script}
 FLAGS = {"xla": ["--xla"], "one-slice": ["--slices", "1"]}
 # The fast forms that a mode of benchmarks/ablation.py leaves out.
 WITHOUT = {
@@ -24,7 +24,7 @@ WITHOUT = {
 MODES = ["default", "one-step-a-call", *FLAGS, *WITHOUT]
 
 
-class Clock:
+class Clock(training.Hook):
     """A hook of the training loop: times its calls."""
 
     def __init__(self, arguments):
@@ -57,7 +57,7 @@ def main():
     script = SCRIPTS[arguments.network]
     flags = script.parse_flags(flags_of(arguments))
     with fast.without(*WITHOUT.get(arguments.mode, [])):
-        folder = commands.train(script, flags, hooks=[clock])
+        folder = script.run(flags, hooks=[clock])
     with open(os.path.join(folder, "result.json")) as file:
         result = json.load(file)
     accuracies = {split: result[split + "_accuracy"] for split in ("validation", "test")}
