@@ -16,11 +16,7 @@ from graph_mode import tensorflow1 as tf  # noqa: E402
 SCRIPTS = {"fc": fc_train.script, "conv": conv_train.script}
 FLAGS = {"xla": ["--xla"], "one-slice": ["--slices", "1"]}
 # The fast forms that a mode of benchmarks/ablation.py leaves out.
-WITHOUT = {
-    "plain-batch-norm": ["batch_norm"],
-    "own-gradient": ["gradient"],
-    "plain-convolution": ["convolution"],
-}
+WITHOUT = {"plain-batch-norm": ["batch_norm"], "plain-convolution": ["convolution"]}
 MODES = ["default", "one-step-a-call", *FLAGS, *WITHOUT]
 
 
@@ -36,7 +32,8 @@ class Clock(training.Hook):
         return self.ends_every_step
 
     def after_call(self, call):
-        self.stopwatch.add(call.ended - call.started, call.last + 1 - call.first, call.ended)
+        steps = int(call.last + 1 - call.first)
+        self.stopwatch.add(call.ended - call.started, steps, call.ended)
 
 
 def flags_of(arguments):
