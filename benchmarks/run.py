@@ -36,9 +36,13 @@ def measure(groups_of):
     groups = [(table, group) for table in groups_of for group in groups_of[table]]
     ready = set_up({c.environment: None for _, group in groups for c in group.contestants})
     total = sum(group.rounds * len(group.contestants) for _, group in groups)
-    with tqdm(total=total, unit="process") as progress:
-        for table, group in groups:
-            measure_group(group, table, ready, progress)
+    try:
+        with tqdm(total=total, unit="process") as progress:
+            for table, group in groups:
+                measure_group(group, table, ready, progress)
+    except KeyboardInterrupt:
+        print("interrupted: the same command continues from here", file=sys.stderr)
+        sys.exit(130)
     results.finish(groups_of)
 
 
