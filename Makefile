@@ -45,7 +45,7 @@ fuzz: .venv/tests-installed  ## read N damaged image sets and event files (N=100
 	.venv/bin/python tests/fuzz_mnist_data.py $(or $(N),100000)
 	.venv/bin/python tests/fuzz_event_files.py $(or $(N),100000)
 
-benchmark: .venv/installed  ## compare with the alternatives, and write docs/benchmarks.md (an hour)
+benchmark: .venv/installed  ## compare with the alternatives, and write docs/benchmarks.md (two hours)
 	.venv/bin/python benchmarks/run.py
 
 ablation: .venv/installed  ## measure what each idea brings, and write docs/ablation.md (an hour)

@@ -48,7 +48,7 @@ def groups(rounds):
             arguments = ["--network", network] + tables.STEPS[network]
             arguments += ["--batch-norm"] if label in BATCH_NORM else []
             variants = [
-                Peer(name, environment, "ours.py", mode, (), ())
+                Peer(name, environment, "ours.py", mode=mode)
                 for name, mode, labels in VARIANTS
                 if label in labels
             ]
@@ -65,7 +65,7 @@ def write_page():
     by_version = {}
     for measurement in stored["measurements"]:
         by_version.setdefault(measurement["versions"]["tensorflow"], []).append(measurement)
-    variants = [Peer(name, None, None, mode, (), ()) for name, mode, _ in VARIANTS]
+    variants = [Peer(name, None, None) for name, _, _ in VARIANTS]
     text = HEAD
     for version, found in by_version.items():
         columns = [

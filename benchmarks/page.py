@@ -90,10 +90,7 @@ def accuracy_section(measurements):
 
 
 def growth_section(measurements):
-    text = (
-        "fc with batch norm on more and more training images: MNIST's digits, shifted and with "
-        "noise.\n"
-    )
+    text = "fc with batch norm on more and more training images: MNIST's own, again and again.\n"
     for title, value in (("Peak memory, MiB", peak), ("Milliseconds a step", step_time)):
         columns = [(label, group, value) for label, group in by_label(measurements).items()]
         text += f"\n**{title}**\n\n" + comparison(PEERS, columns)

@@ -1,6 +1,6 @@
 """Measures this project beside what a user would pick instead, and writes docs/benchmarks.md.
 
-python benchmarks/run.py                       every table (an hour or two on 2 cores)
+python benchmarks/run.py                       every table (two hours on 2 cores)
 python benchmarks/run.py --only steps,events   these tables, and the page again
 python benchmarks/run.py --page                the page alone, from the stored measurements
 

@@ -9,8 +9,9 @@ import collections
 # `folder` of the virtual environment, the Python versions that can hold it, what pip installs.
 Environment = collections.namedtuple("Environment", "folder pythons packages")
 # `fc` and `conv` name the tables in which the contestant is measured with that network.
-Peer = collections.namedtuple("Peer", "name environment file mode fc conv")
-Reader = collections.namedtuple("Reader", "name environment file mode")
+Peer = collections.namedtuple(
+    "Peer", "name environment file fc conv mode", defaults=((), (), "default")
+)
 
 PYTHONS = ("3.11", "3.12", "3.13")
 PROJECT = ("-r", "requirements.txt")
@@ -33,33 +34,26 @@ TBPARSE = Environment(
 
 STEPS = ("steps",)
 ALL = ("steps", "startup", "whole", "accuracy", "growth")
-NO_TIME = ("steps", "startup", "whole")  # what takes longest is left out
+SHORT = ("steps", "startup", "whole")
 OURS = "this project, TensorFlow 2.21"
 PUBLISHED = "published program, TensorFlow 2.21 with tf-keras"
 
 # In the order of the tables.
 PEERS = [
-    Peer(OURS, TENSORFLOW_2, "ours.py", "default", ALL, ALL),
-    Peer(f"{OURS}, --xla", TENSORFLOW_2, "ours.py", "xla", STEPS, ()),
-    Peer("this project, TensorFlow 1.15.5", TENSORFLOW_1, "ours.py", "default", NO_TIME, NO_TIME),
-    Peer(PUBLISHED, TF_KERAS, "published.py", "default", ALL, ALL),
-    Peer(
-        "published program, TensorFlow 1.15.5",
-        TENSORFLOW_1,
-        "published.py",
-        "default",
-        NO_TIME,
-        NO_TIME,
-    ),
-    Peer("Keras 3 fit, TensorFlow 2.21", TENSORFLOW_2, "keras_fit.py", "default", ALL, STEPS),
-    Peer("PyTorch 2.13, eager", PYTORCH, "pytorch.py", "default", ALL, ALL),
-    Peer("PyTorch 2.13, torch.compile", PYTORCH, "pytorch.py", "compile", STEPS, STEPS),
-    Peer("JAX 0.10, jit a step", JAX, "jax_train.py", "jit", STEPS, STEPS),
+    Peer(OURS, TENSORFLOW_2, "ours.py", ALL, ALL),
+    Peer(f"{OURS}, --xla", TENSORFLOW_2, "ours.py", STEPS, (), "xla"),
+    Peer("this project, TensorFlow 1.15.5", TENSORFLOW_1, "ours.py", SHORT, SHORT),
+    Peer(PUBLISHED, TF_KERAS, "published.py", ALL, ALL),
+    Peer("published program, TensorFlow 1.15.5", TENSORFLOW_1, "published.py", SHORT, SHORT),
+    Peer("Keras 3 fit, TensorFlow 2.21", TENSORFLOW_2, "keras_fit.py", ALL, STEPS),
+    Peer("PyTorch 2.13, eager", PYTORCH, "pytorch.py", ALL, ALL),
+    Peer("PyTorch 2.13, torch.compile", PYTORCH, "pytorch.py", STEPS, STEPS, "compile"),
+    Peer("JAX 0.10, jit a step", JAX, "jax_train.py", STEPS, STEPS, "jit"),
     # A convolution inside a loop of XLA takes a fifth of a second.
-    Peer("JAX 0.10, scan over steps", JAX, "jax_train.py", "scan", ALL, STEPS),
+    Peer("JAX 0.10, scan over steps", JAX, "jax_train.py", ALL, STEPS, "scan"),
 ]
 READERS = [
-    Reader("this project, graph_mode/plotting", TENSORFLOW_2, "event_readers.py", "ours"),
-    Reader("tensorboard 2.21, EventAccumulator", TBPARSE, "event_readers.py", "EventAccumulator"),
-    Reader("tbparse 0.0.9", TBPARSE, "event_readers.py", "tbparse"),
+    Peer("this project, graph_mode/plotting", TENSORFLOW_2, "event_readers.py", mode="ours"),
+    Peer("tensorboard 2.21, EventAccumulator", TBPARSE, "event_readers.py", mode="tensorboard"),
+    Peer("tbparse 0.0.9", TBPARSE, "event_readers.py", mode="tbparse"),
 ]

@@ -42,7 +42,7 @@ def tbparse():
     return lambda folder: SummaryReader(folder).scalars
 
 
-READERS = {"ours": ours, "EventAccumulator": event_accumulator, "tbparse": tbparse}
+READERS = {"ours": ours, "tensorboard": event_accumulator, "tbparse": tbparse}
 
 
 def main():
