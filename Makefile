@@ -7,7 +7,7 @@ PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
 EXPERIMENTS = exercise depth learning_rate paper paper_rates diagnostics
 
-.PHONY: all help test test-tf1 test-ray test-kills lint gradients matrix fuzz benchmark results clean
+.PHONY: all help test test-tf1 test-ray test-kills lint gradients matrix fuzz benchmark ablation results clean
 
 all: .venv/installed  ## train the fully connected network without and with batch norm, and plot
 	.venv/bin/python fc_train.py
@@ -45,8 +45,11 @@ fuzz: .venv/tests-installed  ## read N damaged image sets and event files (N=100
 	.venv/bin/python tests/fuzz_mnist_data.py $(or $(N),100000)
 	.venv/bin/python tests/fuzz_event_files.py $(or $(N),100000)
 
-benchmark: .venv/installed  ## compare with the alternatives, and write docs/benchmarks.md (an hour)
+benchmark: .venv/installed  ## compare with the alternatives, and write docs/benchmarks.md (two hours)
 	.venv/bin/python benchmarks/run.py
+
+ablation: .venv/installed  ## measure what each idea brings, and write docs/ablation.md (an hour)
+	.venv/bin/python benchmarks/ablation.py
 
 results: .venv/installed  ## repeat all experiments of docs/results.md (an hour on 2 cores)
 	for f in $(EXPERIMENTS); do \
