@@ -99,6 +99,9 @@ class DataError(ValueError):
 
     one_line = True
 
+    def __init__(self, message):
+        super().__init__(" ".join(message.splitlines()))
+
 
 def read_data_sets(
     train_dir,
@@ -781,7 +784,7 @@ def main(arguments=None):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     except (DataError, OSError, KeyboardInterrupt) as error:
         interrupted = isinstance(error, KeyboardInterrupt)
-        message = "interrupted" if interrupted else f"error: {' '.join(str(error).split())}"
+        message = "interrupted" if interrupted else f"error: {error}"
         print(f"mnist_data.py: {message}", file=sys.stderr)
         return 130 if interrupted else 2
     return 0
