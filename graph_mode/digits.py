@@ -17,7 +17,7 @@ LARGEST_PIXELS = 80_000_000  # of a picture; those of large telephone cameras ha
 WORKING_SIZE = 600  # pixels of the longer side while a picture is worked on
 FAINTEST_INK = 20  # how far ink must differ from the paper, of 255
 BOX = 20 / 28  # how much of the image the digit fills
-THINNEST_STROKE = 1.7  # pixels; a thinner one is drawn thicker: most of MNIST's are 2 to 4 wide
+THINNEST_STROKE = 2.0  # pixels; a thinner one is drawn thicker: most of MNIST's are 2 to 4 wide
 CELLS = 60  # of the longer side of the grid in which specks are told from digits
 
 
@@ -29,7 +29,7 @@ def read_digit(path, height=28, width=28):
     """
     ink = _ink(_grey(path), path)
     ink = _without_specks(ink)
-    rows, columns = np.flatnonzero(ink.max(1) > 0.1), np.flatnonzero(ink.max(0) > 0.1)
+    rows, columns = np.flatnonzero(ink.max(1) > 0.25), np.flatnonzero(ink.max(0) > 0.25)
     ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     scale = min(BOX * height / ink.shape[0], BOX * width / ink.shape[1])
     # Strokes are made thicker where that is quick: at four times the final size.

