@@ -76,7 +76,6 @@ OTHER_FILES = (
     (b"PK\x03\x04", "a zip archive", "unpack it"),
     (b"\xfd7zXZ", "packed with xz", "unpack it with xz -d"),
     (b"BZh", "packed with bzip2", "unpack it with bzip2 -d"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it"),
     (b"version https://git-lfs", "a Git LFS pointer instead of the file", "run git lfs pull"),
     (b"\x93NUMPY", "a NumPy array", "load it with numpy.load, and make a DataSet of it"),
     (GZIP_START, "packed more than twice with gzip", "unpack it with gzip -d"),
@@ -477,6 +476,12 @@ def _is_path(file):
     return isinstance(file, (str, os.PathLike))
 
 
+def _require_regular(path):
+    # Opening a pipe would wait for its writer.
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise DataError(f"{path}: a folder or a device, expected a file")
+
+
 def _times(shape):
     return "x".join(str(size) for size in shape)
 
@@ -489,9 +494,8 @@ def _pieces(f):
     import gzip
 
     name = _name(f)
-    # Opening a pipe would wait for its writer.
-    if _is_path(f) and os.path.exists(f) and not os.path.isfile(f):
-        raise DataError(f"{name}: a folder or a device, expected a file")
+    if _is_path(f):
+        _require_regular(f)
     try:
         with open(f, "rb") if _is_path(f) else contextlib.nullcontext(f) as file:
             packed = _Packed(file)
@@ -638,6 +642,7 @@ def checksums(folder):
     """Returns {file name: SHA-256 of the file} of the four files, as hexadecimal digits."""
     found = {}
     for path in find_files(folder):
+        _require_regular(path)
         with open(path, "rb") as file:
             found[os.path.basename(path)] = _sha256(iter(lambda: file.read(READ_BYTES), b""))
     return found
@@ -738,8 +743,8 @@ def check(folder):
         kind = "images" if "images" in name else "labels"
         try:
             array = _read_idx(path, kind)
-            contents = f"{len(array)} images of {_times(array.shape[1:])}"
-            contents = contents if kind == "images" else f"{len(array)} labels"
+            size = f" of {_times(array.shape[1:])}" if kind == "images" else ""
+            contents = f"{len(array)} {kind}{size}"
         except DataError as error:
             problems.append(str(error))
             contents = "unusable"
@@ -749,10 +754,10 @@ def check(folder):
         print(f"{os.path.basename(path):26} {size:>12,} bytes  {contents:24}  {checksum}")
     if problems:
         raise DataError("; ".join(problems))
-    classes = read_data_sets(folder, reshape=False, validation_size=0).train.num_classes
+    data = read_data_sets(folder, reshape=False, validation_size=0, download=False)
     verdict = "the canonical MNIST"
     if not all(canonical):
-        verdict = f"a well-formed IDX set of {classes} classes, but not the canonical MNIST"
+        verdict = f"a well-formed IDX set of {data.train.num_classes} classes, but not the canonical MNIST"
     print(f"{folder}: {verdict}")
 
 
@@ -763,7 +768,8 @@ def main(arguments=None):
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by whoever started this
             setattr(sys, name, open(os.devnull, "w"))
-        getattr(sys, name).reconfigure(errors="backslashreplace")
+        if hasattr(getattr(sys, name), "reconfigure"):  # not in a notebook
+            getattr(sys, name).reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(
         description="Checks or downloads the four files of an image set.", allow_abbrev=False
     )

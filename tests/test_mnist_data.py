@@ -470,6 +470,13 @@ def test_check_reports_every_bad_file_in_one_line(tmp_path):
     assert "a web page (HTML)" in done.stderr
 
 
+def test_check_works_where_the_output_is_no_file(monkeypatch):
+    """In a notebook, for example."""
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    assert mnist_data.main(["--check", MNIST]) == 0
+    assert sys.stdout.getvalue().endswith(": the canonical MNIST\n")
+
+
 def test_the_command_says_what_it_needs():
     done = run_command()
     assert done.returncode == 2
