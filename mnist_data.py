@@ -755,10 +755,10 @@ def check(folder):
     if problems:
         raise DataError("; ".join(problems))
     data = read_data_sets(folder, reshape=False, validation_size=0, download=False)
-    verdict = "the canonical MNIST"
-    if not all(canonical):
-        verdict = f"a well-formed IDX set of {data.train.num_classes} classes, but not the canonical MNIST"
-    print(f"{folder}: {verdict}")
+    other = (
+        f"a well-formed IDX set of {data.train.num_classes} classes, but not the canonical MNIST"
+    )
+    print(f"{folder}: {'the canonical MNIST' if all(canonical) else other}")
 
 
 def main(arguments=None):

@@ -2,8 +2,8 @@
 
     python tests/check_requirements.py        (needs uv; downloads only descriptions of packages)
 
-pip would judge the markers in requirements.txt by the system that it runs on; uv resolves for others.
-The exit code is 1 if a system that should have a TensorFlow has none.
+pip would judge the markers in requirements.txt by the system that it runs on; uv resolves for
+others. The exit code is 1 if a system that should have a TensorFlow has none.
 """
 
 import os
