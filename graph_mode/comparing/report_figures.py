@@ -6,11 +6,11 @@ import re
 
 import numpy as np
 
-from graph_mode.comparing import report_tables
+from graph_mode.comparing import report_tables, run_results
+from graph_mode.comparing.run_results import MOVING, POPULATION
 from graph_mode.plotting import (
     curves,
     diagnostic_figures,
-    diagnostic_lines,
     figures,
     run_groups,
     run_lines,
@@ -48,10 +48,7 @@ def write(network, results, settings, output_dir, say):
 def diagnostics(network, setting, output_dir):
     """Draws what the runs of a setting recorded with --diagnostics; returns what write does."""
     label = ", ".join(run_groups.words(flag, value) for flag, value in setting.values.items())
-    without, with_norm = (
-        [result.run for result in side.values()] for side in (setting.without, setting.with_norm)
-    )
-    pair = diagnostic_lines.pair_of(network, label, without, with_norm)
+    pair = report_tables.pair_of(setting, label)
     return [
         (f"{label}: {caption}" if label else caption, save(figure, "_".join(words), output_dir))
         for name, caption, figure in diagnostic_figures.draw_all(pair)
@@ -98,42 +95,51 @@ def loss_figure(runs, say):
 
 def error_figure(network, runs):
     """1 - validation accuracy at each evaluation, mean and band over seeds; None where none is."""
-    runs = [run for run in runs if "accuracy" in run.scalars.get("validation", {})]
-    if not runs:
-        return None
+    statistics = statistics_of(
+        run_results.validation_accuracy(run, POPULATION) is not None for run in runs
+    )
     lines = []
     for group in run_groups.group_by_seed(runs):
-        series = [run.scalars["validation"]["accuracy"] for run in group.runs]
-        band = curves.mean_and_band([one.steps for one in series], [1 - s.values for s in series])
-        label = f"{group.label} (n = {len(series)})"
-        ends = {"low": band.low, "high": band.high} if len(series) > 1 else NO_BAND
-        lines.append(
-            figures.Line(
-                label,
-                group.color,
-                group.dashed,
-                band.steps,
-                band.mean,
-                raw=None,
-                markers=None,
-                **ends,
+        series = [run_results.validation_accuracy(run, statistics) for run in group.runs]
+        series = [one for one in series if one is not None]
+        if series:
+            band = curves.mean_and_band(
+                [one.steps for one in series], [1 - one.values for one in series]
             )
-        )
+            label = f"{group.label} (n = {len(series)})"
+            low, high = (band.low, band.high) if len(series) > 1 else (None, None)
+            look = group.color, group.dashed
+            lines.append(
+                figures.Line(label, *look, band.steps, band.mean, None, low, high, markers=None)
+            )
+    if not lines:
+        return None
     return figures.draw(
         lines,
         title=run_lines.NETWORKS.get(network, network),
         x_label="Iteration (batch)",
-        y_label="Validation error (fraction)",
+        y_label=f"Validation error (fraction{WORDS[statistics]})",
         log_y=figures.spans_decade(lines),
         notes=[("band", "mean over seeds, smallest to largest")],
     )
 
 
-NO_BAND = {"low": None, "high": None}
+def statistics_of(have_population):
+    """By which statistics a figure shows accuracies: POPULATION where all runs have those."""
+    return POPULATION if all(have_population) else MOVING
+
+
+WORDS = {MOVING: "", POPULATION: "; batch norm by population statistics"}
 
 
 def by_flag_figure(network, settings, flag):
     """1 - test accuracy over the values of a flag that is a number, mean and band over seeds."""
+    statistics = statistics_of(
+        run_results.test_accuracy(result, POPULATION) is not None
+        for setting in settings
+        for result in setting.with_norm.values()
+        if result.numbers
+    )
     lines = []
     parts = collections.defaultdict(list)
     for setting in settings:
@@ -145,13 +151,13 @@ def by_flag_figure(network, settings, flag):
         for batch_norm in (False, True):
             words = [run_groups.words(name, value) for name, value in others.items()]
             label = ", ".join(words + [run_groups.words("batch_norm", batch_norm)])
-            line = error_over(flag, some, batch_norm, label, colors[key])
+            line = error_over(flag, some, batch_norm, statistics, label, colors[key])
             lines += [line] if line else []
     figure = figures.draw(
         lines,
         title=run_lines.NETWORKS.get(network, network),
         x_label=flag.replace("_", " ").capitalize(),
-        y_label="Test error (fraction)",
+        y_label=f"Test error (fraction{WORDS[statistics]})",
         log_y=figures.spans_decade(lines),
         notes=[("band", "mean over seeds, smallest to largest")],
     )
@@ -161,12 +167,13 @@ def by_flag_figure(network, settings, flag):
     return figure
 
 
-def error_over(flag, settings, batch_norm, label, color):
+def error_over(flag, settings, batch_norm, statistics, label, color):
     """The figures.Line of one side of the settings; None if no run of it has a test accuracy."""
     points = {}
     for setting in settings:
         side = setting.with_norm if batch_norm else setting.without
-        errors = [1 - a for a in map(report_tables.accuracy, side.values()) if a is not None]
+        accuracies = [run_results.test_accuracy(result, statistics) for result in side.values()]
+        errors = [1 - accuracy for accuracy in accuracies if accuracy is not None]
         if errors and is_number(setting.values[flag]):
             points[setting.values[flag]] = (np.mean(errors), min(errors), max(errors))
     if not points:
