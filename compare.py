@@ -108,8 +108,7 @@ def grids_of(own, grid_arguments):
 
 def print_plan(runs, own):
     """Lists the runs, and which of them have ended."""
-    ended = comparison_folder.ended_runs(own.log_dir)
-    folders = [comparison_folder.folder_of(run, ended) for run in runs]
+    folders = comparison_folder.folders_of(runs, own.log_dir)
     for run, folder in zip(runs, folders):
         what = f"ended, {folder}" if folder else " ".join(run.arguments)
         print(f"{run.network}/{run.name}: {what}")
@@ -128,10 +127,8 @@ def jobs_for(runs):
 
 def train_missing(runs, own):
     """Trains what has not ended yet, and prints a line for each run that ends."""
-    ended = comparison_folder.ended_runs(own.log_dir)
     missing = []
-    for run in runs:
-        folder = comparison_folder.folder_of(run, ended)
+    for run, folder in zip(runs, comparison_folder.folders_of(runs, own.log_dir)):
         if folder and own.retry_failed and not comparison_folder.has_result(folder):
             shutil.rmtree(folder)
             folder = None
@@ -167,9 +164,7 @@ def start_trainers(runs, own):
 
 def write_report(runs, own):
     """Writes the report of all runs of the grid that have ended, and says where it is."""
-    ended = comparison_folder.ended_runs(own.log_dir)
-    folders = [comparison_folder.folder_of(run, ended) for run in runs]
-    folders = [folder for folder in folders if folder]
+    folders = [folder for folder in comparison_folder.folders_of(runs, own.log_dir) if folder]
     if not folders:
         raise command_line.CommandError(
             f"{own.log_dir}: none of the {len(runs)} runs has ended yet: leave out --report-only"

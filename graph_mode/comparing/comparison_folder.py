@@ -64,25 +64,27 @@ def unfinished_folders(log_dir):
     return (os.path.join(own, str(number)) for number in itertools.count())
 
 
-def ended_runs(log_dir):
-    """{key: [(folder, flags)]} of all runs below log_dir that have ended, the finished first."""
+def folders_of(runs, log_dir):
+    """For each grid.Run the folder of a run below log_dir that has ended and has all that it asks
+    for, one with a result before others; None if there is none.
+    """
     found = collections.defaultdict(list)
     for path in sorted(glob.glob(os.path.join(glob.escape(log_dir), "*", "*", SETTINGS))):
         folder = os.path.dirname(path)
         settings = read_json(path)
         if settings and any(os.path.exists(os.path.join(folder, n)) for n in (RESULT, FAILURE)):
-            found[grid.key_of(settings)].append((folder, settings["flags"]))
-    for folders in found.values():
-        folders.sort(key=lambda entry: not has_result(entry[0]))
-    return found
-
-
-def folder_of(run, ended):
-    """The folder of an ended run that has all that the grid.Run asks for; None if none has."""
-    for folder, flags in ended.get(run.key, []):
-        if grid.fulfils(flags, run.settings["flags"]):
-            return folder
-    return None
+            found[grid.key_of(settings)].append((not has_result(folder), folder, settings["flags"]))
+    return [
+        next(
+            (
+                folder
+                for _, folder, flags in sorted(found[run.key], key=lambda entry: entry[:2])
+                if grid.fulfils(flags, run.settings["flags"])
+            ),
+            None,
+        )
+        for run in runs
+    ]
 
 
 def has_result(folder):

@@ -12,11 +12,10 @@ import shutil
 import tempfile
 
 import mnist_data
-from graph_mode.command_line import CommandError
+from graph_mode.command_line import CommandError, Stopped
 from graph_mode.comparing import comparison_folder, scripts, worker, workers
 
 SOURCES = ("*.py", os.path.join("graph_mode", "**", "*.py"))
-GOODBYE_SECONDS = 3
 # No warnings of Ray to its users.
 QUIET = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_IGNORE_UNHANDLED_ERRORS": "1"}
 
@@ -90,7 +89,8 @@ class Task:
         try:
             answer, files = self.ray.get(self.reference)
         except self.ray.exceptions.RayTaskError as error:
-            return {"cannot_start": str(error.cause)}
+            stopped = isinstance(error.cause, Stopped)
+            return {"died" if stopped else "cannot_start": str(error.cause)}
         except self.ray.exceptions.RayError as error:
             return {"died": f"its node or its process ended ({type(error).__name__})"}
         write_tree(folder, files)

@@ -218,7 +218,8 @@ def diagnostics_section(settings):
             row = cells_of(setting) + [str(number)]
             for side in runs:
                 name = f"{INPUTS}/layer_{number}/percentile_"
-                row.append(" to ".join(last(side, f"{name}{p}", ".2f") for p in (LOW, UPPER)))
+                ends = [last(side, f"{name}{percent}", ".2f") for percent in (LOW, UPPER)]
+                row.append(NOTHING if NOTHING in ends else " to ".join(ends))
             row += [last(side, f"{NORM}/{kernel}", ".2g") for side in runs]
             row += [last(side, f"{DEAD}/layer_{number}", ".1%") for side in runs]
             layers.append(row)

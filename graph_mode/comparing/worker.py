@@ -33,7 +33,10 @@ def serve():
     tf.version()  # Imports TensorFlow: where that is impossible, no run shall be blamed.
     answers.write(json.dumps({"ready": True}).encode() + b"\n")
     while True:
-        answer = train(**orders.get())
+        try:
+            answer = train(**orders.get())
+        except Stopped as stop:
+            os._exit(stop.exit_code)
         answers.write(json.dumps(answer).encode() + b"\n")
 
 
@@ -49,7 +52,8 @@ def read_orders(orders):
 def train(script, arguments, folder):
     """Trains one run below `folder`, what it prints going to a file there; returns the answer.
 
-    That is {} or {"failure": what failure.json shall say}.
+    That is {} or {"failure": what failure.json shall say}. Raises Stopped where a signal has stopped
+    the training, of which the run is not to blame.
     """
     os.makedirs(folder, exist_ok=True)
     output_path = os.path.join(folder, comparison_folder.OUTPUT)
@@ -60,9 +64,8 @@ def train(script, arguments, folder):
         try:
             scripts.load(script).main(arguments)
             return {}
-        except Stopped as stop:
-            # Somebody has ended this process: the run is not to blame and is trained again.
-            os._exit(stop.exit_code)
+        except Stopped:
+            raise
         except (Exception, SystemExit) as error:
             traceback.print_exc()
             kind = "" if isinstance(error, (CommandError, OSError)) else f"{type(error).__name__}: "
