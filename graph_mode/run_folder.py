@@ -14,7 +14,7 @@ import numpy as np
 from graph_mode import event_writer
 from graph_mode import tensorflow1 as tf
 from graph_mode.command_line import CommandError
-from graph_mode.whole_file import whole_file
+from graph_mode.output_file import output_file
 
 PARTS = ("train", "validation", "test")
 SETTINGS = "settings.json"
@@ -158,7 +158,7 @@ def prepare_to_go_on(run, first_step, validate_every):
 
 
 def _write_json(path, value):
-    with whole_file(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+    with output_file(path) as file:
         json.dump(value, file, indent=2, sort_keys=True)
         file.write("\n")
 

@@ -21,7 +21,7 @@ from graph_mode import command_line  # noqa: E402
 from graph_mode.comparing import report  # noqa: E402
 from graph_mode.plotting import saved_runs  # noqa: E402
 from graph_mode.plotting.run_lines import NETWORKS  # noqa: E402
-from graph_mode.whole_file import whole_file  # noqa: E402
+from graph_mode.output_file import output_file  # noqa: E402
 
 PAGE = os.path.join(os.path.dirname(FOLDER), "results.md")
 MARKED = re.compile(r"(<!-- table (\w+) (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -31,7 +31,7 @@ NORM, DEAD, INPUTS, ALONG = "gradient_norm/", "dead_units/", "activation_inputs/
 def main():
     with open(PAGE, encoding="utf-8") as file:
         text = filled(file.read(), FOLDER)
-    with whole_file(PAGE) as temporary, open(temporary, "w", encoding="utf-8") as file:
+    with output_file(PAGE) as file:
         file.write(text)
     print(f"wrote {os.path.relpath(PAGE)}")
     return 0

@@ -8,7 +8,7 @@ from graph_mode.comparing import report_figures, report_tables, run_results
 from graph_mode.comparing.grid import PLACE_FLAGS
 from graph_mode.comparing.report_tables import BATCH_NORM, SEED
 from graph_mode.plotting.run_lines import NETWORKS
-from graph_mode.whole_file import whole_file
+from graph_mode.output_file import output_file
 
 REPORT = "report.md"
 
@@ -40,7 +40,7 @@ def write(folders, log_dir, output_dir, say):
         lines += network_section(network, some, figures)
     lines += troubles(results)
     path = os.path.join(output_dir, REPORT)
-    with whole_file(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+    with output_file(path) as file:
         file.write("\n".join(lines) + "\n")
     return path
 
@@ -48,7 +48,7 @@ def write(folders, log_dir, output_dir, say):
 def write_csv(rows, path):
     """Rows {column: value}; the columns are those of all rows, in the order of their coming."""
     columns = list(dict.fromkeys(column for row in rows for column in row))
-    with whole_file(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+    with output_file(path, newline="") as file:
         writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
