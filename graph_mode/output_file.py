@@ -69,8 +69,6 @@ def _is_written_in_place(path):
 def standard_stream(path):
     """sys.stdout or sys.stderr if `path` is another name of it (-, /dev/stdout), or None."""
     if path == STANDARD_OUTPUT:
-        if sys.stdout is None:
-            raise OSError(errno.EBADF, "standard output is closed", path)
         return sys.stdout
     for stream in (sys.stdout, sys.stderr):
         # AttributeError, ValueError: a stream that is closed, or that is no file.

@@ -7,8 +7,8 @@ import os
 from graph_mode.comparing import report_figures, report_tables, run_results
 from graph_mode.comparing.grid import PLACE_FLAGS
 from graph_mode.comparing.report_tables import BATCH_NORM, SEED
-from graph_mode.plotting.run_lines import NETWORKS
 from graph_mode.output_file import output_file
+from graph_mode.plotting.run_lines import NETWORKS
 
 REPORT = "report.md"
 

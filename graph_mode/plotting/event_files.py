@@ -31,12 +31,13 @@ Series.__doc__ = """One scalar over a run: steps int64 [n], wall_times float64 [
 Damage = collections.namedtuple("Damage", "offset end reason")
 Damage.__doc__ = "The bytes from `offset` up to `end` of a file could not be used, and why."
 
-EventFile = collections.namedtuple("EventFile", "scalars restart by_order damage cut_off")
+EventFile = collections.namedtuple("EventFile", "scalars began restart by_order damage cut_off")
 EventFile.__doc__ = """What one file held. scalars: {tag: Series} in the order of the file, without
-the points that a restart within the file took back; restart: the smallest step of a
-SessionLog.START event, from which the points of older files do not count, or None; by_order:
-whether the file is of a version (brain.Event:1) in which a step that goes back is a restart;
-damage: [Damage]; cut_off: whether the file stops inside a record (normal while a run goes on)."""
+the points that a restart within the file took back; began: the time of its first scalar or restart;
+restart: the smallest step of a SessionLog.START event, from which the points of older files do not
+count, or None; by_order: whether the file is of a version (brain.Event:1) in which a step that goes
+back is a restart; damage: [Damage]; cut_off: whether the file stops inside a record (normal while a
+run goes on)."""
 
 
 Records = collections.namedtuple("Records", "offsets messages")
@@ -51,7 +52,7 @@ class Found:
     def __init__(self):
         self.points = collections.defaultdict(list)  # {(tag, kind): [(offsets, Series)]}
         self.scalar_tensors = set()  # Tags of which a message says that their tensors are scalars.
-        self.restarts = []  # [(offset, step)] of SessionLog.START.
+        self.restarts = []  # [(offset, step, wall time)] of SessionLog.START.
         self.by_order = False
         self.damage = []
 
@@ -75,11 +76,12 @@ def read_event_file(path):
         for tag, kind in sorted(found.points)
         if kind == "simple_value" or tag in found.scalar_tensors
     }
-    restart = min((step for _, step in found.restarts), default=None)
+    times = [series.wall_times[0] for series in scalars.values() if len(series.steps)]
+    began = min(times + [time for _, _, time in found.restarts], default=0.0)
+    restart = min((step for _, step, _ in found.restarts), default=None)
     damage = sorted(damage for damage in found.damage if damage.reason != CUT_OFF)
-    return EventFile(
-        scalars, restart, found.by_order, damage, cut_off=len(damage) < len(found.damage)
-    )
+    cut_off = len(damage) < len(found.damage)
+    return EventFile(scalars, began, restart, found.by_order, damage, cut_off)
 
 
 def in_file_order(parts, found):
@@ -90,7 +92,7 @@ def in_file_order(parts, found):
     order = np.argsort(offsets, kind="stable")
     offsets, series = offsets[order], Series(steps[order], wall_times[order], values[order])
     kept = np.ones(len(order), bool)
-    for offset, step in found.restarts:
+    for offset, step, _ in found.restarts:
         kept &= (offsets > offset) | (series.steps < step)
     if found.by_order:
         kept &= series.steps <= np.minimum.accumulate(series.steps[::-1])[::-1]
@@ -354,7 +356,7 @@ def parse_singly(records, index, rows, found):
         found.damage.append(Damage(offset, end, "the record holds no event message"))
         return
     if event.session_log.status == event_pb2.SessionLog.START:
-        found.restarts.append((offset, event.step))
+        found.restarts.append((offset, event.step, event.wall_time))
     found.by_order |= event.file_version == "brain.Event:1"
 
 
