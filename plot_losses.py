@@ -5,10 +5,10 @@
     python plot_losses.py --watch                       again whenever a run has written more
 
 One figure for each network: on the left the training loss, smoothed, with the validation loss as
-markers; on the right the validation accuracy. With one optimizer, blue is with batch norm and orange
-without; with several, each has its colour, and lines without batch norm are dashed. Runs that differ
-only in their seed become their mean, with a band from the smallest to the largest. Runs with
---diagnostics also give figures of what they recorded, without and with batch norm.
+markers; on the right the validation accuracy. With one optimizer, blue is with batch norm and
+orange without; with several, each has its colour, and lines without batch norm are dashed. Runs
+that differ only in their seed become their mean, with a band from the smallest to the largest.
+Runs with --diagnostics also give figures of what they recorded, without and with batch norm.
 """
 
 import argparse

@@ -19,9 +19,9 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(FOLDER)))
 
 from graph_mode import command_line  # noqa: E402
 from graph_mode.comparing import report  # noqa: E402
+from graph_mode.output_file import output_file  # noqa: E402
 from graph_mode.plotting import saved_runs  # noqa: E402
 from graph_mode.plotting.run_lines import NETWORKS  # noqa: E402
-from graph_mode.output_file import output_file  # noqa: E402
 
 PAGE = os.path.join(os.path.dirname(FOLDER), "results.md")
 MARKED = re.compile(r"(<!-- table (\w+) (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)

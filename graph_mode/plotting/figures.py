@@ -36,8 +36,8 @@ is nan, the curve has a gap."""
 
 Panel = collections.namedtuple("Panel", "lines x_label y_label scale dates reference samples")
 Panel.__new__.__defaults__ = ("linear", False, None, "seeds")
-Panel.__doc__ = """The axes of a figure. lines: [Line]; scale: of y, "linear", "log", or "accuracy" for
-fractions of right answers; dates: whether x is in days since 1970 (UTC) and shown as dates;
+Panel.__doc__ = """The axes of a figure. lines: [Line]; scale: of y, "linear", "log", or "accuracy"
+for fractions of right answers; dates: whether x is in days since 1970 (UTC) and shown as dates;
 reference: the loss of answering the class frequencies, or None; samples: what bands are of."""
 
 PANEL_INCHES, ONE_PANEL_INCHES = (4.4, 3.6), (7.0, 4.6)
@@ -79,8 +79,8 @@ NO_WINDOWS = ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")
 def draw(panels, title="", width=None, window=False):
     """A Figure of the Panels side by side, with a legend beside them.
 
-    With a width in inches, as of a column of a paper, the figure is that wide, with smaller text and
-    the legend below. window: whether matplotlib.pyplot shall know of the figure, to show it.
+    With a width in inches, as of a column of a paper, the figure is that wide, with smaller text
+    and the legend below. window: whether matplotlib.pyplot shall know of the figure, to show it.
     """
     with style(width) as matplotlib:
         shorten = functools.partial(
@@ -95,8 +95,11 @@ def draw(panels, title="", width=None, window=False):
         matplotlib.rcParams["font.family"], missing = fonts_for([title] + axis_labels + labels)
         figure = new_figure(window)
         all_axes = [figure.add_axes([0, 0, 1, 1], label=str(i)) for i in range(len(panels))]
+        # A label on the y axis is as long as the axis, which gets higher as it gets wider.
+        label_characters = 1000 if width is None else int(8 * width / columns(panels, width))
+        small = width is not None or max(len(panel.lines) for panel in panels) > MANY_LINES
         for axes, panel in zip(all_axes, panels):
-            draw_panel(axes, panel, missing, width)
+            draw_panel(axes, panel, missing, label_characters, small)
         heading = figure.text(0, 0, plain(title, missing), fontsize=12 if width is None else 9)
         fit(figure, all_axes, heading, legend_handles(panels, missing), width)
     return figure
@@ -207,7 +210,7 @@ def spans_decade(lines):
     return bool(len(values) and values.min() > 0 and values.max() >= LOG_SPAN * values.min())
 
 
-def draw_panel(axes, panel, missing, width):
+def draw_panel(axes, panel, missing, label_characters, small):
     scale = panel.scale
     values = shown_values(panel)
     if scale == "log" and (values > 0).any():
@@ -218,12 +221,11 @@ def draw_panel(axes, panel, missing, width):
     if panel.dates:
         show_dates(axes)
     for line in panel.lines:
-        draw_line(axes, line, len(panel.lines), missing)
+        draw_line(axes, line, len(panel.lines), missing, small)
     if panel.reference is not None:
         axes.axhline(panel.reference, color=GREY, linewidth=0.8, linestyle="-.", zorder=1.5)
-    characters = 1000 if width is None else int(9 * min(width, NARROW_INCHES))
     axes.set_xlabel(plain(panel.x_label, missing))
-    axes.set_ylabel(textwrap.fill(plain(panel.y_label, missing), characters))
+    axes.set_ylabel("\n".join(textwrap.wrap(plain(panel.y_label, missing), label_characters)))
     axes.margins(x=0.01)
     if len(values):
         set_limits(axes, values.min(), values.max())
@@ -288,10 +290,9 @@ def show_dates(axes):
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=datetime.timezone.utc))
 
 
-def draw_line(axes, line, of_lines, missing):
+def draw_line(axes, line, of_lines, missing, small):
     """Draws a line with what belongs to it."""
-    many = of_lines > MANY_LINES
-    if line.raw is not None and not many:
+    if line.raw is not None and of_lines <= MANY_LINES:
         shown = extremes(line.raw, line.raw)
         faded = {"color": line.color, "alpha": 0.25 / math.sqrt(of_lines), "linewidth": 0.5}
         axes.plot(line.x[shown], line.raw[shown], zorder=1.8, **faded)
@@ -306,24 +307,23 @@ def draw_line(axes, line, of_lines, missing):
         color=line.color,
         label=plain(line.label, missing),
         linestyle=(0, (4, 1.5)) if line.dashed else "-",
-        linewidth=1.0 if many else 1.5,
+        linewidth=1.0 if small else 1.5,
         zorder=3,
-        **markers_of(line, len(line.x), many),
+        **markers_of(line, len(line.x), small),
     )
     if line.dotted is not None:
         axes.plot(*line.dotted, color=line.color, linestyle=":", linewidth=1.2, zorder=3)
     if line.markers is not None:
         thin = len(line.markers[0]) > FEW_MARKERS
         how = {"linewidth": 0.8, "alpha": 0.7} if thin else {"linestyle": ""}
-        look = markers_of(line, len(line.markers[0]), many)
+        look = markers_of(line, len(line.markers[0]), small)
         axes.plot(*line.markers, color=line.color, zorder=4, **how, **look)
 
 
-def markers_of(line, count, many=False):
+def markers_of(line, count, small=False):
     """How plot() marks the points of a line that has few: open where it is dashed."""
-    size = 3 if many or count > FEW_MARKERS / 2 else 4.5
     face = "white" if line.dashed else line.color
-    return {"marker": marker(count), "markersize": size, "markerfacecolor": face}
+    return {"marker": marker(count), "markersize": 2.5 if small else 3.5, "markerfacecolor": face}
 
 
 def marker(count):
@@ -389,7 +389,7 @@ def validation_handles(lines):
     for dashed in sorted({line.dashed for line in few}):
         side = (", without batch norm" if dashed else ", with batch norm") if both else ""
         look = {"marker": "o", "markerfacecolor": "white" if dashed else GREY}
-        handles.append(note_handle(f"validation{side}", linestyle="", markersize=4.5, **look))
+        handles.append(note_handle(f"validation{side}", linestyle="", markersize=3.5, **look))
     return handles
 
 
@@ -406,13 +406,18 @@ def band_handle(text):
     return Patch(color=GREY, alpha=0.3, linewidth=0, label=text)
 
 
+def columns(panels, width):
+    """How many panels stand side by side."""
+    return 1 if width is not None and width < NARROW_INCHES else len(panels)
+
+
 def fit(figure, all_axes, heading, handles, width):
     """Places axes, heading and legend, and gives the figure the size that they need.
 
     The axes have a fixed size and the legend stands beside them; where the width is given, the axes
     take what is left of it and the legend stands below.
     """
-    across = 1 if width is not None and width < NARROW_INCHES else len(all_axes)
+    across = columns(all_axes, width)
     down = -(-len(all_axes) // across)
     size = ONE_PANEL_INCHES if len(all_axes) == 1 else PANEL_INCHES
     for _ in range(2):  # The labels on an axis depend on its size, and its margins on them.
@@ -456,7 +461,7 @@ def margins_of(figure, all_axes):
 
 def legend_within(figure, handles, width):
     """The legend and its size in inches, in as many columns as fit into the width."""
-    columns = math.ceil(len(handles) / LEGEND_ROWS) if width is None else 3
+    ncol = math.ceil(len(handles) / LEGEND_ROWS) if width is None else 3
     while True:
         legend = figure.legend(
             handles=handles,
@@ -465,13 +470,13 @@ def legend_within(figure, handles, width):
             borderpad=0,
             frameon=False,
             fontsize=9 if width is None else 7,
-            ncol=columns,
+            ncol=ncol,
         )
         extent = extent_of(figure, legend)
-        if width is None or columns == 1 or extent[0] <= width - 2 * MARGIN_INCHES:
+        if width is None or ncol == 1 or extent[0] <= 0.95 * width - 2 * MARGIN_INCHES:
             return legend, extent
         legend.remove()
-        columns -= 1
+        ncol -= 1
 
 
 def extent_of(figure, artist):
