@@ -359,4 +359,3 @@ def _is_a_value_of(parsed, name, value):
     except (SystemExit, ValueError):
         return False
     return type(found) is type(value) and found == value
-

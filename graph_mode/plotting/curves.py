@@ -17,9 +17,9 @@ have a finite value there. Without any, mean, low and high are nan."""
 def smooth(values, weight):
     """The values float64 [n], each replaced by the middle of a line through its neighbours.
 
-    The straight line is fitted by least squares, in which a value k places away counts weight**k: with 0.95,
-    about 20 on either side. Near the beginning, where a loss falls fastest, it is fewer: one eighth
-    of the places passed. So a falling curve is followed without delay, from its first value to its
+    The straight line is fitted by least squares, in which a value k places away counts weight**k:
+    with 0.95, about 20 on either side. Near the beginning, where a loss falls fastest, it is fewer:
+    one eighth of the places passed. So a falling curve is followed without delay, from its first value to its
     last. Values that are not finite stay as they are and count for nothing.
     """
     smoothed = np.array(values, np.float64)

@@ -152,8 +152,8 @@ def words(name, value):
 def with_styles(groups, labels, others, by_optimizer=True):
     """The Groups, in colours that tell what differs between them.
 
-    Colour tells the optimizer where there are several; else what other settings there are, of which
-    others[i] is a key (None: nothing is known of the run); else batch norm, as in the figures of the
+    Colour tells the optimizer where there are several; else the other settings, of which others[i]
+    is a key (None: nothing is known of the run); else batch norm, as in the figures of the
     diagnostics. The line style tells batch norm where colour does not. Groups of one look get
     different shades.
     """
