@@ -26,6 +26,7 @@ from tqdm import tqdm
 
 from graph_mode import command_line, flags, machine
 from graph_mode.comparing import comparison_folder, grid, ray_workers, report, worker, workers
+from graph_mode.run import RESULT, has_result, read_json
 
 # What a process that trains the convolutional network takes, in bytes.
 WORKER_MEMORY = 900 * 2**20
@@ -129,7 +130,7 @@ def train_missing(runs, own):
     """Trains what has not ended yet, and prints a line for each run that ends."""
     missing = []
     for run, folder in zip(runs, comparison_folder.folders_of(runs, own.log_dir)):
-        if folder and own.retry_failed and not comparison_folder.has_result(folder):
+        if folder and own.retry_failed and not has_result(folder):
             shutil.rmtree(folder)
             folder = None
         missing += [] if folder else [run]
@@ -176,10 +177,10 @@ def write_report(runs, own):
 
 def outcome(folder):
     """What became of a run, in a few words."""
-    result = comparison_folder.read_json(os.path.join(folder, comparison_folder.RESULT))
+    result = read_json(os.path.join(folder, RESULT))
     if result:
         return f"test accuracy {result['test_accuracy']:.5f}, {result['seconds']:.0f} s"
-    failure = comparison_folder.read_json(os.path.join(folder, comparison_folder.FAILURE))
+    failure = read_json(os.path.join(folder, comparison_folder.FAILURE)) or {}
     return f"{'diverged' if failure.get('diverged') else 'failed'}: {failure.get('reason')}"
 
 

@@ -48,9 +48,8 @@ def command(data_dir, log_dir, *flags):
 def compare(data_dir, log_dir, *flags, **kwargs):
     return subprocess.run(
         command(data_dir, log_dir, *flags),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        universal_newlines=True,
+        capture_output=True,
+        text=True,
         timeout=PATIENCE_SECONDS,
         **kwargs,
     )
@@ -356,7 +355,7 @@ def test_a_script_of_ones_own_is_compared_by_its_path(data_dir, log_dir, tmp_pat
     arguments = ["--data-dir", data_dir, "--log-dir", log_dir, "--networks", script]
     arguments += ["--optimizers", "sgd", "--seeds", "1", "--width", "7,8", "--sizes", "2,3"]
     arguments = [sys.executable, os.path.join(ROOT, "compare.py")] + arguments
-    done = subprocess.run(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    done = subprocess.run(arguments, capture_output=True)
     assert (done.returncode, done.stderr) == (0, b"")
     assert {os.path.basename(folder) for folder in results(log_dir)} == {
         f"sgd_{norm}_width-{width}_seed-0"

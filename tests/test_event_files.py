@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c as reference_crc
 
 from graph_mode.plotting import event_files
-from graph_mode.plotting.crc32c import crc32c, masked_crc32c
 from tests import fuzz_event_files, made_runs
 from tests.fuzz_event_files import framed
 from tests.made_runs import scalar_event, tensor_event, version_event, write_event_file

@@ -24,8 +24,7 @@ def flags_of(runs, *names):
 
 def compare(*arguments):
     command = [sys.executable, os.path.join(ROOT, "compare.py")] + list(arguments)
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "universal_newlines": True}
-    return subprocess.run(command, **pipes)
+    return subprocess.run(command, capture_output=True, text=True)
 
 
 def test_values_come_with_commas_or_by_repeating_the_flag():

@@ -9,7 +9,6 @@ import collections
 import contextlib
 import glob
 import itertools
-import json
 import os
 import shutil
 import uuid
@@ -17,8 +16,7 @@ import uuid
 from graph_mode import machine
 from graph_mode.command_line import CommandError
 from graph_mode.comparing import grid
-from graph_mode.plotting.saved_runs import RESULT, SETTINGS
-from graph_mode.whole_file import whole_file
+from graph_mode.run import RESULT, SETTINGS, has_result, read_json, write_json
 
 UNFINISHED = ".unfinished"
 FAILURE, OUTPUT = "failure.json", "output.txt"
@@ -85,26 +83,6 @@ def folders_of(runs, log_dir):
         )
         for run in runs
     ]
-
-
-def has_result(folder):
-    return os.path.exists(os.path.join(folder, RESULT))
-
-
-def read_json(path):
-    """The content of a JSON file; {} if there is none that can be read."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            return json.load(file)
-    except (OSError, ValueError):
-        return {}
-
-
-def write_json(path, value):
-    """Writes a JSON file, whole or not at all."""
-    with whole_file(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
-        json.dump(value, file, indent=2, sort_keys=True)
-        file.write("\n")
 
 
 def settle(log_dir, unfinished, run, failure=None):

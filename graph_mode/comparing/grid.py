@@ -176,15 +176,13 @@ def run_of(path, chosen, varying, checksums):
     checksums: {data folder: {file: SHA-256}} of those that were read, to be added to.
     """
     script = scripts.load(path)
-    arguments = [
-        word for flag, value in {**HOW, **chosen}.items() for word in as_words(flag, value)
-    ]
+    arguments = [flag_table.as_word(flag, value) for flag, value in {**HOW, **chosen}.items()]
     parsed = script.parse_flags(arguments)
     if parsed.data_dir not in checksums:
         checksums[parsed.data_dir] = mnist_data.checksums(parsed.data_dir)
     # As JSON gives it back, so that it compares with what is read from a settings.json.
-    recorded = {n: v for n, v in vars(parsed).items() if flag_table.is_recorded(n)}
-    recorded = json.loads(json.dumps(recorded))
+    known = filter(flag_table.is_recorded, flag_table.table(script.FLAGS))
+    recorded = json.loads(json.dumps({name: getattr(parsed, name) for name in known}))
     settings = {"network": script.NETWORK, "flags": recorded, "data": checksums[parsed.data_dir]}
     key = key_of(settings)
     words = [parsed.optimizer, "batchnorm" if parsed.batch_norm else "no_batchnorm"]
@@ -198,13 +196,6 @@ def folder_name(words, seed, key):
     if len(name) > LONGEST_NAME:
         name = f"{name[:LONGEST_NAME]}_{hashlib.sha256(key.encode()).hexdigest()[:8]}"
     return f"{name}_seed-{seed}"
-
-
-def as_words(flag, value):
-    """The words of a command line that set a flag; a switch that is off is left out."""
-    if isinstance(value, bool):
-        return [f"--{flag}"] if value else []
-    return [f"--{flag}={value}"]
 
 
 def key_of(settings):

@@ -13,7 +13,8 @@ import tempfile
 
 import mnist_data
 from graph_mode.command_line import CommandError, Stopped
-from graph_mode.comparing import comparison_folder, scripts, worker, workers
+from graph_mode.comparing import scripts, worker, workers
+from graph_mode.run import SETTINGS, read_json, write_json
 
 SOURCES = ("*.py", os.path.join("graph_mode", "**", "*.py"))
 # No warnings of Ray to its users.
@@ -94,12 +95,12 @@ class Task:
         except self.ray.exceptions.RayError as error:
             return {"died": f"its node or its process ended ({type(error).__name__})"}
         write_tree(folder, files)
-        path = os.path.join(folder, run.network, run.name, comparison_folder.SETTINGS)
-        written = comparison_folder.read_json(path)
+        path = os.path.join(folder, run.network, run.name, SETTINGS)
+        written = read_json(path)
         if written:
             # Where the data lies here, not where it lay on the node.
             written["flags"]["data_dir"] = data_dir
-            comparison_folder.write_json(path, written)
+            write_json(path, written)
         return answer
 
     def stop(self):

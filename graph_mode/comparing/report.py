@@ -11,10 +11,10 @@ from graph_mode import flags as flag_table
 from graph_mode.comparing import intervals, report_figures, report_tables, run_results
 from graph_mode.comparing.report_tables import BATCH_NORM, SEED, accuracies, difference
 from graph_mode.comparing.run_results import ACCURACIES, MOVING, POPULATION
+from graph_mode.output_file import output_file
 from graph_mode.plotting import diagnostic_lines
 from graph_mode.plotting.diagnostic_lines import ALONG, DEAD, INPUTS, LOW, NORM, UPPER
 from graph_mode.plotting.run_lines import NETWORKS
-from graph_mode.whole_file import whole_file
 
 REPORT = "report.md"
 ACCURACY_NOTE = (
@@ -59,14 +59,14 @@ def write(folders, log_dir, output_dir, say):
     lines += table(["run", "what", "why"], rows) if bad else ["None."]
     write_csv(list(report_tables.run_rows(results)), os.path.join(output_dir, "runs.csv"))
     path = os.path.join(output_dir, REPORT)
-    with whole_file(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+    with output_file(path) as file:
         file.write("\n".join(lines) + "\n")
     return path
 
 
 def write_csv(rows, path):
     """Rows {column: value}; empty where there is no value."""
-    with whole_file(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+    with output_file(path, newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         for row in rows:

@@ -71,7 +71,9 @@ def by_flag_figure(network, settings, flag):
             words = [label] * bool(label) + [run_groups.words("batch_norm", batch_norm)]
             look = {"label": ", ".join(words), "color": color, "dashed": not batch_norm}
             lines += lines_over(flag, some, batch_norm, look)
-    panel = figures.Panel(lines, flag.replace("_", " ").capitalize(), "Test accuracy (%)", "accuracy")
+    panel = figures.Panel(
+        lines, flag.replace("_", " ").capitalize(), "Test accuracy (%)", "accuracy"
+    )
     figure = figures.draw([panel], run_lines.NETWORKS.get(network, network))
     values = np.array([setting.values[flag] for setting in settings], float)
     if values.min() > 0 and values.max() >= figures.LOG_SPAN * values.min():

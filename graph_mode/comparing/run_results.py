@@ -6,8 +6,9 @@ import os
 
 import numpy as np
 
-from graph_mode.comparing import comparison_folder
+from graph_mode.comparing.comparison_folder import FAILURE
 from graph_mode.plotting import saved_runs
+from graph_mode.run import read_json
 
 ACCURACIES = (0.95, 0.97, 0.98, 0.99)
 # How names of scalars and results end by what batch norm normalized with in the evaluation.
@@ -36,8 +37,7 @@ def read(folders, log_dir, say):
 
 
 def result_of(run, folder):
-    failure = comparison_folder.read_json(os.path.join(folder, comparison_folder.FAILURE))
-    settings = comparison_folder.read_json(os.path.join(folder, comparison_folder.SETTINGS))
+    failure = read_json(os.path.join(folder, FAILURE))
     if failure and not run.result:
         status = "diverged" if failure.get("diverged") else "failed"
         reason = failure.get("reason", "")
@@ -49,7 +49,7 @@ def result_of(run, folder):
         for statistics in (MOVING, POPULATION)
         for accuracy in ACCURACIES
     }
-    return RunResult(run, status, reason, run.result, steps_to, settings.get("versions", {}))
+    return RunResult(run, status, reason, run.result, steps_to, run.versions)
 
 
 def why_diverged(run):

@@ -5,7 +5,7 @@ import os
 import re
 import sys
 
-from graph_mode import flags, machine
+from graph_mode import machine
 from graph_mode.command_line import CommandError
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -40,7 +40,6 @@ def load(path):
         sys.modules[name] = importlib.util.module_from_spec(spec)
         try:
             spec.loader.exec_module(sys.modules[name])
-            _until_the_scripts_have_it(sys.modules[name], path)
             check(sys.modules[name])
         except (Exception, SystemExit) as error:
             del sys.modules[name]
@@ -59,11 +58,3 @@ def check(module):
     network = str(module.NETWORK)
     if not re.match(r"[\w-]+$", network) or machine.refused_by_windows(network):
         raise TypeError(f"NETWORK is {network!r}, expected letters, digits, - and _")
-
-
-def _until_the_scripts_have_it(module, path):
-    if hasattr(module, "parse_options") and not hasattr(module, "NETWORK"):
-        module.NETWORK = os.path.basename(path).split("_")[0]
-        own = [("layers", flags.positive_integer), ("hidden_units", flags.positive_integers)]
-        module.FLAGS = [flags.Flag(*one) for one in own]
-        module.parse_flags = module.parse_options

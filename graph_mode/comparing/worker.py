@@ -15,7 +15,6 @@ import traceback
 from graph_mode import machine
 from graph_mode.command_line import CommandError, Stopped
 from graph_mode.comparing import comparison_folder, scripts
-from graph_mode.training import NONFINITE
 
 
 def serve():
@@ -52,9 +51,11 @@ def read_orders(orders):
 def train(script, arguments, folder):
     """Trains one run below `folder`, what it prints going to a file there; returns the answer.
 
-    That is {} or {"failure": what failure.json shall say}. Raises Stopped where a signal has stopped
-    the training, of which the run is not to blame.
+    That is {} or {"failure": what failure.json shall say}. Raises Stopped where a signal has
+    stopped the training, for which the run is not to blame.
     """
+    from graph_mode.hooks import NONFINITE
+
     os.makedirs(folder, exist_ok=True)
     output_path = os.path.join(folder, comparison_folder.OUTPUT)
     with contextlib.ExitStack() as stack:
