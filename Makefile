@@ -53,7 +53,6 @@ results: .venv/installed  ## repeat all experiments of docs/results.md (an hour 
 		.venv/bin/python compare.py --config docs/results/$$f.json --log-dir runs/results \
 			--report-dir docs/results/$$f || exit; \
 	done
-	.venv/bin/python docs/results/fill_page.py
 
 clean:  ## remove the environments; runs stay
 	rm -rf .venv .venv-tf1 .venv-ray

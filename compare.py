@@ -22,6 +22,8 @@ import shutil
 import signal
 import sys
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
 from tqdm import tqdm
 
 from graph_mode import command_line, flags, machine

@@ -77,7 +77,7 @@ def children(process):
 def results(log_dir):
     """{folder: (result.json, its time)} of all runs that have finished."""
     found = {}
-    for path in glob.glob(os.path.join(log_dir, "*", "*", "result.json")):
+    for path in glob.glob(os.path.join(glob.escape(log_dir), "*", "*", "result.json")):
         with open(path) as file:
             found[os.path.dirname(path)] = (json.load(file), os.stat(path).st_mtime_ns)
     return found
@@ -352,6 +352,7 @@ def test_a_script_of_ones_own_is_compared_by_its_path(data_dir, log_dir, tmp_pat
     (tmp_path / "beside.py").write_text("WIDTH = 7\n")
     (tmp_path / "json.py").write_text(OWN_SCRIPT)  # As no other module is called.
     script = str(tmp_path / "json.py")
+    log_dir += " [a]"
     arguments = ["--data-dir", data_dir, "--log-dir", log_dir, "--networks", script]
     arguments += ["--optimizers", "sgd", "--seeds", "1", "--width", "7,8", "--sizes", "2,3"]
     arguments = [sys.executable, os.path.join(ROOT, "compare.py")] + arguments

@@ -82,9 +82,12 @@ def first_step_at(run, statistics, accuracy):
     series = validation_accuracy(run, statistics)
     if series is None:
         return math.inf
-    reached = np.flatnonzero(series.values >= accuracy)
-    # The evaluation after step 0 has seen one training step.
-    return int(series.steps[reached[0]]) + 1 if len(reached) else math.inf
+    # Event files hold float32, and the nearest to 0.95 is below it.
+    reached = np.flatnonzero(series.values >= np.float32(accuracy))
+    if not len(reached):
+        return math.inf
+    # The evaluation after step 0 has seen one training step; that at the end bears their number.
+    return min(int(series.steps[reached[0]]) + 1, run.result.get("steps", math.inf))
 
 
 def test_accuracy(result, statistics=MOVING):
