@@ -128,10 +128,11 @@ def test_a_run_among_others_is_the_run_that_the_script_alone_would_be(data_dir, 
     alone = os.path.join(log_dir, "alone")
     small = [word for word in SMALL if word not in ("--networks", "fc", "--jobs", "2")]
     script = [sys.executable, os.path.join(ROOT, "fc_train.py"), "--data-dir", data_dir]
-    flags = ["--log-dir", alone, "--batch-norm", "--seed", "1", "--threads", "1"]
+    flags = ["--log-dir", alone, "--run-name", "alone", "--batch-norm", "--seed", "1"]
+    flags += ["--threads", "1"]
     subprocess.run(script + small + flags, check=True, stdout=subprocess.DEVNULL)
     compared = training_losses(os.path.join(log_dir, "fc", "adam_batchnorm_seed-1"))
-    assert compared == training_losses(os.path.join(alone, "fc", "adam_batchnorm"))
+    assert compared == training_losses(os.path.join(alone, "fc", "alone"))
 
 
 def test_kills_at_random_lose_no_run_and_repeat_none(data_dir, log_dir):

@@ -16,7 +16,7 @@ import uuid
 from graph_mode import machine
 from graph_mode.command_line import CommandError
 from graph_mode.comparing import grid
-from graph_mode.run import RESULT, SETTINGS, has_result, read_json, write_json
+from graph_mode.run import SETTINGS, has_result, read_json, write_json
 
 UNFINISHED = ".unfinished"
 FAILURE, OUTPUT = "failure.json", "output.txt"
@@ -66,23 +66,18 @@ def folders_of(runs, log_dir):
     """For each grid.Run the folder of a run below log_dir that has ended and has all that it asks
     for, one with a result before others; None if there is none.
     """
-    found = collections.defaultdict(list)
+    ended = collections.defaultdict(list)
     for path in sorted(glob.glob(os.path.join(glob.escape(log_dir), "*", "*", SETTINGS))):
-        folder = os.path.dirname(path)
-        settings = read_json(path)
-        if settings and any(os.path.exists(os.path.join(folder, n)) for n in (RESULT, FAILURE)):
-            found[grid.key_of(settings)].append((not has_result(folder), folder, settings["flags"]))
-    return [
-        next(
-            (
-                folder
-                for _, folder, flags in sorted(found[run.key], key=lambda entry: entry[:2])
-                if grid.fulfils(flags, run.settings["flags"])
-            ),
-            None,
-        )
-        for run in runs
-    ]
+        folder, settings = os.path.dirname(path), read_json(path)
+        if settings and has_result(folder):
+            ended[grid.key_of(settings)].insert(0, (folder, settings["flags"]))
+        elif settings and os.path.exists(os.path.join(folder, FAILURE)):
+            ended[grid.key_of(settings)].append((folder, settings["flags"]))
+    folders = []
+    for run in runs:
+        fit = [f for f, flags in ended[run.key] if grid.fulfils(flags, run.settings["flags"])]
+        folders.append(fit[0] if fit else None)
+    return folders
 
 
 def settle(log_dir, unfinished, run, failure=None):

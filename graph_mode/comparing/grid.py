@@ -115,13 +115,10 @@ def values_of(flag, words, known):
     is_list = declared is not None and declared.type is flag_table.positive_integers
     values = []
     for word in words:
-        if not isinstance(word, bool):
-            for part in [str(word)] if is_list else str(word).split(","):
-                if not part:
-                    raise CommandError(f"--{flag}: found an empty value in {word!r}")
-                values += SWITCHES.get(part, [part])
-        else:
-            values.append(word)
+        for part in [word] if is_list or isinstance(word, bool) else str(word).split(","):
+            if part == "":
+                raise CommandError(f"--{flag}: found an empty value in {word!r}")
+            values += SWITCHES.get(part, [part])
     values = list(dict.fromkeys(values))
     if len(values) > 1 and not flag_table.may_be_dimension(flag.replace("-", "_")):
         raise CommandError(f"--{flag} takes one value, the same for all runs of a comparison")
@@ -145,17 +142,11 @@ def expand(grids):
                     "them another NETWORK"
                 )
             for run in runs_of(grid, path, checksums):
-                same = runs.setdefault(run.key, [])
-                if not any(
-                    fulfils(other.settings["flags"], run.settings["flags"]) for other in same
-                ):
-                    same[:] = [
-                        other
-                        for other in same
-                        if not fulfils(run.settings["flags"], other.settings["flags"])
-                    ]
-                    same.append(run)
-    return [run for same in runs.values() for run in same]
+                flags, same = run.settings["flags"], runs.setdefault(run.key, [])
+                if not any(fulfils(other.settings["flags"], flags) for other in same):
+                    same[:] = [o for o in same if not fulfils(flags, o.settings["flags"])] + [run]
+    found = [run for same in runs.values() for run in same]
+    return sorted(found, key=lambda run: run.settings["flags"]["seed"])
 
 
 def runs_of(grid, path, checksums):
@@ -165,9 +156,8 @@ def runs_of(grid, path, checksums):
         flag: values_of(flag, words, known) for flag, words in grid.items() if flag != "network"
     }
     varying = [flag for flag in values if len(values[flag]) > 1]
-    order = sorted(values, key=lambda flag: flag != "seed")
-    for combination in itertools.product(*(values[flag] for flag in order)):
-        yield run_of(path, dict(zip(order, combination)), varying, checksums)
+    for combination in itertools.product(*values.values()):
+        yield run_of(path, dict(zip(values, combination)), varying, checksums)
 
 
 def run_of(path, chosen, varying, checksums):

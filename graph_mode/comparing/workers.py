@@ -87,11 +87,6 @@ def work(trainer, waiting, folders, answers):
         answers.put((run, folder, answer))
 
 
-def arguments_of(run, folder):
-    """The command line of a run that is trained below `folder`."""
-    return run.arguments + [f"--log-dir={folder}", f"--run-name={run.name}"]
-
-
 class Process:
     """Trains runs in a process of worker.py, which is started with the first of them."""
 
@@ -115,7 +110,8 @@ class Process:
                 return {"died": "it was stopped"}
             if self.read() is None:
                 return {"cannot_start": self.end()}
-        order = {"script": run.script, "arguments": arguments_of(run, folder), "folder": folder}
+        arguments = run.arguments + [f"--log-dir={folder}", f"--run-name={run.name}"]
+        order = {"script": run.script, "arguments": arguments, "folder": folder}
         try:
             self.process.stdin.write(json.dumps(order).encode() + b"\n")
             self.process.stdin.flush()
