@@ -29,9 +29,9 @@ BATCH_NORM_COLORS = {False: VERMILION, True: BLUE}
 Line = collections.namedtuple("Line", "label color dashed x y raw low high markers dotted")
 Line.__new__.__defaults__ = (None,) * 5
 Line.__doc__ = """One curve. dashed: without batch norm, where the colour does not tell; x and y
-float64 [n]; raw float64 [n], drawn lightly under it, or None; low and high float64 [n], the edges of
-a band, or None; markers (x, y), the same measured on the validation set, or None; dotted (x, y), the
-same with population statistics, or None. Where a value is nan, the curve has a gap."""
+float64 [n]; raw float64 [n], drawn lightly under it, or None; low and high float64 [n], the edges
+of a band, or None; markers (x, y), the same measured on the validation set, or None; dotted (x, y),
+the same with population statistics, or None. Where a value is nan, the curve has a gap."""
 
 Panel = collections.namedtuple("Panel", "lines x_label y_label scale dates reference samples")
 Panel.__new__.__defaults__ = ("linear", False, None, "seeds")
