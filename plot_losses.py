@@ -51,7 +51,6 @@ def main(arguments=None):
     plot(runs, flags, say)
     if flags.show and not machine.in_notebook():
         figures.show()
-    return 0
 
 
 def parse_arguments(arguments):
