@@ -285,9 +285,7 @@ def batch_normalization(
                 update = average.assign_sub((1 - momentum) * (average - value), read_value=False)
                 tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, update)
         outputs = _move_axis(outputs, last, axis)
-        return _record(
-            "batch_normalization", scope, inputs, outputs, variables, (mean, variance)
-        )
+        return _record("batch_normalization", scope, inputs, outputs, variables, tuple(moments))
 
 
 class _Plain:
