@@ -159,7 +159,7 @@ def require_window():
         found = f"found matplotlib's backend {pyplot.get_backend()}, which has none"
         works = pyplot.get_backend().lower() not in NO_WINDOWS
     except (ImportError, ValueError, RuntimeError) as error:
-        found, works = f"matplotlib cannot open one ({error})", False
+        found, works = f"matplotlib cannot open one ({str(error).split(';')[0]})", False
     if not works:
         backend = os.environ.get("MPLBACKEND")
         unset = f"unset MPLBACKEND ({backend}), or " if backend else ""
@@ -175,13 +175,17 @@ def show():
     pyplot.show()
 
 
-def show_inline(figure):
-    """Shows the figure in the notebook that runs this process; nothing in a terminal."""
-    ipython = sys.modules["IPython"]
-    if hasattr(ipython.get_ipython(), "kernel"):
-        from IPython.display import Image, display
+def can_show_inline():
+    """Whether a notebook runs this process."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
 
-        display(Image(data=image(figure, "png", dpi=100)))
+
+def show_inline(figure):
+    """Shows the figure in the notebook that runs this process."""
+    from IPython.display import Image, display
+
+    display(Image(data=image(figure, "png", dpi=100)))
 
 
 def shades(color, count):
@@ -298,7 +302,8 @@ def draw_line(axes, line, of_lines, missing, small):
     if line.low is not None:
         shown = extremes(line.low, line.high)
         edges = line.x[shown], line.low[shown], line.high[shown]
-        axes.fill_between(*edges, color=line.color, alpha=0.2, linewidth=0, zorder=2.2)
+        alpha = 0.3 / math.sqrt(of_lines)
+        axes.fill_between(*edges, color=line.color, alpha=alpha, linewidth=0, zorder=2.2)
     shown = extremes(line.y, line.y)
     axes.plot(
         line.x[shown],
