@@ -313,7 +313,7 @@ def draw_line(axes, line, of_lines, missing, small):
         linestyle=(0, (4, 1.5)) if line.dashed else "-",
         linewidth=1.0 if small else 1.5,
         zorder=3,
-        **markers_of(line, len(line.x), small),
+        **own_markers(line, small),
     )
     if line.dotted is not None:
         axes.plot(*line.dotted, color=line.color, linestyle=":", linewidth=1.2, zorder=3)
@@ -322,6 +322,11 @@ def draw_line(axes, line, of_lines, missing, small):
         how = {"linewidth": 0.8, "alpha": 0.7} if thin else {"linestyle": ""}
         look = markers_of(line, len(line.markers[0]), small)
         axes.plot(*line.markers, color=line.color, zorder=4, **how, **look)
+
+
+def own_markers(line, small=False):
+    """How plot() marks the points of the line itself: only if no others could be taken for them."""
+    return markers_of(line, len(line.x), small) if line.markers is None or len(line.x) == 1 else {}
 
 
 def markers_of(line, count, small=False):
@@ -367,7 +372,7 @@ def legend_handles(panels, missing):
             color=line.color,
             label=plain(line.label, missing),
             linestyle=(0, (4, 1.5)) if line.dashed else "-",
-            **markers_of(line, len(line.x)),
+            **own_markers(line),
         )
         for line in looks.values()
     ]
