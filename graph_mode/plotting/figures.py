@@ -427,37 +427,43 @@ def fit(figure, all_axes, heading, handles, width):
     take what is left of it and the legend stands below.
     """
     across = columns(all_axes, width)
-    down = -(-len(all_axes) // across)
-    size = ONE_PANEL_INCHES if len(all_axes) == 1 else PANEL_INCHES
-    for _ in range(2):  # The labels on an axis depend on its size, and its margins on them.
-        figure.set_size_inches((width or 12, 8))
-        for axes in all_axes:
-            axes.set_position([0.2, 0.2, size[0] / (width or 12), size[1] / 8])
-        left, bottom, right, top = margins_of(figure, all_axes)
-        if width is not None:
-            room = (width - 2 * MARGIN_INCHES - (across - 1) * GAP_INCHES) / across - left - right
-            size = (max(room, 1.0), 0.72 * max(room, 1.0))
+    size, margins = axes_size(figure, all_axes, across, width)
+    left, bottom, right, top = margins
     cell = left + size[0] + right + GAP_INCHES, bottom + size[1] + top + GAP_INCHES
-    panels = across * cell[0] - GAP_INCHES, down * cell[1] - GAP_INCHES
+    panels = across * cell[0] - GAP_INCHES, -(-len(all_axes) // across) * cell[1] - GAP_INCHES
     legend, extent = legend_within(figure, handles, width)
     title = extent_of(figure, heading)
-    above = title[1] + 0.1 if heading.get_text().strip() else 0
-    beside, below = (extent[0] + 0.2, 0) if width is None else (0, extent[1] + 0.1)
-    total = (
-        width or 2 * MARGIN_INCHES + max(panels[0] + beside, title[0]),
-        2 * MARGIN_INCHES + above + max(panels[1] + below, extent[1]),
-    )
-    figure.set_size_inches(total)
-    ceiling = total[1] - MARGIN_INCHES - above
-    for number, axes in enumerate(all_axes):
-        x = MARGIN_INCHES + left + number % across * cell[0]
-        y = ceiling - top - size[1] - number // across * cell[1]
-        axes.set_position([x / total[0], y / total[1], size[0] / total[0], size[1] / total[1]])
-    heading.set_position(((MARGIN_INCHES + left) / total[0], (ceiling + 0.1) / total[1]))
-    corner = (MARGIN_INCHES + panels[0] + 0.2, ceiling - top)
-    if width is not None:
+    above = MARGIN_INCHES + (title[1] + 0.1 if heading.get_text().strip() else 0)
+    if width is None:
+        total_width = 2 * MARGIN_INCHES + max(panels[0] + 0.2 + extent[0], title[0])
+        total_height = above + max(panels[1], top + extent[1]) + MARGIN_INCHES
+        corner = (MARGIN_INCHES + panels[0] + 0.2, total_height - above - top)
+    else:
+        total_width, total_height = width, above + panels[1] + 0.1 + extent[1] + MARGIN_INCHES
         corner = (MARGIN_INCHES, MARGIN_INCHES + extent[1])
-    legend.set_bbox_to_anchor((corner[0] / total[0], corner[1] / total[1]), figure.transFigure)
+    total = np.array([total_width, total_height])
+    figure.set_size_inches(total)
+    for number, axes in enumerate(all_axes):
+        row, column = divmod(number, across)
+        x = MARGIN_INCHES + left + column * cell[0]
+        y = total_height - above - top - size[1] - row * cell[1]
+        axes.set_position(np.concatenate([[x, y] / total, size / total]))
+    heading.set_position([MARGIN_INCHES + left, total_height - above + 0.1] / total)
+    legend.set_bbox_to_anchor(corner / total, figure.transFigure)
+
+
+def axes_size(figure, all_axes, across, width):
+    """The inches (width, height) of each axes and (left, bottom, right, top) around it."""
+    size = np.array(ONE_PANEL_INCHES if len(all_axes) == 1 else PANEL_INCHES)
+    for _ in range(2):  # The labels on an axis depend on its size, and its margins on them.
+        figure.set_size_inches(20, 20)
+        for axes in all_axes:
+            axes.set_position([0.2, 0.2, size[0] / 20, size[1] / 20])
+        margins = margins_of(figure, all_axes)
+        if width is not None:
+            room = (width - 2 * MARGIN_INCHES - (across - 1) * GAP_INCHES) / across
+            size = max(room - margins[0] - margins[2], 1.0) * np.array([1, 0.72])
+    return size, margins
 
 
 def margins_of(figure, all_axes):
