@@ -41,7 +41,8 @@ WATCH_SECONDS = 2
 def main(arguments=None):
     machine.open_closed_streams()
     flags = parse_arguments(arguments)
-    if flags.show and not machine.in_notebook():
+    flags.show = flags.show and not figures.can_show_inline()
+    if flags.show:
         figures.require_window()
     if flags.watch:
         watch(flags)
@@ -49,9 +50,8 @@ def main(arguments=None):
     with reading_progress(found) as read:
         runs = saved_runs.read_runs(found, flags.paths or [DEFAULT_RUNS], say, read)
     plot(runs, flags, say)
-    if flags.show and not machine.in_notebook():
+    if flags.show:
         figures.show()
-    return 0
 
 
 def parse_arguments(arguments):
@@ -213,7 +213,7 @@ def plot(runs, flags, say):
             written.append(path)
     text = [f"wrote {saved_runs.printable(path)}" for path in written if path != "-"]
     show_text("\n".join(text + [table(plots)]), stream)
-    if machine.in_notebook():
+    if figures.can_show_inline():
         for _, figure in drawn:
             figures.show_inline(figure)
 
@@ -222,9 +222,7 @@ def draw(plot, flags, view, say):
     """The figure of a Plot; validation accuracy stands beside the loss unless --tags are given."""
     panels = run_lines.panels_of(plot, view, say, flags.tags is None and plot.tag.endswith("loss"))
     title = run_lines.title_of(plot) if flags.width is None else ""
-    return figures.draw(
-        panels, flags.title or title, flags.width, flags.show and not machine.in_notebook()
-    )
+    return figures.draw(panels, flags.title or title, flags.width, flags.show)
 
 
 def show_text(text, stream):
@@ -273,7 +271,6 @@ def reading_progress(found):
 def watch(flags):
     """Draws whenever a file of the runs has changed, until it is interrupted."""
     states = None
-    cache = {}
     said = set()
 
     def say_once(line):
@@ -285,22 +282,12 @@ def watch(flags):
         found = find_event_files(flags)
         before, states = states, saved_runs.file_states(found)
         if states != before:
-            read = functools.partial(read_if_changed, cache)
-            runs = saved_runs.read_runs(found, flags.paths or [DEFAULT_RUNS], say_once, read)
+            runs = saved_runs.read_runs(found, flags.paths or [DEFAULT_RUNS], say_once)
             try:
                 plot(runs, flags, say_once)
             except command_line.CommandError as error:
                 say_once(f"{error}; waiting")
         time.sleep(WATCH_SECONDS)
-
-
-def read_if_changed(cache, path):
-    """read_event_file(path), or what it gave before if the file is as it was then."""
-    status = os.stat(path)
-    state = (status.st_size, status.st_mtime_ns)
-    if path not in cache or cache[path][0] != state:
-        cache[path] = (state, event_files.read_event_file(path))
-    return cache[path][1]
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ def smooth(values, weight):
 
     The straight line is fitted by least squares, in which a value k places away counts weight**k:
     with 0.95, about 20 on either side. Near the beginning, where a loss falls fastest, it is fewer:
-    one eighth of the places passed. So a falling curve is followed without delay, from its first value to its
-    last. Values that are not finite stay as they are and count for nothing.
+    one eighth of the places passed. So a falling curve is followed without delay, from its first
+    value to its last. Values that are not finite stay as they are and count for nothing.
     """
     smoothed = np.array(values, np.float64)
     finite = np.isfinite(smoothed)

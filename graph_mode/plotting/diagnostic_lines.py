@@ -12,7 +12,7 @@ KINDS = (INPUTS, NORM, DEAD, ALONG)
 # Of the inputs to an activation, as graph_mode/diagnostics.py measures them.
 LOW, MIDDLE, UPPER = 15, 50, 85
 BATCH_NORM = "batch_norm"
-# In front of a tag, for all runs but those of before there were so many tags.
+# In front of each tag; some runs lack it.
 PREFIX = "diagnostics/"
 
 Pair = collections.namedtuple("Pair", "network label sides")

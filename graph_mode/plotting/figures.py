@@ -29,9 +29,9 @@ BATCH_NORM_COLORS = {False: VERMILION, True: BLUE}
 Line = collections.namedtuple("Line", "label color dashed x y raw low high markers dotted")
 Line.__new__.__defaults__ = (None,) * 5
 Line.__doc__ = """One curve. dashed: without batch norm, where the colour does not tell; x and y
-float64 [n]; raw float64 [n], drawn lightly under it, or None; low and high float64 [n], the edges of
-a band, or None; markers (x, y), the same measured on the validation set, or None; dotted (x, y), the
-same with population statistics, or None. Where a value is nan, the curve has a gap."""
+float64 [n]; raw float64 [n], drawn lightly under it, or None; low and high float64 [n], the edges
+of a band, or None; markers (x, y), the same measured on the validation set, or None; dotted (x, y),
+the same with population statistics, or None. Where a value is nan, the curve has a gap."""
 
 Panel = collections.namedtuple("Panel", "lines x_label y_label scale dates reference samples")
 Panel.__new__.__defaults__ = ("linear", False, None, "seeds")
@@ -159,7 +159,7 @@ def require_window():
         found = f"found matplotlib's backend {pyplot.get_backend()}, which has none"
         works = pyplot.get_backend().lower() not in NO_WINDOWS
     except (ImportError, ValueError, RuntimeError) as error:
-        found, works = f"matplotlib cannot open one ({error})", False
+        found, works = f"matplotlib cannot open one ({str(error).split(';')[0]})", False
     if not works:
         backend = os.environ.get("MPLBACKEND")
         unset = f"unset MPLBACKEND ({backend}), or " if backend else ""
@@ -175,13 +175,17 @@ def show():
     pyplot.show()
 
 
-def show_inline(figure):
-    """Shows the figure in the notebook that runs this process; nothing in a terminal."""
-    ipython = sys.modules["IPython"]
-    if hasattr(ipython.get_ipython(), "kernel"):
-        from IPython.display import Image, display
+def can_show_inline():
+    """Whether a notebook runs this process."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
 
-        display(Image(data=image(figure, "png", dpi=100)))
+
+def show_inline(figure):
+    """Shows the figure in the notebook that runs this process."""
+    from IPython.display import Image, display
+
+    display(Image(data=image(figure, "png", dpi=100)))
 
 
 def shades(color, count):
@@ -298,7 +302,8 @@ def draw_line(axes, line, of_lines, missing, small):
     if line.low is not None:
         shown = extremes(line.low, line.high)
         edges = line.x[shown], line.low[shown], line.high[shown]
-        axes.fill_between(*edges, color=line.color, alpha=0.2, linewidth=0, zorder=2.2)
+        alpha = 0.3 / math.sqrt(of_lines)
+        axes.fill_between(*edges, color=line.color, alpha=alpha, linewidth=0, zorder=2.2)
     shown = extremes(line.y, line.y)
     axes.plot(
         line.x[shown],
@@ -308,7 +313,7 @@ def draw_line(axes, line, of_lines, missing, small):
         linestyle=(0, (4, 1.5)) if line.dashed else "-",
         linewidth=1.0 if small else 1.5,
         zorder=3,
-        **markers_of(line, len(line.x), small),
+        **own_markers(line, small),
     )
     if line.dotted is not None:
         axes.plot(*line.dotted, color=line.color, linestyle=":", linewidth=1.2, zorder=3)
@@ -317,6 +322,11 @@ def draw_line(axes, line, of_lines, missing, small):
         how = {"linewidth": 0.8, "alpha": 0.7} if thin else {"linestyle": ""}
         look = markers_of(line, len(line.markers[0]), small)
         axes.plot(*line.markers, color=line.color, zorder=4, **how, **look)
+
+
+def own_markers(line, small=False):
+    """How plot() marks the points of the line itself: only if no others could be taken for them."""
+    return markers_of(line, len(line.x), small) if line.markers is None or len(line.x) == 1 else {}
 
 
 def markers_of(line, count, small=False):
@@ -362,7 +372,7 @@ def legend_handles(panels, missing):
             color=line.color,
             label=plain(line.label, missing),
             linestyle=(0, (4, 1.5)) if line.dashed else "-",
-            **markers_of(line, len(line.x)),
+            **own_markers(line),
         )
         for line in looks.values()
     ]
@@ -417,37 +427,43 @@ def fit(figure, all_axes, heading, handles, width):
     take what is left of it and the legend stands below.
     """
     across = columns(all_axes, width)
-    down = -(-len(all_axes) // across)
-    size = ONE_PANEL_INCHES if len(all_axes) == 1 else PANEL_INCHES
-    for _ in range(2):  # The labels on an axis depend on its size, and its margins on them.
-        figure.set_size_inches((width or 12, 8))
-        for axes in all_axes:
-            axes.set_position([0.2, 0.2, size[0] / (width or 12), size[1] / 8])
-        left, bottom, right, top = margins_of(figure, all_axes)
-        if width is not None:
-            room = (width - 2 * MARGIN_INCHES - (across - 1) * GAP_INCHES) / across - left - right
-            size = (max(room, 1.0), 0.72 * max(room, 1.0))
+    size, margins = axes_size(figure, all_axes, across, width)
+    left, bottom, right, top = margins
     cell = left + size[0] + right + GAP_INCHES, bottom + size[1] + top + GAP_INCHES
-    panels = across * cell[0] - GAP_INCHES, down * cell[1] - GAP_INCHES
+    panels = across * cell[0] - GAP_INCHES, -(-len(all_axes) // across) * cell[1] - GAP_INCHES
     legend, extent = legend_within(figure, handles, width)
     title = extent_of(figure, heading)
-    above = title[1] + 0.1 if heading.get_text().strip() else 0
-    beside, below = (extent[0] + 0.2, 0) if width is None else (0, extent[1] + 0.1)
-    total = (
-        width or 2 * MARGIN_INCHES + max(panels[0] + beside, title[0]),
-        2 * MARGIN_INCHES + above + max(panels[1] + below, extent[1]),
-    )
-    figure.set_size_inches(total)
-    ceiling = total[1] - MARGIN_INCHES - above
-    for number, axes in enumerate(all_axes):
-        x = MARGIN_INCHES + left + number % across * cell[0]
-        y = ceiling - top - size[1] - number // across * cell[1]
-        axes.set_position([x / total[0], y / total[1], size[0] / total[0], size[1] / total[1]])
-    heading.set_position(((MARGIN_INCHES + left) / total[0], (ceiling + 0.1) / total[1]))
-    corner = (MARGIN_INCHES + panels[0] + 0.2, ceiling - top)
-    if width is not None:
+    above = MARGIN_INCHES + (title[1] + 0.1 if heading.get_text().strip() else 0)
+    if width is None:
+        total_width = 2 * MARGIN_INCHES + max(panels[0] + 0.2 + extent[0], title[0])
+        total_height = above + max(panels[1], top + extent[1]) + MARGIN_INCHES
+        corner = (MARGIN_INCHES + panels[0] + 0.2, total_height - above - top)
+    else:
+        total_width, total_height = width, above + panels[1] + 0.1 + extent[1] + MARGIN_INCHES
         corner = (MARGIN_INCHES, MARGIN_INCHES + extent[1])
-    legend.set_bbox_to_anchor((corner[0] / total[0], corner[1] / total[1]), figure.transFigure)
+    total = np.array([total_width, total_height])
+    figure.set_size_inches(total)
+    for number, axes in enumerate(all_axes):
+        row, column = divmod(number, across)
+        x = MARGIN_INCHES + left + column * cell[0]
+        y = total_height - above - top - size[1] - row * cell[1]
+        axes.set_position(np.concatenate([[x, y] / total, size / total]))
+    heading.set_position([MARGIN_INCHES + left, total_height - above + 0.1] / total)
+    legend.set_bbox_to_anchor(corner / total, figure.transFigure)
+
+
+def axes_size(figure, all_axes, across, width):
+    """The inches (width, height) of each axes and (left, bottom, right, top) around it."""
+    size = np.array(ONE_PANEL_INCHES if len(all_axes) == 1 else PANEL_INCHES)
+    for _ in range(2):  # The labels on an axis depend on its size, and its margins on them.
+        figure.set_size_inches(20, 20)
+        for axes in all_axes:
+            axes.set_position([0.2, 0.2, size[0] / 20, size[1] / 20])
+        margins = margins_of(figure, all_axes)
+        if width is not None:
+            room = (width - 2 * MARGIN_INCHES - (across - 1) * GAP_INCHES) / across
+            size = max(room - margins[0] - margins[2], 1.0) * np.array([1, 0.72])
+    return size, margins
 
 
 def margins_of(figure, all_axes):

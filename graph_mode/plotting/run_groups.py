@@ -38,12 +38,8 @@ def group_by_seed(runs, apart=False):
         groups[settings, times_seen[settings, frozen(seed)]].append(run)
         times_seen[settings, frozen(seed)] += seed is not None
     groups = list(groups.values())
-    firsts = [group[0] for group in groups]
-    names = [name for name in settings_of(*firsts[:1]) if name not in (BATCH_NORM, "optimizer")]
-    others = [
-        frozen({name: settings_of(run, apart).get(name) for name in names}) if run.flags else None
-        for run in firsts
-    ]
+    others = [other_settings(settings_of(group[0], apart)) for group in groups]
+    others = [frozen(some) if group[0].flags else None for some, group in zip(others, groups)]
     return with_styles(groups, seed_labels(groups, apart), others)
 
 
@@ -73,8 +69,8 @@ def group_by_flags(runs, names):
         labels.append(
             ", ".join(words(name, flags[name]) for name in names) if known else group[0].name
         )
-        rest = {name: flags[name] for name in names if name != BATCH_NORM} if known else None
-        others.append(frozen(rest) if known else None)
+        chosen = {name: flags[name] for name in names if name in flags}
+        others.append(frozen(other_settings(chosen)) if known else None)
     return with_styles(list(groups.values()), labels, others, by_optimizer="optimizer" in names)
 
 
@@ -86,6 +82,11 @@ def settings_of(run, with_seed=False):
         if decides_numbers(name) and (with_seed or name != "seed")
     }
     return {**settings, "data": run.data}
+
+
+def other_settings(settings):
+    """The settings but those that have a look of their own."""
+    return {name: settings[name] for name in settings if name not in (BATCH_NORM, "optimizer")}
 
 
 def optimizer_of(run):
@@ -159,9 +160,9 @@ def with_styles(groups, labels, others, by_optimizer=True):
     """
     optimizers = [optimizer_of(group[0]) for group in groups]
     sides = [group[0].flags.get(BATCH_NORM) for group in groups]
-    by_side = len(set(others)) == 1 and None not in sides
-    if by_optimizer and len(set(optimizers)) > 1:
-        by_side = False
+    several = by_optimizer and len(set(optimizers)) > 1
+    by_side = not several and len(set(others)) == 1 and None not in sides
+    if several:
         colors = colors_of([opt or other for opt, other in zip(optimizers, others)])
     elif by_side:
         colors = [figures.BATCH_NORM_COLORS[bool(side)] for side in sides]

@@ -230,7 +230,7 @@ def finite(values):
 
 def is_accuracy(tag):
     """Whether the scalar is a fraction of right answers, of which more is better."""
-    return "accuracy" in tag.split("/")[-1]
+    return "accuracy" in tag
 
 
 def title_of(plot):

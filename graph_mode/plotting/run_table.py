@@ -28,7 +28,7 @@ def table(plots):
                 (
                     printable(run.name),
                     printable(plot.tag),
-                    str(steps_of(series)),
+                    str(steps_of(series, plot.split)),
                     number(series.values[-1]),
                     number(best(plot.tag, series.values)),
                     number(final_accuracy(run, "validation")),
@@ -42,7 +42,7 @@ def table(plots):
 
 
 def is_loss(tag):
-    return "loss" in tag.split("/")[-1]
+    return "loss" in tag and not is_accuracy(tag)
 
 
 def best(tag, values):
@@ -53,9 +53,9 @@ def best(tag, values):
     return np.min(values, initial=np.inf) if is_loss(tag) else None
 
 
-def steps_of(series):
-    """How many steps the run has gone. Steps may count from 0, as here, or from 1."""
-    return int(series.steps[-1]) + int(series.steps[0] == 0)
+def steps_of(series, split):
+    """How many steps of training the run has gone, which may count from 0, as here, or from 1."""
+    return int(series.steps[-1]) + int(series.steps[0] == 0 and split == "train")
 
 
 def final_accuracy(run, split):
