@@ -13,7 +13,7 @@ import subprocess
 
 from graph_mode import event_writer, flags, machine
 from graph_mode.command_line import CommandError
-from graph_mode.whole_file import whole_file
+from graph_mode.output_file import output_file
 
 SPLITS = ("train", "validation", "test")
 SETTINGS = "settings.json"
@@ -265,7 +265,7 @@ def read_json(path):
 
 def write_json(path, value):
     """Writes a JSON file, whole or not at all."""
-    with whole_file(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+    with output_file(path) as file:
         json.dump(value, file, indent=2, sort_keys=True)
         file.write("\n")
 
