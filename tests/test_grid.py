@@ -46,6 +46,8 @@ def test_every_combination_is_a_run_and_the_first_seed_of_all_comes_first():
 def test_a_flag_with_a_list_for_a_value_takes_several_by_repeating_it():
     runs = runs_of({"hidden-units": ["30,20", "10"]})
     assert flags_of(runs, "hidden_units") == [([30, 20],), ([10],)]
+    runs = runs_of({"hidden-units": [[30, 20], [10]]})
+    assert flags_of(runs, "hidden_units") == [([30, 20],), ([10],)]
 
 
 def test_a_switch_takes_true_false_and_both():
@@ -139,6 +141,7 @@ def test_a_config_file_of_another_form_is_refused(tmp_path, content, complaint):
     "arguments, complaint",
     [
         (["--networks", "fc,mlp"], "found network mlp, expected fc, conv or the path of a"),
+        (["--networks"], "found network True, expected fc, conv or the path"),
         (["--networks", "README.md"], "found network README.md, expected fc, conv or the path"),
         (["--networks", "tests"], "found network tests, expected fc, conv or the path"),
         (["--networks", "mnist_data.py"], "it does not define NETWORK, FLAGS, parse_flags"),
