@@ -9,6 +9,8 @@ import collections
 import contextlib
 import zlib
 
+import numpy as np
+
 from graph_mode import batch, layers, model
 from graph_mode import tensorflow1 as tf
 
@@ -125,7 +127,8 @@ class Loop:
         Returns how many were done, fewer if the loop was asked to stop, and {name: float32 [done]}
         of the StepScalars.
         """
-        indices = [batches[min(i, len(batches) - 1)] for i in range(STEPS_PER_CALL)]
+        indices = np.zeros(self.indices.shape.as_list(), np.int32)
+        indices[: len(batches)] = batches
         feed = {self.indices: indices, self.steps: len(batches)}
         done, scalars = session.run(self._results, feed)
         names = model.StepScalars._fields
