@@ -23,17 +23,17 @@ LONGEST_DEFAULT_NAME = 100
 PROJECT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
-def default_name(given, known):
-    """<optimizer>_<batchnorm|no_batchnorm>, and the flags that decide numbers and are not default.
+def default_name(given, known, named):
+    """<optimizer>_<batchnorm|no_batchnorm>, and the flags that were given other values than theirs.
 
-    given: the flags; known: the script's table. The name is one that every system takes.
+    given: the flags; known: the script's table; named: the names that stand on the command line.
+    The name is one that every system takes.
     """
     words = [given.optimizer, "batchnorm" if given.batch_norm else "no_batchnorm"]
-    shown = ("optimizer", "batch_norm")
     for name, flag in known.items():
-        value = getattr(given, name)
-        if flag.role == flags.NUMBERS and name not in shown and value != flag.default:
-            words.append(flags.as_word(name, value).lstrip("-").replace("=", "-"))
+        is_new = name in named and getattr(given, name) != flag.default
+        if is_new and flag.role == flags.NUMBERS and name not in ("optimizer", "batch_norm"):
+            words.append(flags.as_word(name, getattr(given, name)).lstrip("-").replace("=", "-"))
     name = "_".join(words)
     name = "".join("-" if c in machine.WINDOWS_REFUSES else c for c in name)
     if len(name) > LONGEST_DEFAULT_NAME:

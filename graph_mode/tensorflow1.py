@@ -23,8 +23,8 @@ from graph_mode.command_line import CommandError, signals_end_the_process
 IMPORT_ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_USE_LEGACY_KERAS": "1"}
 
 
-# What this process has found out: "onednn", a bool; "configuration", that of its sessions, since the
-# first session's threads are those of all.
+# What this process has found out: "onednn", a bool; "configuration", that of its sessions, since
+# the first session's threads are those of all.
 _known = {}
 
 

@@ -207,8 +207,8 @@ def test_a_loss_that_is_not_finite_ends_the_run_within_an_evaluation_interval(
     assert code == NONFINITE
     line = (
         r"fc_train\.py: error: the (training loss|validation loss) was (nan|inf) at batch (\d+); "
-        r"last good checkpoint: (.+); try a smaller --learning-rate or --batch-norm, or continue with "
-        r"--allow-nonfinite\n"
+        r"last good checkpoint: (.+); try a smaller --learning-rate or --batch-norm, or continue "
+        r"with --allow-nonfinite\n"
     )
     match = re.fullmatch(line, stderr)
     assert match, stderr

@@ -7,17 +7,15 @@ import sys
 
 import pytest
 
-import conv_train
-import fc_train
+from graph_mode import machine
 from graph_mode.command_line import CommandError
 from graph_mode.comparing import grid
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-SCRIPTS = {"fc": fc_train, "conv": conv_train}
 
 
 def runs_of(*grids):
-    return grid.expand([grid.normalized({"networks": "fc", **one}) for one in grids], SCRIPTS)
+    return grid.expand([grid.normalized({"networks": "fc", **one}) for one in grids])
 
 
 def flags_of(runs, *names):
@@ -32,7 +30,7 @@ def compare(*arguments):
 def test_values_come_with_commas_or_by_repeating_the_flag():
     assert grid.grid_of_arguments(
         ["--layers", "3,5", "--optimizer=sgd", "--optimizer", "adam", "--seeds", "2", "--xla"]
-    ) == {"layers": ["3", "5"], "optimizer": ["sgd", "adam"], "seed": ["0", "1"], "xla": [True]}
+    ) == {"layers": ["3,5"], "optimizer": ["sgd", "adam"], "seed": ["0", "1"], "xla": [True]}
 
 
 def test_every_combination_is_a_run_and_the_first_seed_of_all_comes_first():
@@ -71,8 +69,32 @@ def test_names_tell_the_settings_that_vary():
     ]
 
 
+def test_names_of_folders_are_names_on_every_system_and_no_patterns(tmp_path):
+    folder = tmp_path / 'a[b]<>:"|?* c.'
+    os.makedirs(str(folder))
+    for name in os.listdir(os.path.join(ROOT, "MNIST_data")):
+        os.symlink(os.path.join(ROOT, "MNIST_data", name), str(folder / name))
+    # A flag of many values makes a name that no file system takes.
+    long_lists = [",".join(["7"] * count) for count in (90, 91)]
+    runs = runs_of({"data-dir": [str(folder), str(tmp_path / "a[b]")[:-1] + ']<>:"|?* c.']})
+    runs += runs_of({"hidden-units": long_lists})
+    names = [run.name for run in runs]
+    assert len(set(names)) == len(names) == 3
+    for name in names:
+        assert machine.refused_by_windows(name) is None and len(name) < 200
+        assert not set(name) & set("[]*? ")
+
+
+def test_what_is_written_besides_makes_no_other_run():
+    (run,) = runs_of({}, {"diagnostics": True}, {})
+    assert flags_of([run], "diagnostics") == [(True,)]
+    both = runs_of({"histograms": True}, {"diagnostics": True})
+    assert flags_of(both, "histograms", "diagnostics") == [(True, False), (False, True)]
+    assert both[0].key == both[1].key == run.key
+
+
 def test_the_default_grid_is_both_networks_four_optimizers_and_five_seeds():
-    runs = grid.expand([grid.DEFAULTS], SCRIPTS)
+    runs = grid.expand([grid.DEFAULTS])
     assert len(runs) == len({run.key for run in runs}) == 2 * 4 * 2 * 5
 
 
@@ -90,6 +112,10 @@ def test_a_config_file_holds_several_grids(tmp_path):
     assert grids == [{"network": ["fc"]}, {"network": ["conv"], "seed": ["0", "1", "2"]}]
 
 
+def test_a_grid_without_networks_has_both():
+    assert [run.network for run in grid.expand([{"optimizer": ["sgd"]}])] == ["fc", "conv"]
+
+
 @pytest.mark.parametrize(
     "content, complaint",
     [
@@ -97,6 +123,9 @@ def test_a_config_file_holds_several_grids(tmp_path):
         ("[]", "expected an object"),
         ('{"grids": [], "seeds": 5}', "nothing besides"),
         ('{"grids": [5]}', "expected a list of objects"),
+        ('{"grids": []}', "expected a list of objects"),
+        ('{"grids": [{"optimizer": []}]}', "--optimizer: found no value"),
+        ('{"grids": [{"seeds": 0}]}', "--seeds: found 0, expected a number of seeds"),
     ],
 )
 def test_a_config_file_of_another_form_is_refused(tmp_path, content, complaint):
@@ -109,10 +138,18 @@ def test_a_config_file_of_another_form_is_refused(tmp_path, content, complaint):
 @pytest.mark.parametrize(
     "arguments, complaint",
     [
-        (["--networks", "fc,mlp"], "found network mlp, expected fc, conv"),
+        (["--networks", "fc,mlp"], "found network mlp, expected fc, conv or the path of a"),
+        (["--networks", "README.md"], "found network README.md, expected fc, conv or the path"),
+        (["--networks", "tests"], "found network tests, expected fc, conv or the path"),
+        (["--networks", "mnist_data.py"], "it does not define NETWORK, FLAGS, parse_flags"),
+        (["--seeds", "0"], "--seeds: found 0, expected a number of seeds of at least 1"),
+        (["--seeds", "-1"], "--seeds: found -1, expected a number of seeds of at least 1"),
+        (["--seeds", "two"], "argument --seed: found 'two'"),
+        (["--seeds", ""], "--seeds: found no value"),
+        (["--optimizers", "sgd,"], "--optimizer: found an empty value in 'sgd,'"),
         (["--optimizers", "sgd,lion"], "invalid choice: 'lion'"),
         (["--layers", "3,zero"], "argument --layers: found 'zero'"),
-        (["--nonsense", "1"], "unrecognized arguments: --nonsense=1"),
+        (["--nonsense", "1"], "unknown flag --nonsense"),
         (["--optimizers", "sgd", "--optimizer", "adam"], "leave one of them out"),
         (["--run-name", "x"], "--run-name is for a single run"),
         (["--resume", "x"], "--resume is for a single run"),
@@ -134,11 +171,37 @@ def test_a_grid_that_cannot_be_is_refused_in_one_line_before_anything_is_written
     assert not os.path.exists(log_dir)
 
 
+@pytest.mark.parametrize(
+    "content, complaint",
+    [
+        ("1 +", "SyntaxError: "),
+        ("import nowhere", "ModuleNotFoundError: No module named 'nowhere'"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+        ("NETWORK = 'a/b'; FLAGS = parse_flags = main = 1", "NETWORK is 'a/b', expected letters"),
+        ("NETWORK = 'con'; FLAGS = parse_flags = main = 1", "NETWORK is 'con', expected letters"),
+    ],
+)
+def test_a_file_that_is_no_training_script_is_refused(tmp_path, content, complaint):
+    path = tmp_path / "mine.py"
+    path.write_text(content)
+    done = compare("--dry-run", "--networks", str(path))
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+    assert f"{path}: expected a training script" in done.stderr and complaint in done.stderr
+
+
+def test_two_scripts_never_share_a_network(tmp_path):
+    content = "from fc_train import *\nNETWORK, FLAGS = 'fc', []\nparse_flags = main = print\n"
+    (tmp_path / "mine.py").write_text(content)
+    done = compare("--dry-run", "--networks", f"fc,{tmp_path / 'mine.py'}")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+    assert "both name their network fc: give one of them another NETWORK" in done.stderr
+
+
 def test_a_dry_run_lists_the_runs_and_writes_nothing(tmp_path):
     log_dir = str(tmp_path / "runs")
     done = compare("--dry-run", "--log-dir", log_dir, "--seeds", "2", "--networks", "fc")
     lines = done.stdout.splitlines()
     assert len(lines) == 2 * 4 * 2 + 1
     assert lines[0].startswith("fc/sgd_no_batchnorm_seed-0: ") and "--optimizer=sgd" in lines[0]
-    assert "16 runs, 0 ended; estimated time with --jobs" in lines[-1]
+    assert "16 runs, 0 ended, --jobs " in lines[-1]
     assert not os.path.exists(log_dir)

@@ -104,7 +104,9 @@ def test_settings_name_every_flag_the_versions_and_the_data(finished_run, small_
     assert (flags["batch_norm"], flags["optimizer"], flags["seed"]) == (True, "rmsprop", 3)
     assert (flags["num_batches"], flags["learning_rate"]) == (620, 0.002)
     assert set(settings["versions"]) == {"python", "tensorflow", "numpy", "code"}
-    assert settings["versions"]["code"] == run.code_version()
+    assert re.fullmatch(
+        "[0-9a-f]{12}(-changed)?|sources-[0-9a-f]{12}", settings["versions"]["code"]
+    )
     assert settings["resolved"]["slices"] == 2
     assert settings["resolved"]["operation_threads"] >= 1
     assert settings["versions"]["tensorflow"] == tf.VERSION
@@ -365,7 +367,7 @@ def test_xla_is_one_line_where_tensorflow_cannot(run_script, small_mnist, tmp_pa
 
 
 def test_control_c_ends_with_one_line_and_no_result(script_server, small_mnist, tmp_path):
-    flags = small(small_mnist, "--num-batches=1000000")
+    flags = small(small_mnist, "--num-batches=1000000", "--run-name=own")
     process = script_server.start(tmp_path, "fc_train.py", *flags)
     process.wait_for("Batch:  0")
     process.send_signal(signal.SIGINT)
@@ -373,7 +375,7 @@ def test_control_c_ends_with_one_line_and_no_result(script_server, small_mnist, 
     assert code == INTERRUPTED
     assert re.fullmatch(r"fc_train.py: .*(interrupted|Ctrl-C).*\n", stderr)
     assert re.fullmatch(r"(Batch: .*\n)*", stdout)
-    run = tmp_path / "runs" / "fc" / "adam_no_batchnorm"
+    run = tmp_path / "runs" / "fc" / "own"
     assert not (run / "result.json").exists()
     # What was trained until then can be looked at: no event is lost or cut.
     assert 0 in read_scalars(str(run / "validation"), "accuracy")
@@ -397,7 +399,9 @@ def read_terminal(descriptor):
 def test_progress_is_shown_on_a_terminal_and_wiped_away(start_script, small_mnist):
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 25, 80, 0, 0))
-    process = start_script("fc_train.py", *small(small_mnist, "--num-batches=220"), stderr=theirs)
+    process = start_script(
+        "fc_train.py", *small(small_mnist, "--num-batches=220", "--run-name=own"), stderr=theirs
+    )
     os.close(theirs)
     terminal = []
     reader = threading.Thread(target=lambda: terminal.append(read_terminal(ours)))
@@ -406,13 +410,16 @@ def test_progress_is_shown_on_a_terminal_and_wiped_away(start_script, small_mnis
     reader.join()
     os.close(ours)
     assert re.fullmatch(expected_output(220), stdout)
-    progress, _, last = terminal[0].partition("Wrote runs")
+    table, _, progress = terminal[0].partition("235,146\r\n")
+    assert table.startswith("Training the fc network (no batch norm, adam, learning rate 0.002)")
+    assert re.search(r"\n  dense +256 +200,704\r\n", table)
+    progress, _, last = progress.partition("Wrote runs")
     assert "/220" in progress
     assert "batch/s" in progress
     assert "\n" not in progress
     # The bar is overwritten with spaces before the words that stay.
     assert progress.rstrip("\r").split("\r")[-1].strip() == ""
-    assert last.startswith("/fc/adam_no_batchnorm\r\n")
+    assert last.startswith("/fc/own\r\n")
 
 
 def test_scripts_run_from_the_folder_of_the_project(script_server, small_mnist, tmp_path):
@@ -423,4 +430,5 @@ def test_scripts_run_from_the_folder_of_the_project(script_server, small_mnist, 
     assert (code, stderr) == (0, "")
     assert re.fullmatch(expected_output(1), stdout)
     assert set(os.listdir(ROOT)) - before <= {"__pycache__"}
-    assert os.listdir(str(log_dir / "fc")) == ["adam_no_batchnorm"]
+    name = "adam_no_batchnorm_num-batches-1_batch-size-32_validation-size-100"
+    assert os.listdir(str(log_dir / "fc")) == [name]
