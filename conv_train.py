@@ -10,7 +10,7 @@ if __name__ == "__main__":
 
     start.program()
 
-from graph_mode import command_line, commands, layers, options
+from graph_mode import batch, command_line, commands, layers, options
 from graph_mode import tensorflow1 as tf
 
 
@@ -35,14 +35,16 @@ def network(images, is_training, num_classes, settings):
     """images float [n, height, width, channels] -> logits [n, num_classes]."""
 
     def normalize_and_activate(layer):
-        return layers.normalize_and_activate(layer, settings.batch_norm, is_training, tf.nn.relu)
+        if settings.batch_norm:
+            layer = layers.batch_normalization(layer, training=is_training)
+        return batch.apply(tf.nn.relu, layer)
 
     layer = images
     for i in range(1, settings.layers + 1):
         filters = i * settings.filters_step
         strides = 2 if i % settings.stride_every == 0 else 1
         layer = layers.conv2d(
-            layer, filters, settings.kernel_size, strides, use_bias=settings.hidden_bias
+            layer, filters, settings.kernel_size, strides, "same", use_bias=settings.hidden_bias
         )
         layer = normalize_and_activate(layer)
     layer = layers.dense(layers.flatten(layer), settings.dense_units, use_bias=settings.hidden_bias)

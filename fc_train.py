@@ -10,7 +10,7 @@ if __name__ == "__main__":
 
     start.program()
 
-from graph_mode import command_line, commands, layers, options
+from graph_mode import batch, command_line, commands, layers, options
 from graph_mode import tensorflow1 as tf
 from graph_mode.gradients import manual_gradients
 
@@ -63,7 +63,9 @@ def network(images, is_training, num_classes, settings):
     layer = layers.flatten(images)
     for units in settings.hidden_units:
         layer = layers.dense(layer, units, use_bias=settings.hidden_bias)
-        layer = layers.normalize_and_activate(layer, settings.batch_norm, is_training, activation)
+        if settings.batch_norm:
+            layer = layers.batch_normalization(layer, training=is_training)
+        layer = batch.apply(activation, layer)
     return layers.dense(layer, num_classes)
 
 

@@ -1,22 +1,30 @@
-"""dense, conv2d and batch_normalization: the variables, names and defaults of tf.layers.
+"""tf.layers for every TensorFlow: signatures, variables, defaults and collections of 1.15.
 
-A checkpoint that a program with tf.layers saved restores here, and the reverse. Each call makes the
-next layer of its kind (dense, dense_1, ...); building the same network again under
-`tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE)` shares the variables. A layer
-takes a batch as one tensor, or in parts (see parts.py), and gives back the same.
+A checkpoint that a program with tf.layers saved restores here, and the reverse. A layer takes a
+tensor, or a Batch (see batch.py), and gives back the same. What tf.layers can do and this cannot
+raises a ValueError.
 """
 
 import collections
 import contextlib
 
-from graph_mode import convolution, normalization, parts
+from graph_mode import batch, fast
 from graph_mode import tensorflow1 as tf
 
 EPSILON = 0.001  # of batch normalization
+# The smallest epsilon of TensorFlow's fused batch normalization, which tf.layers uses for images.
+SMALLEST_FUSED_EPSILON = 1.001e-5
 
-# A layer as it was built: kind "dense", "conv2d" or "batch_normalization"; its tensors; its
-# trainable variables by name.
-Layer = collections.namedtuple("Layer", "kind inputs outputs variables")
+# What tf.layers takes by name, too.
+INITIALIZERS = (
+    "zeros", "ones", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal",
+    "lecun_uniform", "lecun_normal", "orthogonal",
+)  # fmt: skip
+ACTIVATIONS = ("relu", "sigmoid", "tanh", "softmax", "elu", "selu", "softplus", "softsign")
+
+# A layer as it was built. kind: the name of its function. name: its variable scope. inputs and
+# outputs: tensors or Batches. variables: the trainable ones by name, {"kernel": variable, ...}.
+Layer = collections.namedtuple("Layer", "kind name inputs outputs variables")
 _recordings = []
 
 
@@ -30,98 +38,416 @@ def recorded():
         _recordings.pop()
 
 
-def _record(kind, inputs, outputs, variables):
-    for recording in _recordings:
-        recording.append(Layer(kind, inputs, outputs, variables))
-    return outputs
+def dense(
+    inputs, units, activation=None, use_bias=True, kernel_initializer=None,
+    bias_initializer="zeros", kernel_regularizer=None, bias_regularizer=None,
+    activity_regularizer=None, kernel_constraint=None, bias_constraint=None, trainable=True,
+    name=None, reuse=None,
+):  # fmt: skip
+    """activation(inputs . kernel + bias): [n, m] -> [n, units], likewise for more axes before m."""
+    inputs = _checked(inputs, "dense", "2 axes or more", lambda rank: rank >= 2)
+    with _variable_scope(name, "dense", reuse) as scope:
+        kernel = _variable(
+            "kernel", [_size(inputs, -1), units], inputs.dtype, kernel_initializer,
+            kernel_regularizer, kernel_constraint, trainable,
+        )  # fmt: skip
+
+        def multiply(x):
+            return tf.matmul(x, kernel) if x.shape.ndims == 2 else tf.tensordot(x, kernel, 1)
+
+        outputs, variables = batch.apply(multiply, inputs), {"kernel": kernel}
+        if use_bias:
+            variables["bias"] = bias = _variable(
+                "bias", [units], inputs.dtype, bias_initializer, bias_regularizer,
+                bias_constraint, trainable,
+            )  # fmt: skip
+            outputs = batch.apply(lambda x: tf.nn.bias_add(x, bias), outputs)
+        outputs = _activated(outputs, activation, activity_regularizer)
+        return _record("dense", scope, inputs, outputs, variables)
 
 
-def dense(inputs, units, use_bias=True):
-    """inputs [n, m] -> inputs . kernel + bias, [n, units]; kernel [m, units] is Glorot uniform."""
-    with tf.variable_scope(None, default_name="dense"):
-        kernel = _kernel([int(parts.first(inputs).shape[1]), units], inputs)
-        outputs = parts.each(lambda x: tf.matmul(x, kernel), inputs)
-        outputs, bias = _add_bias(outputs, use_bias)
-        return _record("dense", inputs, outputs, {"kernel": kernel, **bias})
-
-
-def conv2d(inputs, filters, kernel_size, strides=1, use_bias=True):
-    """inputs [n, h, w, c] -> [n, ceil(h/strides), ceil(w/strides), filters], padding 'same'."""
-    with tf.variable_scope(None, default_name="conv2d"):
-        channels = int(parts.first(inputs).shape[3])
-        kernel = _kernel([kernel_size, kernel_size, channels, filters], inputs)
-        outputs = parts.each(lambda x: convolution.conv2d(x, kernel, strides), inputs)
-        outputs, bias = _add_bias(outputs, use_bias)
-        return _record("conv2d", inputs, outputs, {"kernel": kernel, **bias})
-
-
-def flatten(inputs):
-    """inputs [n, h, w, c] -> [n, h*w*c]."""
-    height, width, channels = parts.first(inputs).shape.as_list()[1:]
-    size = height * width * channels
-    return parts.each(lambda x: tf.reshape(x, [-1, size], name="flatten"), inputs)
-
-
-def normalize_and_activate(inputs, batch_norm, training, activation):
-    """What follows a hidden layer: batch normalization if `batch_norm`, then activation(inputs).
-
-    The result joins tf.GraphKeys.ACTIVATIONS, where histograms find it.
-    """
-    if batch_norm:
-        inputs = batch_normalization(inputs, training)
-    outputs = parts.each(activation, inputs)
-    tf.add_to_collection(tf.GraphKeys.ACTIVATIONS, outputs)
-    return outputs
-
-
-def batch_normalization(inputs, training, momentum=0.99, epsilon=EPSILON):
-    """gamma * (inputs - mean) / sqrt(variance + epsilon) + beta, for each channel (the last axis).
-
-    Algorithms 1 and 2 of Ioffe and Szegedy (2015), for inputs [n, c] or [n, h, w, c]. While
-    `training`, mean and biased variance are the batch's, and the updates of the moving averages
-    join tf.GraphKeys.UPDATE_OPS; otherwise they are the moving averages.
-    """
-    example = parts.first(inputs)
-    channels, dtype = int(example.shape[-1]), example.dtype
-    with tf.variable_scope(None, default_name="batch_normalization"):
-        gamma = tf.get_variable("gamma", [channels], dtype, tf.ones_initializer())
-        beta = tf.get_variable("beta", [channels], dtype, tf.zeros_initializer())
-        moving_mean = tf.get_variable(
-            "moving_mean", [channels], dtype, tf.zeros_initializer(), trainable=False
+def conv2d(
+    inputs, filters, kernel_size, strides=(1, 1), padding="valid", data_format="channels_last",
+    dilation_rate=(1, 1), activation=None, use_bias=True, kernel_initializer=None,
+    bias_initializer="zeros", kernel_regularizer=None, bias_regularizer=None,
+    activity_regularizer=None, kernel_constraint=None, bias_constraint=None, trainable=True,
+    name=None, reuse=None,
+):  # fmt: skip
+    """Images [n, h, w, c] -> [n, h', w', filters]; kernel [kernel_size, c, filters]."""
+    strides, dilation = _pair("strides", strides), _pair("dilation_rate", dilation_rate)
+    if dilation != (1, 1) and strides != (1, 1):
+        raise ValueError(
+            f"strides {strides} and dilation_rate {dilation} cannot both be above 1: make one 1"
         )
-        moving_variance = tf.get_variable(
-            "moving_variance", [channels], dtype, tf.ones_initializer(), trainable=False
-        )
-        if not training:
-            return parts.each(
-                lambda x: normalization.at_fixed_moments(
-                    x, gamma, beta, moving_mean, moving_variance, epsilon
-                ),
-                inputs,
+    padding = _padding(padding)
+
+    def convolve(x, kernel):
+        if dilation != (1, 1):
+            return tf.nn.convolution(x, kernel, padding, dilation_rate=dilation)
+        if fast.convolution_applies(kernel, strides, padding):
+            return fast.convolution(x, kernel)
+        return tf.nn.conv2d(x, kernel, strides=(1,) + strides + (1,), padding=padding)
+
+    return _convolution(
+        "conv2d", convolve, lambda channels: [channels, filters], inputs, filters, kernel_size,
+        data_format, activation, use_bias, kernel_initializer, bias_initializer,
+        kernel_regularizer, bias_regularizer, activity_regularizer, kernel_constraint,
+        bias_constraint, trainable, name, reuse,
+    )  # fmt: skip
+
+
+def conv2d_transpose(
+    inputs, filters, kernel_size, strides=(1, 1), padding="valid", data_format="channels_last",
+    activation=None, use_bias=True, kernel_initializer=None, bias_initializer="zeros",
+    kernel_regularizer=None, bias_regularizer=None, activity_regularizer=None,
+    kernel_constraint=None, bias_constraint=None, trainable=True, name=None, reuse=None,
+):  # fmt: skip
+    """Images [n, h, w, c] -> [n, h', w', filters], as the gradient of conv2d by its inputs does.
+
+    "same" makes h' = strides * h. The kernel is [kernel_size, filters, c].
+    """
+    strides, padding = _pair("strides", strides), _padding(padding)
+    size = _pair("kernel_size", kernel_size)
+
+    def convolve(x, kernel):
+        lengths = [
+            length * stride + (max(k - stride, 0) if padding == "VALID" else 0)
+            for length, stride, k in zip(tf.unstack(tf.shape(x)[1:3]), strides, size)
+        ]
+        shape = tf.stack([tf.shape(x)[0]] + lengths + [filters])
+        return tf.nn.conv2d_transpose(x, kernel, shape, (1,) + strides + (1,), padding)
+
+    return _convolution(
+        "conv2d_transpose", convolve, lambda channels: [filters, channels], inputs, filters,
+        kernel_size, data_format, activation, use_bias, kernel_initializer, bias_initializer,
+        kernel_regularizer, bias_regularizer, activity_regularizer, kernel_constraint,
+        bias_constraint, trainable, name, reuse,
+    )  # fmt: skip
+
+
+def _convolution(
+    kind, convolve, last_sizes, inputs, filters, kernel_size, data_format, activation, use_bias,
+    kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer,
+    activity_regularizer, kernel_constraint, bias_constraint, trainable, name, reuse,
+):  # fmt: skip
+    """What conv2d and conv2d_transpose share; last_sizes(channels): the kernel's last two sizes."""
+    axis = _channel_axis(data_format)
+    inputs = _checked(inputs, kind, "4 axes", lambda rank: rank == 4)
+    with _variable_scope(name, kind, reuse) as scope:
+        kernel = _variable(
+            "kernel", list(_pair("kernel_size", kernel_size)) + last_sizes(_size(inputs, axis)),
+            inputs.dtype, kernel_initializer, kernel_regularizer, kernel_constraint, trainable,
+        )  # fmt: skip
+        outputs = batch.apply(lambda x: convolve(x, kernel), _move_axis(inputs, axis, 3))
+        variables = {"kernel": kernel}
+        if use_bias:
+            variables["bias"] = bias = _variable(
+                "bias", [filters], inputs.dtype, bias_initializer, bias_regularizer,
+                bias_constraint, trainable,
+            )  # fmt: skip
+            outputs = batch.apply(lambda x: tf.nn.bias_add(x, bias), outputs)
+        outputs = _activated(_move_axis(outputs, 3, axis), activation, activity_regularizer)
+        return _record(kind, scope, inputs, outputs, variables)
+
+
+def max_pooling2d(
+    inputs, pool_size, strides, padding="valid", data_format="channels_last", name=None
+):
+    """The largest value of each window: [n, h, w, c] -> [n, h', w', c]."""
+    return _pooling(
+        "max_pooling2d", tf.nn.max_pool, inputs, pool_size, strides, padding, data_format, name
+    )
+
+
+def average_pooling2d(
+    inputs, pool_size, strides, padding="valid", data_format="channels_last", name=None
+):
+    """The mean of each window, without the padding: [n, h, w, c] -> [n, h', w', c]."""
+    return _pooling(
+        "average_pooling2d", tf.nn.avg_pool, inputs, pool_size, strides, padding, data_format, name
+    )  # fmt: skip
+
+
+def _pooling(kind, pool, inputs, pool_size, strides, padding, data_format, name):
+    axis, padding = _channel_axis(data_format), _padding(padding)
+    sizes = [
+        (1,) + _pair(argument, value) + (1,)
+        for argument, value in (("pool_size", pool_size), ("strides", strides))
+    ]
+    inputs = _checked(inputs, kind, "4 axes", lambda rank: rank == 4)
+    with tf.variable_scope(None, default_name=name or kind) as scope:
+        outputs = batch.apply(lambda x: pool(x, *sizes, padding), _move_axis(inputs, axis, 3))
+        return _record(kind, scope, inputs, _move_axis(outputs, 3, axis), {})
+
+
+def dropout(inputs, rate=0.5, noise_shape=None, seed=None, training=False, name=None):
+    """While `training`, zeros a share `rate` of the elements and divides the others by 1 - rate."""
+    inputs = _checked(inputs, "dropout")
+
+    def drop():
+        # Drawn for the whole batch, so that the slices do not change what is drawn.
+        whole = batch.joined(inputs)
+        sizes = noise_shape and [
+            tf.shape(whole)[i] if size is None else size for i, size in enumerate(noise_shape)
+        ]
+        return tf.nn.dropout(whole, noise_shape=sizes, seed=seed, rate=rate)
+
+    with tf.variable_scope(None, default_name=name or "dropout") as scope:
+        dropped = _if_training(training, drop, lambda: tf.identity(batch.joined(inputs)))
+        if isinstance(inputs, batch.Batch):
+            dropped = batch.Batch(tf.split(dropped, inputs.sizes), inputs.sizes)
+        return _record("dropout", scope, inputs, dropped, {})
+
+
+def flatten(inputs, name=None, data_format="channels_last"):
+    """[n, h, w, c] -> [n, h*w*c], likewise for any number of axes after the first."""
+    axis = _channel_axis(data_format)
+    inputs = _checked(inputs, "flatten", "1 axis or more", lambda rank: rank >= 1)
+    rank = inputs.shape.ndims
+
+    def flattened(x):
+        sizes = x.shape.as_list()[1:]
+        if None in sizes:
+            return tf.reshape(x, [tf.shape(x)[0], -1])
+        size = 1
+        for each in sizes:
+            size *= each
+        return tf.reshape(x, [-1, size])
+
+    with tf.variable_scope(None, default_name=name or "flatten") as scope:
+        ordered = _move_axis(inputs, 1, rank - 1) if axis == 1 and rank > 1 else inputs
+        return _record("flatten", scope, inputs, batch.apply(flattened, ordered), {})
+
+
+def batch_normalization(
+    inputs, axis=-1, momentum=0.99, epsilon=EPSILON, center=True, scale=True,
+    beta_initializer="zeros", gamma_initializer="ones", moving_mean_initializer="zeros",
+    moving_variance_initializer="ones", beta_regularizer=None, gamma_regularizer=None,
+    beta_constraint=None, gamma_constraint=None, training=False, trainable=True, name=None,
+    reuse=None, renorm=False, renorm_clipping=None, renorm_momentum=0.99, fused=None,
+    virtual_batch_size=None, adjustment=None,
+):  # fmt: skip
+    """gamma * (inputs - mean) / sqrt(variance + epsilon) + beta, for each channel along `axis`.
+
+    Algorithms 1 and 2 of Ioffe and Szegedy (2015). While `training`, mean and biased variance are
+    the batch's, and the updates of the moving averages join tf.GraphKeys.UPDATE_OPS; otherwise they
+    are the moving averages.
+    """
+    _refuse(
+        renorm=renorm, renorm_clipping=renorm_clipping, virtual_batch_size=virtual_batch_size,
+        adjustment=adjustment,
+    )  # fmt: skip
+    inputs = _checked(inputs, "batch_normalization", "1 axis or more", lambda rank: rank >= 1)
+    axis = _one_axis(axis, inputs)
+    last = inputs.shape.ndims - 1
+    # tf.layers normalizes images by TensorFlow's fused operation, unless told otherwise.
+    is_fused = last == 3 and axis in (1, 3) and fused in (None, True)
+    epsilon = max(epsilon, SMALLEST_FUSED_EPSILON) if is_fused else epsilon
+    shape, dtype = [_size(inputs, axis)], inputs.dtype
+    dtype = tf.float32 if dtype in (tf.float16, tf.bfloat16) else dtype
+
+    def moving_average(variable, initializer):
+        return _variable(variable, shape, dtype, initializer, None, None, trainable=False)
+
+    with _variable_scope(name, "batch_normalization", reuse) as scope:
+        variables = {}
+        if scale:
+            variables["gamma"] = _variable(
+                "gamma", shape, dtype, gamma_initializer, gamma_regularizer, gamma_constraint,
+                trainable,
+            )  # fmt: skip
+        if center:
+            variables["beta"] = _variable(
+                "beta", shape, dtype, beta_initializer, beta_regularizer, beta_constraint, trainable
             )
-        batch = inputs if isinstance(inputs, list) else [inputs]
-        outputs, mean, variance = normalization.normalize(batch, gamma, beta, epsilon)
-        if example.shape.ndims == 4:
-            # tf.layers averages the unbiased variance for images, the biased one for vectors.
-            count = tf.cast(normalization.example_count(batch), dtype)
-            variance *= count / tf.maximum(count - 1, 1)
-        for moving, value in ((moving_mean, mean), (moving_variance, variance)):
-            update = moving.assign_sub((1 - momentum) * (moving - value), read_value=False)
-            tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, update)
-        outputs = outputs if isinstance(inputs, list) else outputs[0]
-        return _record("batch_normalization", inputs, outputs, {"gamma": gamma, "beta": beta})
+        moving_mean = moving_average("moving_mean", moving_mean_initializer)
+        moving_variance = moving_average("moving_variance", moving_variance_initializer)
+        gamma = variables.get("gamma", tf.ones(shape, dtype))
+        beta = variables.get("beta", tf.zeros(shape, dtype))
+        x = _move_axis(batch.joined(inputs) if axis == 0 else inputs, axis, last)
+        form = fast if fast.batch_norm_applies(x) else _Plain
+        moving = tf.convert_to_tensor(moving_mean), tf.convert_to_tensor(moving_variance)
+        is_training = _static(training)
+        if is_training:
+            outputs, *moments = form.normalize(x, gamma, beta, epsilon)
+        else:
+            moments = moving
+            if is_training is None:
+                moments = tf.cond(training, lambda: _Plain.moments(x, dtype), lambda: moving)
+                form = _Plain
+            outputs = batch.apply(lambda x: form.normalize_by(x, *moments, gamma, beta, epsilon), x)
+        if trainable and is_training is not False:
+            if is_fused:  # by tf.layers, which then averages the unbiased variance
+                moments = [moments[0], moments[1] * _unbiased(x, dtype, training)]
+            # Where the flag turns out false, each average is itself the value: nothing changes.
+            for average, value in zip((moving_mean, moving_variance), moments):
+                update = average.assign_sub((1 - momentum) * (average - value), read_value=False)
+                tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, update)
+        outputs = _move_axis(outputs, last, axis)
+        return _record("batch_normalization", scope, inputs, outputs, variables)
 
 
-def _kernel(shape, inputs):
-    dtype = parts.first(inputs).dtype
-    return tf.get_variable("kernel", shape, dtype, tf.glorot_uniform_initializer())
+class _Plain:
+    """Batch normalization as the paper writes it."""
+
+    @staticmethod
+    def normalize(inputs, gamma, beta, epsilon):
+        """The normalized batch, its mean [c] and its biased variance [c] (algorithm 1)."""
+        mean, variance = _Plain.moments(inputs, gamma.dtype)
+        outputs = batch.apply(
+            lambda x: _Plain.normalize_by(x, mean, variance, gamma, beta, epsilon), inputs
+        )
+        return outputs, mean, variance
+
+    @staticmethod
+    def moments(inputs, dtype):
+        """Mean and biased variance of each channel over the whole batch, [c]."""
+        whole = tf.cast(batch.joined(inputs), dtype)
+        all_but_last = list(range(whole.shape.ndims - 1))
+        mean = tf.reduce_mean(whole, axis=all_but_last)
+        return mean, tf.reduce_mean(tf.square(whole - mean), axis=all_but_last)
+
+    @staticmethod
+    def normalize_by(x, mean, variance, gamma, beta, epsilon):
+        xhat = (tf.cast(x, gamma.dtype) - mean) / tf.sqrt(variance + epsilon)
+        return tf.cast(gamma * xhat + beta, x.dtype)
 
 
-def _add_bias(outputs, use_bias):
-    """Outputs, and {"bias": variable} or {}."""
-    if not use_bias:
-        return outputs, {}
-    example = parts.first(outputs)
-    shape = [int(example.shape[-1])]
-    bias = tf.get_variable("bias", shape, example.dtype, tf.zeros_initializer())
-    return parts.each(lambda x: tf.nn.bias_add(x, bias), outputs), {"bias": bias}
+def _unbiased(x, dtype, training):
+    """n / (n - 1) for the n values of a channel, or 1 while not training."""
+    count = tf.cast(fast.example_count(x), dtype)
+    return _if_training(
+        training, lambda: count / tf.maximum(count - 1, 1), lambda: tf.ones([], dtype)
+    )
+
+
+def _if_training(training, if_true, if_false):
+    """if_true() or if_false(), or where `training` is known only when the graph runs, a tf.cond."""
+    known = _static(training)
+    if known is None:
+        return tf.cond(training, if_true, if_false)
+    return if_true() if known else if_false()
+
+
+def _static(training):
+    """True, False, or None for a tensor without a value yet."""
+    if tf.is_tensor(training):
+        training = tf.get_static_value(tf.convert_to_tensor(training))
+        return None if training is None else bool(training)
+    if training not in (True, False):
+        raise ValueError(f"training must be a bool or a boolean tensor, found {training!r}")
+    return bool(training)
+
+
+def _variable_scope(name, kind, reuse):
+    """The layer's variable scope: `name`, or by default kind, kind_1, ..."""
+    if reuse:
+        return tf.variable_scope(name or kind, reuse=reuse)
+    return tf.variable_scope(name, default_name=kind)
+
+
+def _variable(name, shape, dtype, initializer, regularizer, constraint, trainable):
+    """The variable, new or shared. A new one's regularizer joins the REGULARIZATION_LOSSES."""
+    if isinstance(initializer, str):
+        if initializer not in INITIALIZERS:
+            raise ValueError(
+                f"initializer {initializer!r} is not known by name: give an object, such as "
+                f"tf.initializers.constant(1.0), or one of {', '.join(INITIALIZERS)}"
+            )
+        initializer = getattr(tf.initializers, initializer)()
+    number = len(tf.global_variables())
+    variable = tf.get_variable(
+        name, shape, dtype, initializer, constraint=constraint, trainable=trainable
+    )
+    if regularizer is not None and len(tf.global_variables()) > number:
+        tf.add_to_collection(tf.GraphKeys.REGULARIZATION_LOSSES, regularizer(variable))
+    return variable
+
+
+def _activated(outputs, activation, activity_regularizer):
+    if isinstance(activation, str) and activation != "linear":
+        if activation not in ACTIVATIONS:
+            raise ValueError(
+                f"activation {activation!r} is not known by name: give a function, or one of "
+                f"linear, {', '.join(ACTIVATIONS)}"
+            )
+        activation = getattr(tf.nn, activation)
+    if activation not in (None, "linear"):
+        outputs = batch.apply(activation, outputs)
+    if activity_regularizer is not None:
+        whole = batch.joined(outputs)
+        loss = activity_regularizer(whole)
+        examples = tf.cast(tf.shape(whole)[0], loss.dtype)
+        tf.add_to_collection(tf.GraphKeys.REGULARIZATION_LOSSES, loss / examples)
+    return outputs
+
+
+def _record(kind, scope, inputs, outputs, variables):
+    for recording in _recordings:
+        recording.append(Layer(kind, scope.name, inputs, outputs, variables))
+    return outputs
+
+
+def _checked(inputs, kind, axes="a known number of axes", has_right=lambda rank: True):
+    """The inputs as a tensor or a Batch. Raises ValueError unless they have the right rank."""
+    if not isinstance(inputs, batch.Batch):
+        inputs = tf.convert_to_tensor(inputs)
+    rank = inputs.shape.ndims
+    if kind != "dropout" and (rank is None or not has_right(rank)):
+        raise ValueError(f"{kind} needs inputs with {axes}, found the shape {inputs.shape}")
+    if not inputs.dtype.is_floating and kind != "flatten" and "pooling" not in kind:
+        raise TypeError(f"{kind} needs floating inputs, found {inputs.dtype.name}: use tf.cast")
+    return inputs
+
+
+def _size(inputs, axis):
+    size = inputs.shape.as_list()[axis]
+    if size is None:
+        raise ValueError(
+            f"the layer's variables need the size of axis {axis}, found the shape {inputs.shape}: "
+            "use set_shape or tf.reshape before"
+        )
+    return size
+
+
+def _one_axis(axis, inputs):
+    axes, rank = axis if isinstance(axis, (list, tuple)) else [axis], inputs.shape.ndims
+    if len(axes) != 1 or not -rank <= axes[0] < rank:
+        raise ValueError(f"axis must be one of the {rank} axes of the inputs, found {axis}")
+    return axes[0] % rank
+
+
+def _channel_axis(data_format):
+    axes = {"channels_last": 3, "channels_first": 1}
+    if data_format not in axes:
+        raise ValueError(f"data_format must be one of {', '.join(axes)}, found {data_format!r}")
+    return axes[data_format]
+
+
+def _padding(padding):
+    if str(padding).lower() not in ("valid", "same"):
+        raise ValueError(f"padding must be valid or same, found {padding!r}")
+    return padding.upper()
+
+
+def _pair(argument, value):
+    """(height, width) from one integer for both or two."""
+    pair = (value, value) if isinstance(value, int) else tuple(value)
+    if len(pair) != 2:
+        raise ValueError(f"{argument} must be one integer or two, found {value!r}")
+    return pair
+
+
+def _move_axis(values, source, target):
+    """The values with one axis moved: a processor convolves only with the channels last."""
+    if source == target:
+        return values
+    order = list(range(values.shape.ndims))
+    order.insert(target, order.pop(source))
+    return batch.apply(lambda x: tf.transpose(x, order), values)
+
+
+def _refuse(**arguments):
+    for name, value in arguments.items():
+        if value:
+            raise ValueError(f"{name} is not supported here, found {value!r}: leave it out")

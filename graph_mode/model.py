@@ -2,7 +2,7 @@
 
 import math
 
-from graph_mode import parts
+from graph_mode import batch
 from graph_mode import tensorflow1 as tf
 
 LOSSES = ("sigmoid", "softmax")
@@ -73,8 +73,8 @@ def train_step(logits, labels, options, gradients=None):
     The loss is there only after the update and the moving averages are: whoever waits for it, waits
     for the whole step.
     """
-    losses = parts.each(lambda x, y: example_losses(x, y, options.loss), logits, labels)
-    loss = tf.reduce_mean(parts.joined(losses))
+    losses = batch.apply(lambda x, y: example_losses(x, y, options.loss), logits, labels)
+    loss = tf.reduce_mean(batch.joined(losses))
     moving_averages = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
     global_step = tf.train.get_or_create_global_step()
     update_rule = optimizer(options.optimizer, learning_rate(options, global_step.read_value()))

@@ -19,12 +19,12 @@ from tqdm import tqdm
 
 import mnist_data
 from graph_mode import (
+    batch as batches,
     checkpoints,
     diagnostics,
     evaluation,
     layers,
     model,
-    parts,
     run_folder,
     summaries,
 )
@@ -131,7 +131,7 @@ def number_of_parts(options, backward=None):
     """How many parts a batch is computed in. With one, the threads work inside the operations."""
     if options.xla or backward:
         return 1
-    return parts.count_for(options.batch_size, options.threads or tf.cores())
+    return 1 if options.batch_size < 32 else 2
 
 
 def build_training_loop(network, data_set, options, backward=None):
@@ -148,10 +148,10 @@ def build_training_loop(network, data_set, options, backward=None):
 
     def train_steps(indices, steps):
         def one_step(step, losses):
-            batch = parts.split(tf.gather(indices, step), number_of_parts(options, backward))
+            batch = batches.split(tf.gather(indices, step), number_of_parts(options, backward))
             with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE):
-                batch_images = parts.each(lambda i: evaluation.scale(tf.gather(images, i)), batch)
-                batch_labels = parts.each(lambda i: tf.gather(labels, i), batch)
+                batch_images = batches.apply(lambda i: evaluation.scale(tf.gather(images, i)), batch)
+                batch_labels = batches.apply(lambda i: tf.gather(labels, i), batch)
                 with layers.recorded() as forward:
                     logits = network(batch_images, True, data_set.num_classes, options)
                 gradients = backward(forward, batch_labels, options) if backward else None

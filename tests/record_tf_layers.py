@@ -14,7 +14,6 @@ where tf.layers exists, test_layers.py also compares it with a fresh recording.
 
 import os
 import sys
-import types
 
 import numpy as np
 
@@ -36,106 +35,175 @@ STRIDE_EVERY = 3
 DENSE_UNITS = 8
 
 
-def _dense(*arguments):
-    return lambda library, inputs, training: library.dense(inputs, *arguments)
+def _layer(kind, *arguments, **keywords):
+    return lambda library, inputs, training: getattr(library, kind)(inputs, *arguments, **keywords)
 
 
-def _conv(*arguments):
-    return lambda library, inputs, training: library.conv2d(inputs, *arguments)
-
-
-def _batch_norm(library, inputs, training):
-    return library.batch_normalization(inputs, training)
+def _batch_norm(**keywords):
+    return lambda library, inputs, training: library.batch_normalization(
+        inputs, training=training, **keywords
+    )
 
 
 def _fully_connected(library, inputs, training):
     layer = inputs
     for units in (6, 4):
         layer = library.dense(layer, units, use_bias=False)
-        layer = tf.nn.relu(library.batch_normalization(layer, training))
+        layer = tf.nn.relu(library.batch_normalization(layer, training=training))
     return library.dense(layer, 3)
 
 
 def _convolutional(library, inputs, training):
-    layer = library.conv2d(inputs, 4, 3, use_bias=False)
-    layer = tf.nn.relu(library.batch_normalization(layer, training))
-    layer = library.conv2d(layer, 8, 3, 2, use_bias=False)
-    layer = tf.nn.relu(library.batch_normalization(layer, training))
+    layer = library.conv2d(inputs, 4, 3, padding="same", use_bias=False)
+    layer = tf.nn.relu(library.batch_normalization(layer, training=training))
+    layer = library.conv2d(layer, 8, 3, 2, "same", use_bias=False)
+    layer = tf.nn.relu(library.batch_normalization(layer, training=training))
     return library.dense(library.flatten(layer), 3)
+
+
+def _lenet(library, inputs, training):
+    layer = library.conv2d(inputs, 4, 5, activation=tf.nn.relu)
+    layer = library.max_pooling2d(layer, 2, 2)
+    layer = library.conv2d(layer, 6, (2, 3), padding="SAME", activation=tf.nn.relu)
+    layer = library.average_pooling2d(layer, (2, 1), 1, "same")
+    layer = library.dense(library.flatten(layer), 8, tf.nn.tanh)
+    return library.dense(library.dropout(layer, 0.4, seed=5, training=training), 3)
+
+
+def _named_and_shared(library, inputs, training):
+    """Names, reuse and scopes in every way that tf.layers has them."""
+    layer = library.dense(inputs, 7, name="first")
+    layer = library.dense(layer, 7, name="first", reuse=True)
+    layer = library.dense(layer, 7)
+    with tf.variable_scope("block"):
+        layer = library.dense(layer, 7)
+        layer = library.dense(layer, 7)
+        layer = library.batch_normalization(layer, training=training, name="norm")
+    with tf.variable_scope("block", reuse=True):
+        layer = library.dense(layer, 7)
+    with tf.variable_scope("other", initializer=tf.ones_initializer(), reuse=tf.AUTO_REUSE):
+        layer = library.dense(layer, 7)
+        layer = library.dense(layer, 7, name="dense")
+    with tf.variable_scope("again", reuse=tf.AUTO_REUSE):
+        layer = library.dense(library.dense(layer, 7, reuse=tf.AUTO_REUSE), 7, reuse=tf.AUTO_REUSE)
+    return library.dense(layer, 2)
+
+
+def _regularized(library, inputs, training):
+    def squares(variable):
+        return 0.1 * tf.reduce_sum(tf.square(variable))
+
+    layer = library.conv2d(
+        inputs, 4, 3, kernel_regularizer=squares, bias_regularizer=squares,
+        bias_initializer="ones", kernel_constraint=tf.abs,
+    )  # fmt: skip
+    layer = library.batch_normalization(
+        layer, training=training, gamma_regularizer=squares, beta_regularizer=squares
+    )
+    layer = library.conv2d_transpose(layer, 2, 3, kernel_regularizer=squares, trainable=False)
+    with tf.variable_scope("scope", regularizer=squares):
+        layer = library.dense(library.flatten(layer), 3, activity_regularizer=squares)
+        return library.dense(layer, 3, bias_regularizer=squares)
 
 
 # Name: the shape of the inputs, and a function of (library, inputs, training).
 LAYER_CASES = {
-    "dense": ([5, 7], _dense(6)),
-    "dense without bias": ([5, 7], _dense(6, False)),
-    "conv": ([2, 6, 6, 3], _conv(5, 3)),
-    "conv without bias": ([2, 6, 6, 3], _conv(5, 3, 1, False)),
-    "conv of stride 2": ([2, 6, 4, 2], _conv(5, 3, 2)),
-    "conv of stride 2, odd image": ([2, 7, 5, 2], _conv(5, 3, 2)),
-    "conv, even kernel": ([2, 5, 7, 1], _conv(3, 2, 3)),
-    "vectors": ([9, 6], _batch_norm),
-    "one channel": ([9, 1], _batch_norm),
-    "a batch of one vector": ([1, 6], _batch_norm),
-    "4 channels": ([3, 4, 4, 4], _batch_norm),
-    "8 channels": ([3, 4, 4, 8], _batch_norm),
-    "12 channels": ([2, 3, 3, 12], _batch_norm),
-    "16 channels": ([2, 3, 3, 16], _batch_norm),
-    "20 channels": ([2, 3, 3, 20], _batch_norm),
-    "4 channels, odd image": ([3, 5, 3, 4], _batch_norm),
-    "8 channels, odd image": ([3, 5, 3, 8], _batch_norm),
-    "a batch of one image, 4 channels": ([1, 5, 3, 4], _batch_norm),
-    "a batch of one image, 8 channels": ([1, 5, 3, 8], _batch_norm),
-    "a single pixel, 4 channels": ([1, 1, 1, 4], _batch_norm),
-    "a single pixel, 8 channels": ([1, 1, 1, 8], _batch_norm),
-    "constant vectors": ([9, 6], _batch_norm),
-    "constant, 4 channels": ([3, 4, 4, 4], _batch_norm),
-    "constant, 8 channels": ([3, 4, 4, 8], _batch_norm),
+    "dense": ([5, 7], _layer("dense", 6)),
+    "dense without bias": ([5, 7], _layer("dense", 6, use_bias=False)),
+    "dense of sequences": ([3, 4, 5], _layer("dense", 6, activation="relu")),
+    "conv": ([2, 6, 6, 3], _layer("conv2d", 5, 3)),
+    "conv, same": ([2, 6, 6, 3], _layer("conv2d", 5, 3, padding="same")),
+    "conv without bias": ([2, 6, 6, 3], _layer("conv2d", 5, 3, padding="same", use_bias=False)),
+    "conv of stride 2": ([2, 6, 4, 2], _layer("conv2d", 5, 3, 2, "same")),
+    "conv of strides 2, 1": ([2, 7, 5, 2], _layer("conv2d", 5, 3, (2, 1), "valid")),
+    "conv of stride 2, odd image": ([2, 7, 5, 2], _layer("conv2d", 5, 3, 2, "same")),
+    "conv, even kernel": ([2, 5, 7, 1], _layer("conv2d", 3, 2, 3, "same")),
+    "conv, oblong kernel": ([2, 5, 7, 2], _layer("conv2d", 3, (1, 5), padding="same")),
+    "conv, dilated": ([2, 9, 8, 2], _layer("conv2d", 3, 3, dilation_rate=2)),
+    "conv, dilated, same": ([2, 9, 8, 2], _layer("conv2d", 3, 3, 1, "same", dilation_rate=(2, 3))),
+    "transposed conv": ([2, 4, 3, 2], _layer("conv2d_transpose", 3, 3)),
+    "transposed conv of stride 2": ([2, 4, 3, 2], _layer("conv2d_transpose", 3, 3, 2)),
+    "transposed conv, same": ([2, 4, 3, 2], _layer("conv2d_transpose", 3, 3, (2, 3), "same")),
+    "max pooling": ([2, 7, 6, 3], _layer("max_pooling2d", 2, 2)),
+    "max pooling, same": ([2, 7, 6, 3], _layer("max_pooling2d", (3, 2), (2, 1), "same")),
+    "average pooling": ([2, 7, 6, 3], _layer("average_pooling2d", 3, 2)),
+    "average pooling, same": ([2, 7, 6, 3], _layer("average_pooling2d", 3, 2, "same")),
+    "flatten": ([3, 2, 4, 5], _layer("flatten")),
+    "flatten, channels first": ([3, 2, 4, 5], _layer("flatten", data_format="channels_first")),
+    "dropout": ([4, 9], lambda library, x, training: library.dropout(x, seed=1, training=training)),
+    "dropout of whole columns": (
+        [4, 9],
+        lambda library, x, training: library.dropout(x, 0.3, [1, None], 1, training),
+    ),
+    "vectors": ([9, 6], _batch_norm()),
+    "one channel": ([9, 1], _batch_norm()),
+    "a batch of one vector": ([1, 6], _batch_norm()),
+    "sequences": ([4, 5, 6], _batch_norm()),
+    "sequences, axis 1": ([4, 5, 6], _batch_norm(axis=1)),
+    "without scale": ([9, 6], _batch_norm(scale=False)),
+    "images without scale": ([3, 4, 4, 4], _batch_norm(scale=False)),
+    "images without center": ([3, 4, 4, 4], _batch_norm(center=False)),
+    "images not fused": ([3, 4, 4, 4], _batch_norm(fused=False)),
+    "images, axis 1": ([3, 4, 5, 4], _batch_norm(axis=1, fused=False)),
+    "images, axis 2": ([3, 4, 5, 4], _batch_norm(axis=[2])),
+    "a small epsilon": ([9, 6], _batch_norm(epsilon=1e-7, momentum=0.5)),
+    "images with a small epsilon": ([3, 4, 4, 4], _batch_norm(epsilon=1e-7, momentum=0.5)),
+    "frozen": ([9, 6], _batch_norm(trainable=False, moving_mean_initializer="ones")),
+    "4 channels": ([3, 4, 4, 4], _batch_norm()),
+    "8 channels": ([3, 4, 4, 8], _batch_norm()),
+    "12 channels": ([2, 3, 3, 12], _batch_norm()),
+    "16 channels": ([2, 3, 3, 16], _batch_norm()),
+    "20 channels": ([2, 3, 3, 20], _batch_norm()),
+    "4 channels, odd image": ([3, 5, 3, 4], _batch_norm()),
+    "8 channels, odd image": ([3, 5, 3, 8], _batch_norm()),
+    "a batch of one image, 4 channels": ([1, 5, 3, 4], _batch_norm()),
+    "a batch of one image, 8 channels": ([1, 5, 3, 8], _batch_norm()),
+    "a single pixel, 4 channels": ([1, 1, 1, 4], _batch_norm()),
+    "a single pixel, 8 channels": ([1, 1, 1, 8], _batch_norm()),
+    "constant vectors": ([9, 6], _batch_norm()),
+    "constant, 4 channels": ([3, 4, 4, 4], _batch_norm()),
+    "constant, 8 channels": ([3, 4, 4, 8], _batch_norm()),
     "fully connected": ([9, 10], _fully_connected),
     "convolutional": ([3, 7, 5, 1], _convolutional),
+    "LeNet": ([3, 9, 8, 1], _lenet),
+    "named and shared": ([5, 7], _named_and_shared),
+    "regularized": ([2, 6, 5, 2], _regularized),
 }
 
 
-def tf_layers():
-    """The real tf.layers, with the arguments of graph_mode.layers."""
-    return types.SimpleNamespace(
-        dense=lambda inputs, units, use_bias=True: tf.layers.dense(
-            inputs, units, use_bias=use_bias
-        ),
-        conv2d=lambda inputs, filters, kernel_size, strides=1, use_bias=True: tf.layers.conv2d(
-            inputs, filters, kernel_size, strides, "same", use_bias=use_bias
-        ),
-        batch_normalization=lambda inputs, training: tf.layers.batch_normalization(
-            inputs, training=training
-        ),
-        flatten=tf.layers.flatten,
-    )
+def observe_layers(library, case, flag=bool):
+    """Builds LAYER_CASES[case] for training and inference; returns {what: array} of all it does.
 
-
-def observe_layers(library, case):
-    """Builds LAYER_CASES[case] for training and inference; returns {what: array} of all it does."""
+    flag: what `training` is made of, `bool` or a function that gives a tensor.
+    """
     shape, build = LAYER_CASES[case]
     random = np.random.RandomState(7)
     with tf.Graph().as_default(), tf.Session() as session:
         inputs = tf.placeholder(tf.float32, shape)
         with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE):
-            outputs = build(library, inputs, True)
-        with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE):
-            inference = build(library, inputs, False)
+            outputs = build(library, inputs, flag(True))
         updates = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
-        variables = tf.global_variables()
+        losses = tf.get_collection(tf.GraphKeys.REGULARIZATION_LOSSES)
+        with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE):
+            inference = build(library, inputs, flag(False))
+        variables, trainable = tf.global_variables(), tf.trainable_variables()
+        # Built before the first run: a tf.cond cannot be differentiated after it.
+        weights = random.randn(*outputs.shape.as_list())
+        gradients = tf.gradients(outputs * weights, [inputs] + trainable)
         observed = {
+            "scope": np.array(outputs.op.name.split("/")[0]),
             "variables": np.array([variable.name for variable in variables]),
-            "trainable": np.array([variable.name for variable in tf.trainable_variables()]),
+            "trainable": np.array([variable.name for variable in trainable]),
+            "constrained": np.array([v.name for v in variables if v.constraint is not None]),
             "initial ones": _initial_ones(session, variables),
         }
         set_variables(session, variables, random)
-        weights = random.randn(*outputs.shape.as_list())
         batches = [_inputs(case, shape, random) for _ in range(UPDATES)]
-        gradients = tf.gradients(outputs * weights, [inputs] + tf.trainable_variables())
-        names = ["inputs"] + [variable.op.name for variable in tf.trainable_variables()]
-        results = session.run([outputs] + gradients, {inputs: batches[0]})
+        names = ["inputs"] + [variable.op.name for variable in trainable]
+        results = session.run([outputs, losses] + gradients, {inputs: batches[0]})
         observed["outputs"] = results[0]
-        observed.update({f"gradient of {name}": value for name, value in zip(names, results[1:])})
+        observed["regularization losses"] = np.array(results[1], np.float32)
+        observed.update({f"gradient of {name}": value for name, value in zip(names, results[2:])})
         averages = [variable for variable in variables if "moving" in variable.op.name]
         history = []
         for batch in batches:
@@ -251,10 +319,9 @@ def observe_program(network, checkpoint):
 
 
 def main():
-    library = tf_layers()
     record = {}
     for case in LAYER_CASES:
-        for what, value in observe_layers(library, case).items():
+        for what, value in observe_layers(tf.layers, case).items():
             record[f"{case}: {what}"] = value
     np.savez_compressed(os.path.join(DATA, "tf_layers.npz"), **record)
     for network in PROGRAMS:
