@@ -61,15 +61,11 @@ def _path(node, paths):
 
 def _verdict(path):
     found = importing.root()
-    names = path.split(".")[1:]
-    for number, name in enumerate(names):
+    for name in path.split(".")[1:]:
         if not isinstance(found, importing.StandIn):
             break
         try:
             found = getattr(found, name)
-        except missing.MissingName:
-            try:
-                found = importing.find(".".join(["tensorflow", *names[: number + 1]]))
-            except missing.MissingModule as error:
-                return f"missing: {error}"
+        except missing.MissingName as error:
+            return f"missing: {error}"
     return "provided" if importing.is_provided(path) else "there"

@@ -76,16 +76,19 @@ class StandIn(types.ModuleType):
         if path in PROVIDED:
             return _wrapped(path, PROVIDED[path])
         try:
-            value = getattr(real, name)
+            return _wrapped(path, getattr(real, name))
         except (AttributeError, ImportError):
             if path in WITHOUT_KERAS:
                 return _wrapped(path, WITHOUT_KERAS[path])
+        if name.startswith("__"):
+            raise AttributeError(name)
+        try:
+            # The program's own use of what TensorFlow keeps to itself, as tensorflow.python is.
+            return StandIn(path, importlib.import_module(path))
+        except ImportError:
             if any(p.startswith(path + ".") for p in [*PROVIDED, *WITHOUT_KERAS]):
                 return StandIn(path)
-            if name.startswith("__"):
-                raise AttributeError(name) from None
-            raise missing.MissingName(missing.sentence(shown(path))) from None
-        return _wrapped(path, value)
+        raise missing.MissingName(missing.sentence(shown(path)))
 
     def __dir__(self):
         inside = [path[len(self.__name__) + 1 :] for path in PROVIDED if self.holds(path)]
@@ -129,22 +132,9 @@ def find(path):
     for name in path.split(".")[1:]:
         try:
             found = getattr(found, name)
-        except missing.MissingName as error:
-            real = _real_module(f"{found.__name__}.{name}")
-            if real is None:
-                message = missing.sentence(shown(path)) if path.count(".") else str(error)
-                raise missing.MissingModule(message, name=path) from None
-            setattr(found, name, StandIn(f"{found.__name__}.{name}", real))
-            found = getattr(found, name)
+        except missing.MissingName:
+            raise missing.MissingModule(missing.sentence(shown(path)), name=path) from None
     return found
-
-
-def _real_module(path):
-    """A module of TensorFlow that the program imports by its path, tensorflow.python for one."""
-    try:
-        return importlib.import_module(path)
-    except ImportError:
-        return None
 
 
 def import_for_program(name, globals=None, locals=None, fromlist=(), level=0):
@@ -213,6 +203,8 @@ class ProgramFinder(importlib.abc.MetaPathFinder):
 
     def is_own(self, file):
         """Whether the innermost folder of sys.path around `file` is one of the program's."""
+        if not os.path.isfile(file):
+            return False
         file = os.path.realpath(file)
         folders = [os.path.realpath(folder or os.getcwd()) for folder in sys.path]
         around = [f for f in folders if file.startswith(f + os.sep)]

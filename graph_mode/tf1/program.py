@@ -168,7 +168,7 @@ def _sentence(error):
         r"(?:module 'numpy'|`np\.(\w+)`).*?(?:attribute '(\w+)'|was removed)", str(error)
     )
     if isinstance(error, AttributeError) and removed:
-        return missing.numpy_sentence(removed.group(1) or removed.group(2))
+        return missing.numpy_sentence(removed.group(1) or removed.group(2)) or str(error)
     if isinstance(error, ModuleNotFoundError) and error.name:
         return f"the program imports {error.name}, which is not installed here: install it"
     return None
