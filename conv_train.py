@@ -5,56 +5,53 @@ python conv_train.py --batch-norm
 python conv_train.py --optimizer adam --layers 3 --num-batches 1000
 """
 
-if __name__ == "__main__":
-    from graph_mode import start
+import os
+import sys
 
-    start.program()
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from graph_mode import batch, command_line, commands, layers, options
+from graph_mode import batch, command_line, commands, layers, model
 from graph_mode import tensorflow1 as tf
+from graph_mode.flags import Flag, positive_integer
 
-
-def parse_options(arguments=None):
-    """The flags as a namespace."""
-    flags = options.parser(__doc__)
-    network_flags = flags.add_argument_group("the convolutional network")
+NETWORK = "conv"
+FLAGS = [
+    Flag(name, positive_integer, default, meaning, metavar="N")
     for name, default, meaning in (
-        ("--layers", 5, "convolutions"),
-        ("--filters-step", 4, "convolution i has i times this many filters"),
-        ("--stride-every", 3, "every so many convolutions, one has stride 2"),
-        ("--kernel-size", 3, "height and width of the kernels"),
-        ("--dense-units", 100, "size of the dense layer after the convolutions"),
-    ):
-        network_flags.add_argument(
-            name, type=options.positive_integer, default=default, metavar="N", help=meaning
-        )
-    return options.parse(flags, arguments, "conv")
+        ("layers", 5, "convolutions"),
+        ("filters_step", 4, "convolution i has i times this many filters"),
+        ("stride_every", 3, "every so many convolutions, one has stride 2"),
+        ("kernel_size", 3, "height and width of the kernels"),
+        ("dense_units", 100, "size of the dense layer after the convolutions"),
+    )
+]
 
 
-def network(images, is_training, num_classes, settings):
+def network(images, training, num_classes, flags):
     """images float [n, height, width, channels] -> logits [n, num_classes]."""
-
-    def normalize_and_activate(layer):
-        if settings.batch_norm:
-            layer = layers.batch_normalization(layer, training=is_training)
-        return batch.apply(tf.nn.relu, layer)
-
     layer = images
-    for i in range(1, settings.layers + 1):
-        filters = i * settings.filters_step
-        strides = 2 if i % settings.stride_every == 0 else 1
+    for i in range(1, flags.layers + 1):
+        strides = 2 if i % flags.stride_every == 0 else 1
         layer = layers.conv2d(
-            layer, filters, settings.kernel_size, strides, "same", use_bias=settings.hidden_bias
-        )
-        layer = normalize_and_activate(layer)
-    layer = layers.dense(layers.flatten(layer), settings.dense_units, use_bias=settings.hidden_bias)
-    layer = normalize_and_activate(layer)
+            layer, i * flags.filters_step, flags.kernel_size, strides, "same",
+            use_bias=flags.hidden_bias,
+        )  # fmt: skip
+        layer = activate(layer, training, flags)
+    layer = layers.flatten(layer)
+    layer = layers.dense(layer, flags.dense_units, use_bias=flags.hidden_bias)
+    layer = activate(layer, training, flags)
     return layers.dense(layer, num_classes)
 
 
-def main(arguments=None):
-    commands.run("conv", network, parse_options(arguments))
+def activate(layer, training, flags):
+    """ReLU of the layer, with batch normalization before or after it if the flags ask for it."""
+    layer = model.normalize(layer, "before", training, flags)
+    layer = batch.apply(tf.nn.relu, layer)
+    return model.normalize(layer, "after", training, flags)
 
+
+script = commands.Script(NETWORK, network, FLAGS, __doc__)
+parse_flags, main = script.parse_flags, script.main
 
 if __name__ == "__main__":
     command_line.run(main)

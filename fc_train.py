@@ -5,75 +5,76 @@ python fc_train.py --batch-norm
 python fc_train.py --batch-norm --optimizer momentum --learning-rate 0.05 --seed 1
 """
 
-if __name__ == "__main__":
-    from graph_mode import start
+import os
+import sys
 
-    start.program()
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from graph_mode import batch, command_line, commands, layers, options
+from graph_mode import batch, command_line, commands, layers, model
 from graph_mode import tensorflow1 as tf
-from graph_mode.gradients import manual_gradients
+from graph_mode.flags import Flag, positive_integer, positive_integers
 
-ACTIVATIONS = ("relu", "sigmoid", "tanh")
+NETWORK = "fc"
 SMALLEST_LAYER = 8
+FLAGS = [
+    Flag(
+        "layers", positive_integer, None, "hidden layers (default: 5); layer i has 2^(9-i) units, "
+        "at least 8", metavar="N",
+    ),
+    Flag(
+        "hidden_units", positive_integers, None, "the size of each hidden layer, in place of "
+        "--layers (default: 256,128,64,32,16)", metavar="N,N,...",
+    ),
+    Flag(
+        "activation", str, "relu", "of the hidden layers", choices=("relu", "sigmoid", "tanh")
+    ),
+    Flag(
+        "manual_gradients", bool, False, "train with the backward pass derived by hand in "
+        "docs/gradients.md, in place of tf.gradients",
+    ),
+]  # fmt: skip
 
 
-def parse_options(arguments=None):
-    """The flags as a namespace; hidden_units is the list of the hidden layers' sizes."""
-    flags = options.parser(__doc__)
-    network_flags = flags.add_argument_group("the fully connected network")
-    network_flags.add_argument(
-        "--layers",
-        type=options.positive_integer,
-        metavar="N",
-        help="hidden layers (default: 5); layer i has 2^(9-i) units, at least 8",
-    )
-    network_flags.add_argument(
-        "--hidden-units",
-        type=options.positive_integers,
-        metavar="N,N,...",
-        help="the size of each hidden layer, in place of --layers (default: 256,128,64,32,16)",
-    )
-    network_flags.add_argument(
-        "--activation", choices=ACTIVATIONS, default="relu", help="of the hidden layers"
-    )
-    network_flags.add_argument(
-        "--manual-gradients",
-        action="store_true",
-        default=False,
-        help="train with the backward pass derived by hand in docs/gradients.md, in place of "
-        "tf.gradients",
-    )
-    settings = options.parse(flags, arguments, "fc")
-    if settings.hidden_units is None:
-        depth = settings.layers or 5
-        settings.hidden_units = [max(2 ** (9 - i), SMALLEST_LAYER) for i in range(1, depth + 1)]
-    elif settings.layers not in (None, len(settings.hidden_units)):
-        flags.error(
-            f"--layers {settings.layers} contradicts --hidden-units, which names "
-            f"{len(settings.hidden_units)} layers: leave one of them out"
+def complete(parser, flags):
+    """Sets layers and hidden_units, the list of sizes, each from the other."""
+    if flags.hidden_units is None:
+        depth = flags.layers or 5
+        flags.hidden_units = [max(2 ** (9 - i), SMALLEST_LAYER) for i in range(1, depth + 1)]
+    elif flags.layers not in (None, len(flags.hidden_units)):
+        parser.error(
+            f"--layers {flags.layers} contradicts --hidden-units, which names "
+            f"{len(flags.hidden_units)} layers: leave one of them out"
         )
-    settings.layers = len(settings.hidden_units)
-    return settings
+    flags.layers = len(flags.hidden_units)
+    if flags.manual_gradients and flags.batch_norm and flags.batch_norm_position == "after":
+        parser.error(
+            "--manual-gradients is derived for --batch-norm-position before: leave one of them out"
+        )
 
 
-def network(images, is_training, num_classes, settings):
+def network(images, training, num_classes, flags):
     """images float [n, height, width, channels] -> logits [n, num_classes]."""
-    activation = {"relu": tf.nn.relu, "sigmoid": tf.sigmoid, "tanh": tf.tanh}[settings.activation]
+    activation = {"relu": tf.nn.relu, "sigmoid": tf.sigmoid, "tanh": tf.tanh}[flags.activation]
     layer = layers.flatten(images)
-    for units in settings.hidden_units:
-        layer = layers.dense(layer, units, use_bias=settings.hidden_bias)
-        if settings.batch_norm:
-            layer = layers.batch_normalization(layer, training=is_training)
+    for units in flags.hidden_units:
+        layer = layers.dense(layer, units, use_bias=flags.hidden_bias)
+        layer = model.normalize(layer, "before", training, flags)
         layer = batch.apply(activation, layer)
+        layer = model.normalize(layer, "after", training, flags)
     return layers.dense(layer, num_classes)
 
 
-def main(arguments=None):
-    settings = parse_options(arguments)
-    backward = manual_gradients.backward if settings.manual_gradients else None
-    commands.run("fc", network, settings, backward)
+def backward(flags):
+    """The backward pass by hand, if it is asked for."""
+    if not flags.manual_gradients:
+        return None
+    from graph_mode.gradients import manual_gradients
 
+    return manual_gradients.backward
+
+
+script = commands.Script(NETWORK, network, FLAGS, __doc__, complete, backward)
+parse_flags, main = script.parse_flags, script.main
 
 if __name__ == "__main__":
     command_line.run(main)

@@ -1,10 +1,10 @@
-"""Checkpoints: everything a run needs to go on, bit for bit, as if it had never stopped.
+"""Checkpoints: everything a run needs to continue, bit for bit, as if it had never stopped.
 
 A checkpoint holds the model's variables, the optimizer's, the step, the order and the position of
 the batches, their random numbers, the best validation loss so far and the settings.
-tf.train.Saver writes the data under another name and renames it, then the index, and only then
-forgets an older one: a kill at any instant leaves a checkpoint that can be used. What a folder
-holds is read off the names in it, and each part of a checkpoint carries its checksum.
+tf.train.Saver writes the data under another name and renames it, then the index; only then is an
+older one removed: a kill at any instant leaves a checkpoint that can be used. What a folder holds
+is read off the names in it, and each part of a checkpoint carries its checksum.
 """
 
 import collections
@@ -14,6 +14,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 
 import numpy as np
 
@@ -22,14 +23,21 @@ from graph_mode.command_line import CommandError
 
 KEPT = 3
 NAME = "model"
+# TensorFlow takes the names of files that it reads for patterns.
+PATTERN_CHARACTERS = set("[]*?\\")
+# What a checkpoint's files add to its name: tab completion offers them all.
+FILE_SUFFIX = re.compile(r"\.(index|meta|data-[0-9]{5}-of-[0-9]{5})$")
 
 
 class Checkpoints:
-    """The checkpoints of one run, in the current graph: call this after the optimizer is built."""
+    """The checkpoints of one run, in the current graph: call this after the optimizer is built.
 
-    def __init__(self, settings, data_set):
+    settings: kept in each checkpoint; examples: the training DataSet, whose state is kept too.
+    """
+
+    def __init__(self, settings, examples):
         placeholders = {
-            "batches/order": (tf.int32, [data_set.num_examples]),
+            "batches/order": (tf.int32, [examples.num_examples]),
             "batches/position": (tf.int64, []),
             "batches/epochs_completed": (tf.int64, []),
             "batches/random_key": (tf.int64, [624]),
@@ -38,7 +46,7 @@ class Checkpoints:
             "settings": (tf.string, []),
         }
         self._settings = json.dumps(settings, sort_keys=True)
-        self._data_set = data_set
+        self._examples = examples
         self._state = collections.OrderedDict()
         self._fed = {}
         with tf.name_scope("checkpoint"):
@@ -49,8 +57,7 @@ class Checkpoints:
                 )
             self._set_state = [variable.initializer for variable in self._state.values()]
             variables = tf.global_variables() + list(self._state.values())
-            self._last = tf.train.Saver(variables, max_to_keep=KEPT, save_relative_paths=True)
-            self._best = tf.train.Saver(variables, max_to_keep=1, save_relative_paths=True)
+            self._saver = tf.train.Saver(variables, max_to_keep=None, save_relative_paths=True)
         self.best_validation_loss = np.inf
         self._last_step = None
 
@@ -58,20 +65,39 @@ class Checkpoints:
         return validation_loss is not None and validation_loss < self.best_validation_loss
 
     def save(self, session, run, step, validation_loss=None):
-        """Saves the session after `step`, as the best too if `validation_loss` is the lowest."""
+        """Saves the session after `step`, as the best too if `validation_loss` is the lowest.
+
+        run: the run's folder.
+        """
         is_best = self.is_best(validation_loss)
         if is_best:
             self.best_validation_loss = validation_loss
-        state = self._data_set.state()
+        state = self._examples.state()
         values = {f"batches/{name}": value for name, value in state.items()}
         values.update(best_validation_loss=self.best_validation_loss, settings=self._settings)
         session.run(self._set_state, {self._fed[name]: values[name] for name in self._fed})
         if is_best:
-            _save(self._best, session, run, best_folder(run), step)
+            self._save(session, run, best_folder(run), step, kept=1)
         # To write over the checkpoint of this step would leave none for an instant.
         if step != self._last_step:
-            _save(self._last, session, run, folder(run), step)
+            self._save(session, run, folder(run), step, KEPT)
             self._last_step = step
+
+    def _save(self, session, run, place, step, kept):
+        try:
+            # Not with its parents: a run that was removed is not to come back.
+            for each in (folder(run), place):
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(each)
+            self._saver.save(session, os.path.join(place, NAME), step, write_meta_graph=False)
+        except (OSError, tf.errors.OpError, ValueError) as error:
+            _remove_unusable(place, step - 1)
+            raise CommandError(
+                f"{place}: a checkpoint cannot be written: {reason_of(error)}; those before it "
+                "are intact: mend that, then continue with --resume"
+            ) from None
+        for old in _found(place)[:-kept]:
+            _remove(old)
 
     def restore(self, session, run):
         """Sets the session and the data set to the run's last usable checkpoint.
@@ -81,27 +107,31 @@ class Checkpoints:
         paths = _found(folder(run))
         for path in reversed(paths):
             try:
-                self._last.restore(session, path)
+                with _readable(path) as readable:
+                    self._saver.restore(session, readable)
             except (tf.errors.OpError, ValueError):
                 continue
             self._last_step = _step(path)
-            self._last.recover_last_checkpoints(paths[: paths.index(path) + 1])
-            self._best.recover_last_checkpoints(_found(best_folder(run)))
             state = session.run(self._state)
             self.best_validation_loss = float(state.pop("best_validation_loss"))
             state.pop("settings")
-            self._data_set.restore({os.path.basename(name): state[name] for name in state})
+            self._examples.restore({os.path.basename(name): state[name] for name in state})
             _remove_unusable(folder(run), self._last_step)
             _remove_unusable(best_folder(run))
             return
-        found = f"{len(paths)} that cannot be read" if paths else "none"
+        if not paths:
+            raise CommandError(
+                f"{folder(run)}: expected a checkpoint to continue from, found none: the run was "
+                "stopped before its first one; start a new run"
+            )
         raise CommandError(
-            f"{folder(run)}: expected a checkpoint to go on from, found {found}: start a new run"
+            f"{folder(run)}: expected a checkpoint of this network to continue from, found "
+            f"{len(paths)} that cannot be read; they are left as they are"
         )
 
 
 def folder(run):
-    """Where the run keeps its checkpoints."""
+    """Where the run in this folder keeps its checkpoints."""
     return os.path.join(run, "checkpoints")
 
 
@@ -117,17 +147,111 @@ def latest(run):
 
 
 def find(path):
-    """The checkpoint that `path` names: itself, or the last one of a run or a folder of them."""
+    """The checkpoint that `path` names: itself, one of its files, or the last one of a run, of a
+    folder of checkpoints or of the state file `checkpoint` in it."""
+    if os.path.basename(path) == "checkpoint" and os.path.isfile(path):
+        path = os.path.dirname(path) or "."
     for place in (folder(path), path):
         paths = _found(place)
         if paths:
             return paths[-1]
-    return path
+    if os.path.isdir(path):
+        named = _named_by_state_file(path)
+        if named:
+            return named
+    stem = FILE_SUFFIX.sub("", path)
+    return stem if os.path.exists(f"{stem}.index") else path
 
 
-def _found(path):
+def _named_by_state_file(place):
+    """The checkpoint that a Saver's state file in this folder names as the last; None if none."""
+    with contextlib.suppress(OSError, ValueError):
+        with open(os.path.join(place, "checkpoint"), encoding="utf-8") as file:
+            found = re.search(r'^model_checkpoint_path: "(.*)"$', file.read(), re.MULTILINE)
+        if found:
+            # The folder may have been moved since: the name counts, and where the file lies.
+            name = os.path.basename(found.group(1).replace("\\\\", "/"))
+            for path in (os.path.join(place, name), found.group(1)):
+                if os.path.exists(f"{path}.index"):
+                    return path
+    return None
+
+
+def restore_network(session, checkpoint, variables, scope=None):
+    """Restores the variables, and only those, from the checkpoint at this path.
+
+    A checkpoint of a program with tf.layers has them under the same names, or under a `scope` in
+    front of each. Raises CommandError for what is not a checkpoint of this network.
+    """
+    try:
+        with _readable(checkpoint) as readable:
+            reader = tf.train.NewCheckpointReader(readable)
+            shapes = reader.get_variable_to_shape_map()
+            types = reader.get_variable_to_dtype_map()
+            prefix = f"{scope.rstrip('/')}/" if scope else ""
+            by_name = {prefix + variable.op.name: variable for variable in variables}
+            _check_variables(checkpoint, by_name, shapes, types)
+            tf.train.Saver(by_name).restore(session, readable)
+    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        if os.path.exists(f"{checkpoint}.index"):
+            raise CommandError(
+                f"{checkpoint}: the checkpoint is damaged ({reason_of(error):.100}); take an "
+                "earlier one"
+            ) from None
+        raise CommandError(
+            f"{checkpoint}: expected a checkpoint, found none that can be read"
+        ) from None
+
+
+def _check_variables(checkpoint, by_name, shapes, types):
+    for name, variable in by_name.items():
+        shape = variable.shape.as_list()
+        if name not in shapes:
+            scopes = {
+                found[: -len(name) - 1]
+                for found in shapes
+                if found.endswith(f"/{name}")
+                and all(f"{found[: -len(name)]}{other}" in shapes for other in by_name)
+            }
+            if scopes:
+                raise CommandError(
+                    f"{checkpoint}: its variables are in the scope {sorted(scopes)[0]}: add "
+                    f"--checkpoint-scope {sorted(scopes)[0]}"
+                )
+            found = "missing"
+        elif list(shapes[name]) != shape:
+            found = f"of shape {list(shapes[name])}"
+        elif types[name] != variable.dtype.base_dtype:
+            raise CommandError(
+                f"{checkpoint}: {name} is {types[name].name}, expected "
+                f"{variable.dtype.base_dtype.name}: save it from a program that trains in that type"
+            )
+        else:
+            continue
+        raise CommandError(
+            f"{checkpoint}: expected {name} of shape {shape}, found it {found}: "
+            "give the flags that it was trained with"
+        )
+
+
+@contextlib.contextmanager
+def _readable(checkpoint):
+    """A path by which TensorFlow can read the checkpoint: it takes some characters for patterns."""
+    special = PATTERN_CHARACTERS - {os.sep}
+    if not special & set(checkpoint):
+        yield checkpoint
+        return
+    with tempfile.TemporaryDirectory(prefix="checkpoint-") as place:
+        for path in glob.glob(f"{glob.escape(checkpoint)}.*"):
+            suffix = path[len(checkpoint) :]
+            if FILE_SUFFIX.match(suffix):
+                shutil.copyfile(path, os.path.join(place, NAME + suffix))
+        yield os.path.join(place, NAME)
+
+
+def _found(place):
     """The checkpoints of a run in this folder, oldest first."""
-    paths = glob.glob(os.path.join(glob.escape(path), f"{NAME}-*.index"))
+    paths = glob.glob(os.path.join(glob.escape(place), f"{NAME}-*.index"))
     paths = [path[: -len(".index")] for path in paths]
     return sorted((path for path in paths if _step(path) is not None), key=_step)
 
@@ -137,19 +261,12 @@ def _step(path):
     return int(match.group(1)) if match else None
 
 
-def _save(saver, session, run, path, step):
-    try:
-        # Not with its parents: a run that was removed is not to come back.
-        for each in (folder(run), path):
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(each)
-        saver.save(session, os.path.join(path, NAME), step, write_meta_graph=False)
-    except (OSError, tf.errors.OpError, ValueError) as error:
-        _remove_unusable(path, step - 1)
-        raise CommandError(
-            f"{path}: a checkpoint cannot be written: {reason_of(error)}; those before it "
-            "are intact: mend that, then go on with --resume"
-        ) from None
+def _remove(checkpoint):
+    """Removes a checkpoint: its index first, so that no half of it is taken for a whole one."""
+    with contextlib.suppress(OSError):
+        os.remove(f"{checkpoint}.index")
+        for path in glob.glob(f"{glob.escape(checkpoint)}.data-*"):
+            os.remove(path)
 
 
 def reason_of(error):
@@ -157,19 +274,20 @@ def reason_of(error):
     reason = getattr(error, "strerror", None) or getattr(error, "message", None) or str(error)
     # TensorFlow's own text tells, before and behind the reason, of the operation and its origin.
     before_node, is_of_node, _ = reason.partition("[[")
-    return before_node.strip().splitlines()[-1 if is_of_node else 0].strip()
+    lines = before_node.strip().splitlines() or [""]
+    return lines[-1 if is_of_node else 0].strip()
 
 
-def _remove_unusable(path, last_step=np.inf):
+def _remove_unusable(place, last_step=np.inf):
     """Removes from this folder what is no whole checkpoint, and those after `last_step`."""
     with contextlib.suppress(OSError):
-        for name in os.listdir(path):
-            leftover = os.path.join(path, name)
+        for name in os.listdir(place):
+            leftover = os.path.join(place, name)
             stem = re.match(f"{NAME}-[0-9]+(?=[.]data-|[.]index)", name)
             if re.match(f"{NAME}-[0-9]+_temp", name) or name.startswith("checkpoint.tmp"):
                 shutil.rmtree(leftover) if os.path.isdir(leftover) else os.remove(leftover)
             elif stem and (
                 _step(stem.group()) > last_step
-                or not os.path.exists(os.path.join(path, f"{stem.group()}.index"))
+                or not os.path.exists(os.path.join(place, f"{stem.group()}.index"))
             ):
                 os.remove(leftover)

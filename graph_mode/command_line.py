@@ -1,21 +1,23 @@
 """How every command of this project reads its arguments and reports what went wrong.
 
 One line on standard error says what was found, what was expected and what to do; the exit code is 2
-for bad input, 130 after Ctrl-C and 143 after SIGTERM. Never a traceback for something a user can
-cause.
+for bad input, and 128 plus the signal's number after a signal (130 after Ctrl-C). Never a traceback
+for something a user can cause.
 """
 
 import argparse
 import contextlib
-import functools
+import difflib
+import errno
 import os
 import signal
 import sys
 
-from graph_mode import start
-from graph_mode.start import BAD_INPUT, SIGNALS
+from graph_mode import machine
 
+BAD_INPUT = 2
 INTERRUPTED = 130
+OWN_MODULES = ("graph_mode", "mnist_data", "fc_train", "conv_train")
 
 
 class CommandError(Exception):
@@ -25,13 +27,20 @@ class CommandError(Exception):
         super().__init__(message)
         self.exit_code = exit_code
 
+    def _render_traceback_(self):
+        """What a notebook shows in place of a traceback (a protocol of IPython)."""
+        return [line(f"error: {self}").rstrip("\n")]
+
 
 class Stopped(CommandError):
-    """The user stopped the command, and nothing is wrong: the line says how to go on."""
+    """The user stopped the command, and nothing is wrong: the line says how to continue."""
+
+    def _render_traceback_(self):
+        return [line(self).rstrip("\n")]
 
 
-class _Signalled(KeyboardInterrupt):
-    """Ctrl-C or SIGTERM, where nothing handles them better."""
+class Signalled(KeyboardInterrupt):
+    """Ctrl-C or another signal that asks the process to end, where nothing handles it better."""
 
     def __init__(self, number):
         super().__init__(number)
@@ -39,13 +48,34 @@ class _Signalled(KeyboardInterrupt):
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """argparse, with errors of one line and the defaults shown in --help."""
+    """argparse, with errors of one line, the defaults shown in --help, and the nearest flag named.
 
-    def __init__(self, **kwargs):
+    other_names: {word: text}, what to say to who types --word.
+    """
+
+    def __init__(self, other_names=None, **kwargs):
         kwargs.setdefault("formatter_class", HelpFormatter)
         # An abbreviated flag would change its meaning as soon as a second flag shares the prefix.
         kwargs.setdefault("allow_abbrev", False)
         super().__init__(**kwargs)
+        self._other_names = other_names or {}
+
+    def parse_args(self, args=None, namespace=None):
+        found, rest = self.parse_known_args(args, namespace)
+        if rest:
+            self.error(self.unknown(rest))
+        return found
+
+    def unknown(self, words):
+        """What to say of words that are no flags of this command."""
+        flags = [word.split("=")[0] for word in words if word.startswith("-")]
+        if not flags:
+            return f"found {' '.join(words)}, expected only flags"
+        name = flags[0].lstrip("-").replace("_", "-")
+        known = [flag for flag in self._option_string_actions if flag.startswith("--")]
+        close = difflib.get_close_matches(f"--{name}", known, 1, 0.6)
+        meant = self._other_names.get(name) or (close[0] if close else None)
+        return f"unknown flag {flags[0]}" + (f": did you mean {meant}?" if meant else "")
 
     def error(self, message):
         self.exit(BAD_INPUT, f"{self.prog}: error: {message} (--help lists the flags)\n")
@@ -66,47 +96,93 @@ def run(main):
 
     Expected errors are CommandError, ValueError subclasses that carry `one_line = True` (bad data),
     OSError (files and disks) and ImportError (packages); anything else is a bug and keeps its
-    traceback.
+    traceback. In a notebook the kernel goes on: nothing exits, and the signals are left alone.
     """
+    machine.open_closed_streams()
+    if machine.in_notebook():
+        _run_in_notebook(main)
+        return
     _handle_signals()
-    try:
-        code = main()
-        sys.stdout.flush()
-    except Stopped as stop:
-        code = tell(stop, stop.exit_code)
-    except CommandError as error:
-        code = tell(f"error: {error}", error.exit_code)
-    except KeyboardInterrupt as interrupt:
-        number = getattr(interrupt, "number", signal.SIGINT)
-        code = tell(start.interrupted_by(number), 128 + number)
-    except BrokenPipeError:
-        # The reader of our output left (`| head`): nobody is there to be told.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    except ImportError as error:
-        message = start.missing_package(error)
-        if message is None:
-            raise
-        code = tell(f"error: {message}", BAD_INPUT)
-    except OSError as error:
-        code = tell(f"error: {describe_os_error(error)}", BAD_INPUT)
-    except ValueError as error:
-        if not getattr(error, "one_line", False):
-            raise
-        code = tell(f"error: {error}", BAD_INPUT)
-    _give_up_standard_output_if_full()
+    code = exit_code_of(main)
+    _flush_standard_output()
     sys.exit(code)
 
 
+def exit_code_of(main):
+    """Calls `main()`; returns the exit code, after one line on standard error if it failed."""
+    try:
+        result = main()
+        sys.stdout.flush()
+        # A training script's main() returns the run's folder, for who calls it from Python.
+        return result if isinstance(result, int) else 0
+    except Stopped as stop:
+        return tell(stop, stop.exit_code)
+    except CommandError as error:
+        return tell(f"error: {error}", error.exit_code)
+    except KeyboardInterrupt as interrupt:
+        number = getattr(interrupt, "number", signal.SIGINT)
+        return tell(interrupted_by(number), 128 + number)
+    except ImportError as error:
+        message = missing_package(error)
+        if message is None:
+            raise
+        return tell(f"error: {message}", BAD_INPUT)
+    except OSError as error:
+        if reader_has_left(error):
+            # Nobody is there to be told (`| head`).
+            _discard_standard_output()
+            return 0
+        return tell(f"error: {describe_os_error(error)}", BAD_INPUT)
+    except ValueError as error:
+        if not getattr(error, "one_line", False):
+            raise
+        return tell(f"error: {error}", BAD_INPUT)
+
+
+def _run_in_notebook(main):
+    try:
+        code = exit_code_of(main)
+    except SystemExit as stop:  # argparse: --help, or a mistyped flag
+        code = stop.code
+    if code:
+        # For `%run`: the cell fails, and shows nothing besides the line that was told.
+        raise _QuietFailure(code)
+
+
+class _QuietFailure(Exception):
+    def _render_traceback_(self):
+        return []
+
+
+def interrupted_by(number):
+    return "interrupted" if number == signal.SIGINT else f"interrupted by {machine.SIGNALS[number]}"
+
+
+def line(message):
+    """`program: message` as one line."""
+    name = "error" if machine.in_notebook() else os.path.basename(sys.argv[0])
+    text = " ".join(str(message).split())
+    if machine.in_notebook():
+        return text + "\n"
+    return f"{name}: {text}\n"
+
+
+def missing_package(error):
+    """What to say of an ImportError; None if it is about a module of this project: a bug."""
+    if (error.name or "").split(".")[0] in OWN_MODULES:
+        return None
+    return f"a package is missing or broken ({error}): run pip install -r requirements.txt"
+
+
 def _handle_signals():
-    """Ctrl-C and SIGTERM raise KeyboardInterrupt, unless they are ignored or handled already."""
-    for number in SIGNALS:
-        if start.is_unhandled(number):
+    """Signals raise KeyboardInterrupt, unless they are ignored or handled already."""
+    for number in machine.SIGNALS:
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, _raise_signalled)
 
 
 def _raise_signalled(number, _frame):
-    raise _Signalled(number)
+    raise Signalled(number)
 
 
 @contextlib.contextmanager
@@ -115,9 +191,16 @@ def signals_end_the_process(descriptor):
 
     For where an exception would be lost or show a traceback: inside the import of a large library.
     """
-    numbers = [n for n in SIGNALS if signal.getsignal(n) is _raise_signalled]
+    numbers = []
+    if machine.in_main_thread():
+        numbers = [n for n in machine.SIGNALS if signal.getsignal(n) is _raise_signalled]
+
+    def end(number, _frame):
+        os.write(descriptor, line(interrupted_by(number)).encode())
+        os._exit(128 + number)
+
     for number in numbers:
-        signal.signal(number, functools.partial(start.end, descriptor=descriptor))
+        signal.signal(number, end)
     try:
         yield
     finally:
@@ -125,18 +208,51 @@ def signals_end_the_process(descriptor):
             signal.signal(number, _raise_signalled)
 
 
-def _give_up_standard_output_if_full():
-    """Python flushes it once more at its end, and would say in two lines that it cannot."""
+def reader_has_left(error):
+    """Whether an OSError says that the other end of a pipe or the terminal is gone."""
+    return isinstance(error, BrokenPipeError) or error.errno in (errno.EPIPE, errno.EIO)
+
+
+def print_line(text):
+    """Prints to standard output at once; where that has become impossible, says so and goes on.
+
+    Long work is not lost because a reader left, a terminal closed or a disk is full.
+    """
     try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(text, flush=True)
+    except (OSError, ValueError) as error:
+        _discard_standard_output()
+        reason = describe_os_error(error) if isinstance(error, OSError) else str(error)
+        say(f"standard output cannot be written ({reason}): continuing without it")
+
+
+def say(text):
+    """Prints `program: note: text` as one line on standard error."""
+    tell(f"note: {text}", 0)
 
 
 def tell(message, exit_code):
     """Prints `program: message` as one line on standard error and returns `exit_code`."""
-    sys.stderr.write(start.line(message))
+    # OSError: standard error is gone too, as when a terminal closes.
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(line(message))
+        sys.stderr.flush()
     return exit_code
+
+
+def _flush_standard_output():
+    """Python flushes it once more at its end, and would say in two lines that it cannot."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        _discard_standard_output()
+
+
+def _discard_standard_output():
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):
+        sys.stdout = open(os.devnull, "w")
 
 
 def describe_os_error(error):

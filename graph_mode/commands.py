@@ -1,38 +1,109 @@
-"""What a training script does: train, go on training, evaluate or export, as its flags say."""
+"""What a training script does: train, continue, evaluate or export, as its flags say.
 
+A script is its network and a line for each flag of it; everything else is here and the same for
+all. What takes long to load is imported when it is needed: --help answers at once, and a missing
+package ends in one line.
+"""
+
+import os
 import sys
 
-from graph_mode import checkpoints, evaluation, export, training
+from graph_mode import flags as flag_table
+from graph_mode import machine, run
+from graph_mode.command_line import CommandError
 
 
-def run(network_name, network, options, backward=None):
-    """Does what `options` say with `network`; the arguments are training.train_and_evaluate's."""
-    if options.export:
-        export.check_folder(options.export)
-    if options.evaluate:
-        checkpoint = checkpoints.find(options.evaluate)
-        data = training.load_data(options)
-        evaluations = evaluation.evaluate_checkpoint(network, data, options, checkpoint)
-        for part, result in evaluations.items():
-            name = part.capitalize()
-            training.print_line(
-                f"{name} loss: {result.loss:>3.5f}, {name} accuracy: {result.accuracy:>3.5f}"
+class Script:
+    """A training script.
+
+    name: of the network, and of the folder of its runs. network(images, training, num_classes,
+    flags): maps float32 images [n, h, w, c] in [0, 1] to logits [n, num_classes]. own_flags: the
+    flags.Flag list of the network. complete(parser, flags): fills in or refuses flags that depend
+    on each other. backward(flags): what takes the place of tf.gradients, as for
+    program.Program.training_loop, or None.
+    """
+
+    def __init__(self, name, network, own_flags, description, complete=None, backward=None):
+        self.name, self.network, self.description = name, network, description
+        self.own_flags, self.complete = own_flags, complete
+        self.backward = backward or (lambda flags: None)
+        self.table = flag_table.table(own_flags)
+
+    def parser(self):
+        return flag_table.parser(self.description, self.own_flags, f"the {self.name} network")
+
+    def parse_flags(self, arguments=None):
+        """The flags as a namespace; with --resume, or --evaluate of a run, the run's own.
+
+        `resolved` of a run is in the namespace too: its slices and threads inside an operation.
+        Raises CommandError for a run of another network, for a flag that contradicts the run's, and
+        for settings that no run of this script has.
+        """
+        arguments = sys.argv[1:] if arguments is None else list(arguments)
+        parser = self.parser()
+        flags = parser.parse_args(arguments)
+        folder = flags.resume or _run_of(flags.evaluate)
+        if folder is None:
+            if self.complete:
+                self.complete(parser, flags)
+            flags.resolved = None
+            return flags
+        recorded = run.read_settings(folder)
+        if recorded["network"] != self.name:
+            network = recorded["network"]
+            raise CommandError(
+                f"{folder}: a run of the {network} network: use its script, {network}_train.py"
             )
-    else:
-        run_folder = training.train_and_evaluate(network_name, network, options, backward)
-        checkpoint = checkpoints.latest(run_folder)
-        tell_where_to_look(run_folder, options.log_dir)
-        data = None
-    if options.export:
-        data = data or training.load_data(options)
-        export.export(network, data.train, options, checkpoint, options.export)
+        flag_table.apply_recorded(parser, self.table, flags, arguments, recorded["flags"], folder)
+        flags.resolved = recorded.get("resolved")
+        return flags
+
+    def main(self, arguments=None):
+        """Does what the flags say; returns the run's folder if it trained, else None."""
+        return self.run(self.parse_flags(arguments))
+
+    def run(self, flags, hooks=()):
+        """Does what parsed flags say. hooks: training.Hooks to be called besides."""
+        from graph_mode import checkpoints, export, trainer
+
+        if flags.checkpoint_scope and not flags.evaluate:
+            raise CommandError("--checkpoint-scope is for --evaluate: leave it out")
+        if flags.export:
+            export.check_folder(flags.export)
+        folder = None
+        if flags.evaluate:
+            data = trainer.load_data(flags)
+            checkpoint = checkpoints.find(flags.evaluate)
+            trainer.evaluate(self, data, flags, checkpoint)
+        else:
+            folder, data = trainer.train(self, flags, hooks)
+            checkpoint = checkpoints.latest(folder)
+            _tell_where_to_look(folder, flags.log_dir)
+        if flags.export:
+            export.export(self.network, data.train, flags, checkpoint, flags.export)
+        return folder
 
 
-def tell_where_to_look(run_folder, log_dir):
+def _run_of(checkpoint):
+    """The run that a checkpoint, a folder of checkpoints or a run's folder is of; None if none."""
+    if checkpoint is None:
+        return None
+    folder = os.path.normpath(checkpoint)
+    place = folder if os.path.isdir(folder) else os.path.dirname(folder)
+    for each in (place, os.path.dirname(place)):
+        if os.path.basename(os.path.abspath(each)) == "checkpoints":
+            folder = os.path.dirname(each) or "."
+    return folder if os.path.exists(os.path.join(folder, run.SETTINGS)) else None
+
+
+def _tell_where_to_look(folder, log_dir):
     """Says on a terminal how to see what was written; elsewhere nobody reads it."""
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() or machine.in_notebook():
+        where = machine.command([log_dir])
         print(
-            f"Wrote {run_folder}\n"
-            f"Curves: tensorboard --logdir {log_dir}, or python plot_losses.py {log_dir}",
+            f"Wrote {folder}\n"
+            f"Curves: python plot_losses.py {where}\n"
+            # Its smoothing would draw a short curve far from its values.
+            f"Or: tensorboard --logdir {where}, then http://localhost:6006/?smoothing=0#timeseries",
             file=sys.stderr,
         )

@@ -1,47 +1,37 @@
-"""The network at rest: loss and accuracy of a data set, from a session or from a checkpoint."""
+"""Loss and accuracy of a data set, with moving averages or with population statistics.
+
+A network with batch norm is two networks: in training it normalizes by the batch, at inference by
+averages. Moving averages lag behind weights that change; population statistics are measured for the
+weights as they are, so the two together tell how good the weights are, and how good the averages.
+"""
 
 import collections
 import concurrent.futures
+import math
 
 import numpy as np
 
-from graph_mode import model
+from graph_mode import machine
 from graph_mode import tensorflow1 as tf
-from graph_mode.command_line import CommandError
 
-# An operation computes with one thread, so a core each takes some of the images.
 IMAGES_PER_CALL = 500
+# Training images from which population statistics are taken.
+POPULATION_IMAGES = 2560
 
-Inference = collections.namedtuple("Inference", "images labels logits losses")
 Evaluation = collections.namedtuple("Evaluation", "loss accuracy logits")
 
 
-def build_inference(network, data_set, options):
-    """The network for evaluation: from uint8 images and labels to logits and each image's loss."""
-    images = tf.placeholder(tf.uint8, [None] + list(data_set.image_shape), "images")
-    labels = tf.placeholder(tf.uint8, [None], "labels")
-    with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE):
-        logits = network(scale(images), False, data_set.num_classes, options)
-    return Inference(images, labels, logits, model.example_losses(logits, labels, options.loss))
-
-
-def scale(images):
-    """uint8 images as float32 in [0, 1], the values that input_data gave."""
-    with tf.name_scope("scale"):
-        return tf.cast(images, tf.float32) * (1.0 / 255.0)
-
-
 def evaluate(session, inference, images, labels):
-    """Mean loss, accuracy and logits for uint8 images [n, h, w, c] and labels [n]."""
+    """The Evaluation of uint8 images [n, h, w, c] and labels [n] by a program.Inference."""
 
     def evaluate_from(start):
-        part = slice(start, start + IMAGES_PER_CALL)
-        feed = {inference.images: images[part], inference.labels: labels[part]}
+        some = slice(start, start + IMAGES_PER_CALL)
+        feed = {inference.images: images[some], inference.labels: labels[some]}
         return session.run([inference.logits, inference.losses], feed)
 
-    with concurrent.futures.ThreadPoolExecutor(tf.cores()) as calls:
-        results = calls.map(evaluate_from, range(0, len(labels), IMAGES_PER_CALL))
-        logits, losses = zip(*results)
+    # An operation computes with few threads, so each core takes some of the images.
+    with concurrent.futures.ThreadPoolExecutor(machine.cores()) as calls:
+        logits, losses = zip(*calls.map(evaluate_from, range(0, len(labels), IMAGES_PER_CALL)))
     logits = np.concatenate(logits)
     return Evaluation(
         loss=float(np.concatenate(losses).mean(dtype=np.float64)),
@@ -50,43 +40,81 @@ def evaluate(session, inference, images, labels):
     )
 
 
-def evaluate_checkpoint(network, data, options, checkpoint):
-    """Returns {"validation": Evaluation, "test": Evaluation} by the checkpoint at this path."""
-    config = tf.use_threads(options.threads or tf.cores())
-    with tf.Graph().as_default(), tf.quiet_session(config) as session:
-        inference = build_inference(network, data.train, options)
-        restore(session, checkpoint)
-        return {
-            part: evaluate(session, inference, examples.images, examples.labels)
-            for part, examples in (("validation", data.validation), ("test", data.test))
-        }
+class Population:
+    """The network at inference with population statistics in place of the moving averages.
 
-
-def restore(session, checkpoint):
-    """Restores the network's variables, and only those, from the checkpoint at this path.
-
-    A checkpoint of a program with tf.layers has them under the same names. Raises CommandError for
-    what is not a checkpoint of this network.
+    Algorithm 2 of Ioffe and Szegedy (2015): the means of E[x] and of the unbiased Var[x] over
+    training batches, in training mode, with the weights as they are. The batches are the first
+    images of the training set, in batches of the run's size; nothing that trains is changed.
     """
-    variables = tf.global_variables()
-    try:
-        reader = tf.train.NewCheckpointReader(checkpoint)
-        shapes = reader.get_variable_to_shape_map()
-    except (tf.errors.OpError, ValueError, RuntimeError):
-        raise CommandError(
-            f"{checkpoint}: expected a checkpoint, found none that can be read"
-        ) from None
-    for variable in variables:
-        name, shape = variable.op.name, variable.shape.as_list()
-        if shapes.get(name) != shape:
-            found = f"of shape {shapes[name]}" if name in shapes else "missing"
-            raise CommandError(
-                f"{checkpoint}: expected {name} of shape {shape}, found it {found}: "
-                "give the flags that it was trained with"
-            )
-    try:
-        tf.train.Saver(variables).restore(session, checkpoint)
-    except (tf.errors.OpError, ValueError):
-        raise CommandError(
-            f"{checkpoint}: the checkpoint is damaged; take an earlier one"
-        ) from None
+
+    def __init__(self, program, examples, batch_size):
+        self._examples, self._batch_size = examples, batch_size
+        self._in_training = program.inference("population", training=True)
+        self._moments, self._set, self._fed = [], [], []
+        statistics = {}
+        for layer in self._in_training.tower.built:
+            if layer.kind == "batch_normalization":
+                for name, value in zip(("moving_mean", "moving_variance"), layer.moments):
+                    fed = tf.placeholder(value.dtype, value.shape)
+                    own = tf.Variable(fed, trainable=False, collections=[], name="population")
+                    statistics[f"{layer.name}/{name}"] = own
+                    self._moments.append(value)
+                    self._fed.append(fed)
+                    self._set.append(own.initializer)
+
+        def variable(getter, name, *args, **kwargs):
+            return statistics[name] if name in statistics else getter(name, *args, **kwargs)
+
+        self.inference = program.inference("with_population", False, variable)
+
+    def take(self, session):
+        """Takes the statistics afresh, for the weights as they are."""
+        images, labels = self._examples.images, self._examples.labels
+        size = min(self._batch_size, len(labels))
+        starts = range(0, max(1, min(len(labels), POPULATION_IMAGES) - size + 1), size)
+
+        def moments_from(start):
+            some = slice(start, start + size)
+            feed = {
+                self._in_training.images: images[some],
+                self._in_training.labels: labels[some],
+            }
+            return session.run(self._moments, feed)
+
+        with concurrent.futures.ThreadPoolExecutor(machine.cores()) as calls:
+            by_batch = list(calls.map(moments_from, starts))
+        means = [np.mean(values, axis=0, dtype=np.float64) for values in zip(*by_batch)]
+        session.run(self._set, dict(zip(self._fed, means)))
+
+
+def lag(moving, population, labels):
+    """A sentence if moving averages and population statistics give accuracies that differ by more
+    than sampling explains, else None.
+
+    Both are measured on the same images, so the difference is that of the images which only one of
+    them has right: b and c of them differ by chance with a standard deviation of sqrt(b + c)
+    (McNemar's test).
+    """
+    right = [evaluation.logits.argmax(axis=1) == labels for evaluation in (moving, population)]
+    only_moving = int((right[0] & ~right[1]).sum())
+    only_population = int((right[1] & ~right[0]).sum())
+    difference = abs(only_moving - only_population)
+    if difference <= 3 * math.sqrt(only_moving + only_population):
+        return None
+    return (
+        f"batch norm: accuracy {moving.accuracy:.5f} with the moving averages, "
+        f"{population.accuracy:.5f} with population statistics of the same weights: the averages "
+        "do not fit the weights; try --batch-norm-momentum 0.9, or train longer"
+    )
+
+
+def accuracy_by_class(found, labels):
+    """The accuracy of each class as CSV text: class, images, right, accuracy."""
+    right = found.logits.argmax(axis=1) == labels
+    lines = ["class,images,right,accuracy"]
+    for number in range(found.logits.shape[1]):
+        of_class = right[labels == number]
+        share = f"{of_class.mean():.5f}" if len(of_class) else ""
+        lines.append(f"{number},{len(of_class)},{of_class.sum()},{share}")
+    return "\n".join(lines) + "\n"

@@ -4,9 +4,8 @@ import contextlib
 import os
 import tempfile
 
-from graph_mode import evaluation
+from graph_mode import checkpoints, program
 from graph_mode import tensorflow1 as tf
-from graph_mode.checkpoints import reason_of
 from graph_mode.command_line import CommandError
 
 
@@ -16,7 +15,7 @@ def check_folder(folder):
         raise CommandError(f"--export {folder}: found it taken, expected a new folder")
 
 
-def export(network, data_set, options, checkpoint, folder):
+def export(network, examples, flags, checkpoint, folder):
     """Writes the network with the checkpoint's variables into the new `folder`.
 
     Two signatures, both from `images` to `probabilities` float32 [n, classes] and `classes` int64
@@ -24,15 +23,16 @@ def export(network, data_set, options, checkpoint, folder):
     ones in [0, 1].
     """
     with tf.Graph().as_default(), tf.quiet_session() as session:
-        raw = tf.placeholder(tf.uint8, [None] + list(data_set.image_shape), "raw_images")
-        images = tf.placeholder_with_default(evaluation.scale(raw), raw.shape, "images")
-        logits = network(images, False, data_set.num_classes, options)
-        to_probabilities = tf.nn.softmax if options.loss == "softmax" else tf.sigmoid
+        raw = tf.placeholder(tf.uint8, [None] + list(examples.image_shape), "raw_images")
+        images = tf.placeholder_with_default(program.scale(raw), raw.shape, "images")
+        logits = network(images, False, examples.num_classes, flags)
+        to_probabilities = tf.nn.softmax if flags.loss == "softmax" else tf.sigmoid
         outputs = {
             "probabilities": to_probabilities(logits, name="probabilities"),
             "classes": tf.argmax(logits, axis=1, name="classes"),
         }
-        evaluation.restore(session, checkpoint)
+        variables = tf.global_variables()
+        checkpoints.restore_network(session, checkpoint, variables, flags.checkpoint_scope)
         signatures = {
             name: tf.saved_model.predict_signature_def({"images": inputs}, outputs)
             for name, inputs in (("serving_default", raw), ("float_images", images))
@@ -54,11 +54,13 @@ def _whole_folder(folder):
     path = os.path.abspath(folder)
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
+        if os.path.isdir(path):
+            os.rmdir(path)  # An empty one: Windows renames onto no folder at all.
         with tempfile.TemporaryDirectory(dir=os.path.dirname(path), prefix=".exporting-") as place:
             yield os.path.join(place, "model")
             os.rename(os.path.join(place, "model"), path)
     except (OSError, tf.errors.OpError) as error:
         raise CommandError(
-            f"--export {folder}: the model cannot be written: {reason_of(error)}; the run and its "
-            "checkpoints are intact: export it with --evaluate and another folder"
+            f"--export {folder}: the model cannot be written: {checkpoints.reason_of(error)}; the "
+            "run and its checkpoints are intact: export it with --evaluate and another folder"
         ) from None

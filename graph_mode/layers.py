@@ -24,7 +24,8 @@ ACTIVATIONS = ("relu", "sigmoid", "tanh", "softmax", "elu", "selu", "softplus", 
 
 # A layer as it was built. kind: the name of its function. name: its variable scope. inputs and
 # outputs: tensors or Batches. variables: the trainable ones by name, {"kernel": variable, ...}.
-Layer = collections.namedtuple("Layer", "kind name inputs outputs variables")
+# moments: of a batch normalization, the mean [c] and the variance [c] that its averages follow.
+Layer = collections.namedtuple("Layer", "kind name inputs outputs variables moments")
 _recordings = []
 
 
@@ -284,7 +285,7 @@ def batch_normalization(
                 update = average.assign_sub((1 - momentum) * (average - value), read_value=False)
                 tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, update)
         outputs = _move_axis(outputs, last, axis)
-        return _record("batch_normalization", scope, inputs, outputs, variables)
+        return _record("batch_normalization", scope, inputs, outputs, variables, tuple(moments))
 
 
 class _Plain:
@@ -355,13 +356,9 @@ def _variable(name, shape, dtype, initializer, regularizer, constraint, trainabl
                 f"tf.initializers.constant(1.0), or one of {', '.join(INITIALIZERS)}"
             )
         initializer = getattr(tf.initializers, initializer)()
-    number = len(tf.global_variables())
-    variable = tf.get_variable(
-        name, shape, dtype, initializer, constraint=constraint, trainable=trainable
+    return tf.get_variable(
+        name, shape, dtype, initializer, regularizer, constraint=constraint, trainable=trainable
     )
-    if regularizer is not None and len(tf.global_variables()) > number:
-        tf.add_to_collection(tf.GraphKeys.REGULARIZATION_LOSSES, regularizer(variable))
-    return variable
 
 
 def _activated(outputs, activation, activity_regularizer):
@@ -382,9 +379,9 @@ def _activated(outputs, activation, activity_regularizer):
     return outputs
 
 
-def _record(kind, scope, inputs, outputs, variables):
+def _record(kind, scope, inputs, outputs, variables, moments=None):
     for recording in _recordings:
-        recording.append(Layer(kind, scope.name, inputs, outputs, variables))
+        recording.append(Layer(kind, scope.name, inputs, outputs, variables, moments))
     return outputs
 
 

@@ -18,6 +18,14 @@ MARGIN = 64
 LIGHT, DARK = np.array([247, 251, 255.0]), np.array([8, 48, 107.0])
 
 
+def of_mistakes(images, labels, logits):
+    """{name: PNG} of the confusion matrix and of the most confidently misclassified images."""
+    table = confusion_matrix(logits.argmax(axis=1), labels, logits.shape[1])
+    worst = misclassified(images, labels, logits)
+    found = {"confusion_matrix": table, "misclassified": worst}
+    return {name: png for name, png in found.items() if png is not None}
+
+
 def confusion_matrix(predictions, labels, num_classes):
     """A table of how often each class (row) was taken for each class (column)."""
     counts = np.zeros([num_classes, num_classes], np.int64)

@@ -8,18 +8,19 @@ TensorFlow takes seconds to import, so the import waits for the first name that 
 """
 
 import contextlib
-import ctypes
 import importlib
 import os
 import sys
 import tempfile
 import warnings
 
+from graph_mode import machine
 from graph_mode.command_line import CommandError, signals_end_the_process
 
-# The parameters of glibc's mallopt(3), in bytes.
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
-LARGEST_MMAP_THRESHOLD = 2**25
+# What the import reads: no start-up lines; and since 2.16, TensorFlow imports Keras 3 and matplotlib
+# with it, unless told to use the legacy Keras, which it only looks for: 0.7 s and 48 MB saved for
+# what no script here uses.
+IMPORT_ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_USE_LEGACY_KERAS": "1"}
 
 
 def __getattr__(name):
@@ -42,26 +43,30 @@ def has_onednn():
     return version() >= (2, 9)
 
 
-def cores():
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def has_gpu():
+    """Whether TensorFlow can compute on a GPU here."""
+    return bool(_load().config.list_physical_devices("GPU")) if version() >= (2, 0) else False
 
 
-def use_threads(side_by_side, in_each=1):
-    """Computes that many operations side by side from here on, each with `in_each` threads.
+def configuration(side_by_side, in_each, device="cpu"):
+    """The ConfigProto for sessions that compute this many operations side by side, each with
+    `in_each` threads, on the `device` "cpu" or "gpu".
 
     To be called before the first graph is built: building a tf.while_loop starts the threads. A
-    process that has started them keeps them. Returns the ConfigProto for its sessions.
+    process that has started them keeps them.
     """
-    threading = _load().config.threading
+    loaded = _load()
     with contextlib.suppress(RuntimeError):
-        threading.set_inter_op_parallelism_threads(side_by_side)
-        threading.set_intra_op_parallelism_threads(in_each)
-    return _load().ConfigProto(
-        inter_op_parallelism_threads=side_by_side, intra_op_parallelism_threads=in_each
+        loaded.config.threading.set_inter_op_parallelism_threads(side_by_side)
+        loaded.config.threading.set_intra_op_parallelism_threads(in_each)
+    found = loaded.ConfigProto(
+        inter_op_parallelism_threads=side_by_side,
+        intra_op_parallelism_threads=in_each,
+        device_count={} if device == "gpu" else {"GPU": 0},
     )
+    # Not all of its memory at once: other processes share it.
+    found.gpu_options.allow_growth = True
+    return found
 
 
 def quiet_session(config=None):
@@ -103,12 +108,8 @@ def _load():
 
 def _import_quietly():
     """Imports TensorFlow without its start-up lines; shows them only if the import fails."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # TensorFlow 2.16 and later import Keras 3 and matplotlib with it, unless told to use the legacy
-    # Keras, which they only look for: 0.7 s and 48 MB saved for what no script here uses.
-    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-    _keep_freed_memory()
-    with tempfile.TemporaryFile() as noise:
+    machine.keep_freed_memory()
+    with tempfile.TemporaryFile() as noise, _environment(IMPORT_ENVIRONMENT):
         try:
             with _standard_error_into(noise), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -123,16 +124,17 @@ def _import_quietly():
             raise
 
 
-def _keep_freed_memory():
-    """Has glibc hand freed memory out again, instead of asking the system for new pages each step.
-
-    On TensorFlow 1.15 a step of the convolutional network asked for up to 22,000 of them.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
-    if mallopt is not None:
-        mallopt(M_MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD)
-        mallopt(M_TRIM_THRESHOLD, 2**30)
-        mallopt(M_TOP_PAD, 2**26)
+@contextlib.contextmanager
+def _environment(defaults):
+    """Sets the variables that are not set, for the block; a notebook goes on without them after."""
+    missing = {name: value for name, value in defaults.items() if name not in os.environ}
+    os.environ.update(missing)
+    try:
+        yield
+    finally:
+        if machine.in_notebook():
+            for name in missing:
+                del os.environ[name]
 
 
 @contextlib.contextmanager

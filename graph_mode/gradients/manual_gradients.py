@@ -18,6 +18,7 @@ def backward(forward, labels, options):
     derivative = ACTIVATIONS[options.activation]
     d_outputs = LOSSES[options.loss](forward[-1].outputs, labels)
     pairs = []
+    forward = [layer for layer in forward if layer.kind in ("dense", "batch_normalization")]
     for i, layer in reversed(list(enumerate(forward))):
         if layer.kind == "batch_normalization":
             d_outputs, gradients = batch_normalization(layer, d_outputs)

@@ -1,0 +1,361 @@
+"""The flags of the training scripts: one table that says of each flag what it does to a run.
+
+Resuming a run, grouping runs by their seed, grids of runs and reports all read this table. A script
+adds the flags of its own network, in the same form.
+"""
+
+import argparse
+import collections
+import contextlib
+import io
+import math
+import os
+
+from graph_mode.command_line import CommandError, OneLineParser
+
+# What a flag does to a run: it decides the run's numbers; says where or with what it runs and is
+# written; says what happens or is written besides; or says what to do with a run, and is not
+# recorded.
+NUMBERS, PLACE, EXTRA, MODE = "numbers", "place", "extra", "mode"
+
+LOSSES = ("sigmoid", "softmax")
+OPTIMIZERS = ("sgd", "momentum", "nesterov", "adam", "rmsprop", "adagrad", "adadelta", "ftrl")
+SCHEDULES = ("constant", "cosine", "one-cycle")
+DEVICES = ("auto", "cpu", "gpu")
+
+LARGEST_SEED = 2**31 - 1
+# File systems take 255 bytes; this leaves room for the -2, -3, ... of a name that is taken.
+LONGEST_NAME = 240
+DEFAULT_DATA_DIR = os.path.join(
+    os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "MNIST_data"
+)
+# What people type who know a flag by another name, and what to say to them.
+OTHER_NAMES = {
+    "bn": "--batch-norm",
+    "lr": "--learning-rate",
+    "epochs": "--num-batches (one epoch of 55,000 images is 430 batches of 128)",
+    "steps": "--num-batches",
+    "restore": "--resume",
+}
+
+
+def positive_integer(text):
+    """argparse type: an integer of at least 1."""
+    value = _number(int, text, "a whole number of at least 1")
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"found {text}, expected a whole number of at least 1")
+    return value
+
+
+def integer_from_0(text):
+    """argparse type: an integer of at least 0."""
+    return 0 if text == "0" else positive_integer(text)
+
+
+def positive_integers(text):
+    """argparse type: comma-separated integers of at least 1, as a list."""
+    return [positive_integer(one) for one in text.split(",")]
+
+
+def positive_number(text):
+    """argparse type: a finite number above 0."""
+    value = _number(float, text, "a number above 0")
+    if not (value > 0 and math.isfinite(value)):
+        raise argparse.ArgumentTypeError(f"found {text}, expected a finite number above 0")
+    return value
+
+
+def fraction(text):
+    """argparse type: a number from 0 on, below 1."""
+    value = _number(float, text, "a number from 0 to below 1")
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"found {text}, expected a number from 0 to below 1")
+    return value
+
+
+def seed(text):
+    """argparse type: an integer that both TensorFlow and NumPy take as a seed."""
+    expected = f"a whole number from 0 to {LARGEST_SEED}"
+    value = _number(int, text, expected)
+    if not 0 <= value <= LARGEST_SEED:
+        raise argparse.ArgumentTypeError(f"found {text}, expected {expected}")
+    return value
+
+
+def folder_name(text):
+    """argparse type: the name of one folder, not a path."""
+    if text in ("", ".", "..") or os.path.basename(text) != text or "\0" in text:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected the name of one folder")
+    if len(os.fsencode(text)) > LONGEST_NAME:
+        raise argparse.ArgumentTypeError(
+            f"found a name of {len(os.fsencode(text))} bytes, expected at most {LONGEST_NAME}"
+        )
+    return text
+
+
+def _number(convert, text, expected):
+    try:
+        return convert(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected {expected}") from None
+
+
+Flag = collections.namedtuple(
+    "Flag", "name type default help choices metavar group role may_change grid"
+)
+Flag.__new__.__defaults__ = (str, None, None, None, None, None, NUMBERS, False, True)
+Flag.__doc__ = """One flag. name: as in the namespace, "batch_norm" for --batch-norm; type: of
+argparse, or bool for a switch; group: the heading in --help; role: NUMBERS, PLACE, EXTRA or MODE;
+may_change: whether --resume may give another value; grid: whether a comparison may vary it."""
+
+NETWORK, TRAINING, FILES, MODES = (
+    "the network",
+    "training",
+    "files",
+    "with what was trained before",
+)
+
+SHARED = [
+    Flag("batch_norm", bool, False, "normalize every hidden layer (default: off)", group=NETWORK),
+    Flag(
+        "batch_norm_momentum", fraction, 0.99, "share of the old value in each update of the "
+        "moving averages, which evaluation uses; try 0.9 for runs of under 1000 batches",
+        metavar="SHARE", group=NETWORK,
+    ),
+    Flag(
+        "batch_norm_epsilon", positive_number, 0.001, "added to the variance", metavar="NUMBER",
+        group=NETWORK,
+    ),
+    Flag(
+        "batch_norm_position", str, "before", "normalize before or after the activation",
+        choices=("before", "after"), group=NETWORK,
+    ),
+    Flag("hidden_bias", bool, False, "give the hidden layers a bias", group=NETWORK),
+    Flag(
+        "loss", str, "sigmoid",
+        "cross-entropy of one sigmoid per class, or of one softmax over the classes",
+        choices=LOSSES, group=NETWORK,
+    ),
+    Flag("optimizer", str, "adam", "update rule", choices=OPTIMIZERS, group=TRAINING),
+    Flag(
+        "learning_rate", positive_number, 0.002, "step size of the update rule", metavar="RATE",
+        group=TRAINING,
+    ),
+    Flag(
+        "schedule", str, "constant", "how the learning rate changes: not at all; down to 0 along "
+        "half a cosine; or up to its value and down again", choices=SCHEDULES, group=TRAINING,
+    ),
+    Flag(
+        "num_batches", positive_integer, 3000, "training steps", metavar="N", group=TRAINING,
+        may_change=True,
+    ),
+    Flag("batch_size", positive_integer, 128, "images per step", metavar="N", group=TRAINING),
+    Flag(
+        "seed", seed, 0, "of the initial weights and of the order of the batches. A seed gives the "
+        "same numbers again with the same code, TensorFlow, kind of processor, --slices and "
+        "threads inside an operation (settings.json records them)", metavar="N", group=TRAINING,
+    ),
+    Flag(
+        "validate_every", positive_integer, 500, "batches between printed evaluations on the "
+        "validation set", metavar="N", group=TRAINING, role=EXTRA,
+    ),
+    Flag(
+        "allow_nonfinite", bool, False, "continue when the loss is nan or inf, which ends the run "
+        "otherwise", group=TRAINING, role=EXTRA, may_change=True,
+    ),
+    Flag(
+        "slices", positive_integer, 2, "compute each batch in this many slices, side by side",
+        metavar="N", group=TRAINING,
+    ),
+    Flag(
+        "threads", integer_from_0, 0, "processor threads to use; 0 means one per core that may be "
+        "used. More than --slices work inside the operations", metavar="N", group=TRAINING,
+        role=PLACE, may_change=True, grid=False,
+    ),
+    Flag(
+        "device", str, "auto", "where to compute; auto means the processor, where these small "
+        "networks were measured", choices=DEVICES, group=TRAINING, grid=False,
+    ),
+    Flag(
+        "xla", bool, False, "compile the training loop with XLA (TensorFlow 2.5 or later): after "
+        "some seconds of compiling, the fully connected network can train faster, the "
+        "convolutional one is far slower", group=TRAINING,
+    ),
+    Flag(
+        "data_dir", str, DEFAULT_DATA_DIR, "the four IDX files of MNIST or of any set in its "
+        "format (default: the MNIST_data beside the script)", metavar="FOLDER", group=FILES,
+        role=PLACE, may_change=True,
+    ),
+    Flag(
+        "validation_size", positive_integer, 5000, "how many of the first training images are "
+        "kept for validation", metavar="N", group=FILES,
+    ),
+    Flag(
+        "log_dir", str, "runs", "where runs are written", metavar="FOLDER", group=FILES,
+        role=PLACE, grid=False,
+    ),
+    Flag(
+        "run_name", folder_name, None, "the run's folder below LOG_DIR/<network> (default: the "
+        "optimizer, with or without batch norm, and the flags that are not default); a name that "
+        "is taken gets -2, -3, ...", metavar="NAME", group=FILES, role=PLACE, grid=False,
+    ),
+    Flag(
+        "checkpoint_every", positive_integer, None, "batches between checkpoints (default: "
+        "--validate-every)", metavar="N", group=FILES, role=EXTRA, may_change=True,
+    ),
+    Flag(
+        "histograms", bool, False, "write weights, gradients, what enters and leaves each "
+        "activation, and the moving averages of batch norm for TensorBoard", group=FILES,
+        role=EXTRA, may_change=True,
+    ),
+    Flag(
+        "diagnostics", bool, False, "write percentiles of the inputs to each activation, gradient "
+        "norms, the share of dead ReLU units and how the loss varies along the gradient",
+        group=FILES, role=EXTRA, may_change=True,
+    ),
+    Flag(
+        "resume", str, None, "continue the run in this folder, with its own flags; --num-batches "
+        "may be raised", metavar="RUN", group=MODES, role=MODE, grid=False,
+    ),
+    Flag(
+        "evaluate", str, None, "train nothing: print loss and accuracy of a checkpoint, or of the "
+        "last one of a run", metavar="CHECKPOINT", group=MODES, role=MODE, grid=False,
+    ),
+    Flag(
+        "checkpoint_scope", str, None, "with --evaluate: the scope that the checkpoint's variables "
+        "are in", metavar="SCOPE", group=MODES, role=MODE, grid=False,
+    ),
+    Flag(
+        "export", str, None, "write the trained network, or the one that --evaluate names, as a "
+        "SavedModel", metavar="FOLDER", group=MODES, role=MODE, grid=False,
+    ),
+]  # fmt: skip
+_SHARED = {flag.name: flag for flag in SHARED}
+
+
+def table(own=()):
+    """{name: Flag} of the shared flags and a script's own."""
+    return collections.OrderedDict((flag.name, flag) for flag in SHARED + list(own))
+
+
+def decides_numbers(name):
+    """Whether a recorded flag decides a run's numbers. One that is not shared always does."""
+    return name not in _SHARED or _SHARED[name].role == NUMBERS
+
+
+def is_recorded(name):
+    """Whether settings.json holds the flag."""
+    return name not in _SHARED or _SHARED[name].role != MODE
+
+
+def may_be_dimension(name):
+    """Whether a grid of runs may give the flag several values."""
+    return name not in _SHARED or _SHARED[name].grid
+
+
+def parser(description, own=(), own_group=None):
+    """A parser of the shared flags and a script's own, which stand under `own_group` in --help."""
+    parsed = OneLineParser(description=description, other_names=OTHER_NAMES)
+    groups = {}
+    for flag in table(own).values():
+        title = flag.group or own_group
+        if title not in groups:
+            groups[title] = parsed.add_argument_group(title)
+        _add(groups[title], flag)
+    return parsed
+
+
+def _add(group, flag):
+    if flag.type is bool:
+        group.add_argument(
+            as_word(flag.name, True), action="store_true", default=flag.default, help=flag.help
+        )
+        group.add_argument(
+            as_word(flag.name, False),
+            action="store_false",
+            dest=flag.name,
+            default=flag.default,
+            help=argparse.SUPPRESS,
+        )
+        return
+    group.add_argument(
+        "--" + flag.name.replace("_", "-"),
+        type=flag.type,
+        default=flag.default,
+        choices=flag.choices,
+        metavar=flag.metavar,
+        help=flag.help,
+    )
+
+
+def as_word(name, value):
+    """The flag `name` with this value, as one word of a command line."""
+    flag = name.replace("_", "-")
+    if isinstance(value, bool):
+        return f"--{flag}" if value else f"--no-{flag}"
+    if isinstance(value, (list, tuple)):
+        value = ",".join(map(str, value))
+    return f"--{flag}={value}"
+
+
+def given(parsed, arguments):
+    """{name: value} of the flags that the command line names."""
+    nothing = object()
+    names = vars(parsed.parse_args([]))
+    found = vars(parsed.parse_args(arguments, argparse.Namespace(**dict.fromkeys(names, nothing))))
+    return {name: value for name, value in found.items() if value is not nothing}
+
+
+def apply_recorded(parsed, known, namespace, arguments, recorded, run):
+    """Sets the namespace to the flags that a run recorded, but for what may change and is given.
+
+    known: the script's table. Raises CommandError for a flag that contradicts the run's, and for
+    settings that no run of this script has.
+    """
+    _check_recorded(parsed, known, recorded, run)
+    on_command_line = given(parsed, arguments)
+    for name, value in recorded.items():
+        if name in on_command_line and on_command_line[name] != value:
+            if known[name].may_change and not _moves_a_schedule(name, recorded):
+                continue
+            unset = value is None or value is False
+            has = "the default" if unset else as_word(name, value)
+            raise CommandError(
+                f"{as_word(name, on_command_line[name])} contradicts {run}, which has {has}: "
+                "leave it out"
+            )
+        setattr(namespace, name, value)
+
+
+def _moves_a_schedule(name, recorded):
+    """Whether another value of the flag would change the learning rate of batches already done."""
+    return name == "num_batches" and recorded["schedule"] != "constant"
+
+
+def _check_recorded(parsed, known, recorded, run):
+    """Raises CommandError unless the parser itself would give these values of these types."""
+    expected = {name for name in known if is_recorded(name)}
+    problems = [f"{name!r} is missing" for name in sorted(expected - set(recorded))]
+    problems += [f"{name!r} is unknown" for name in sorted(set(recorded) - expected)]
+    for name in sorted(expected & set(recorded)):
+        if not _is_a_value_of(parsed, name, recorded[name]):
+            problems.append(f"{name!r} is {recorded[name]!r:.40}")
+    if problems:
+        raise CommandError(
+            f"{run}: expected the flags of a run of this version of this script, found that "
+            f"{problems[0]}: the run cannot be continued, but --evaluate with the flags that it "
+            "was trained with reads its checkpoints"
+        )
+
+
+def _is_a_value_of(parsed, name, value):
+    words = [] if value is None else [as_word(name, value)]
+    try:
+        # A path that no system call takes, which no command line can hold either.
+        if b"\0" in os.fsencode("".join(words)):
+            return False
+        with contextlib.redirect_stderr(io.StringIO()):
+            found = getattr(parsed.parse_args(words), name)
+    except (SystemExit, ValueError):
+        return False
+    return type(found) is type(value) and found == value

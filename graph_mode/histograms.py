@@ -1,0 +1,46 @@
+"""--histograms: the distributions that the lesson about batch norm is about, for TensorBoard."""
+
+from graph_mode import tensorboard
+from graph_mode import tensorflow1 as tf
+
+
+class Histograms:
+    """Weights, gradients, what enters and leaves each activation, and moving averages.
+
+    Measured in training mode on images of the training DataSet `examples`; nothing is changed.
+    """
+
+    def __init__(self, program, examples):
+        self._examples = examples
+        self._inference = program.inference("histograms", training=True)
+        with tf.name_scope("histograms"):
+            # Not tf.summary.histogram, which would name the tags after the scope.
+            each = [
+                tf.raw_ops.HistogramSummary(tag=tag, values=value)
+                for tag, value in self._values().items()
+            ]
+            self._summary = tf.summary.merge(each)
+
+    def _values(self):
+        variables = tf.trainable_variables()
+        loss = tf.reduce_mean(self._inference.losses)
+        values = {f"weights/{variable.op.name}": variable for variable in variables}
+        for variable, gradient in zip(variables, tf.gradients(loss, variables)):
+            if gradient is not None:
+                values[f"gradients/{variable.op.name}"] = gradient
+        for number, operation in enumerate(self._inference.tower.activations, 1):
+            values[f"activation_inputs/layer_{number}"] = operation.inputs[0]
+            values[f"activations/layer_{number}"] = operation.outputs[0]
+        values["activations/logits"] = self._inference.logits
+        for variable in tf.global_variables():
+            if variable.op.name.endswith(("moving_mean", "moving_variance")):
+                values[f"moving_averages/{variable.op.name}"] = variable
+        return values
+
+    def write(self, session, writer, step, batch):
+        """Writes the histograms of the training images with the indices `batch`."""
+        feed = {
+            self._inference.images: self._examples.images[batch],
+            self._inference.labels: self._examples.labels[batch],
+        }
+        tensorboard.add_serialized(writer, step, session.run(self._summary, feed))

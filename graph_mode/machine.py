@@ -1,0 +1,210 @@
+"""What differs between systems: cores, memory, locks, signals, shells. No other file asks.
+
+Everything here works on Linux, macOS and Windows; what a system does not have is looked for and
+passed over.
+"""
+
+import ctypes
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+
+WINDOWS = os.name == "nt"
+
+# The signals that ask a process to end, and their names for people.
+SIGNALS = {
+    getattr(signal, name): words
+    for name, words in (
+        ("SIGINT", "Ctrl-C"),
+        ("SIGTERM", "SIGTERM"),
+        ("SIGHUP", "the end of its terminal"),
+        ("SIGBREAK", "Ctrl-Break"),
+    )
+    if hasattr(signal, name)
+}
+
+# The parameters of glibc's mallopt(3), in bytes.
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
+LARGEST_MMAP_THRESHOLD = 2**25
+
+# Names that Windows keeps for devices, and characters that its file names cannot hold.
+WINDOWS_DEVICES = {"con", "prn", "aux", "nul"} | {
+    f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)
+}
+WINDOWS_REFUSES = set('<>:"|?*\\/')
+
+
+class Locked(Exception):
+    """Another process holds the lock."""
+
+
+def lock(path):
+    """Claims the lock file at `path` for this process; the result's release() gives it back.
+
+    The system frees it when the process ends, however that happens. Raises Locked while another
+    process has it, and OSError where the file cannot be made.
+    """
+    import filelock
+
+    held = filelock.FileLock(path)
+    try:
+        held.acquire(timeout=0)
+    except filelock.Timeout:
+        raise Locked(path) from None
+    return held
+
+
+def cores(root="/"):
+    """How many cores this process may use: by its affinity, and by the quota of its container.
+
+    root: where /proc and /sys are found.
+    """
+    if hasattr(os, "sched_getaffinity"):
+        count = len(os.sched_getaffinity(0))
+    else:
+        count = os.cpu_count() or 1
+    quotas = [quota for quota in map(_quota, _cgroup_folders(root)) if quota]
+    return max(1, min([count] + [int(-(-quota // 1)) for quota in quotas]))
+
+
+def free_memory(root="/"):
+    """Bytes that new processes may take; None where the system does not say."""
+    limits = []
+    for entry in (_read(os.path.join(root, "proc/meminfo")) or "").splitlines():
+        if entry.startswith("MemAvailable:"):
+            limits.append(int(entry.split()[1]) * 1024)
+    for folder in _cgroup_folders(root):
+        for limit, usage in (
+            ("memory.max", "memory.current"),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+        ):
+            largest, used = (_number(os.path.join(folder, name)) for name in (limit, usage))
+            if largest is not None and used is not None:
+                limits.append(max(0, largest - used))
+    return min(limits) if limits else None
+
+
+def _cgroup_folders(root):
+    """The folders of this process's control groups and of the groups around them, Linux only."""
+    folders = []
+    for entry in (_read(os.path.join(root, "proc/self/cgroup")) or "").splitlines():
+        _, controllers, path = entry.split(":", 2)
+        wanted = [name for name in controllers.split(",") if name in ("cpu", "memory")]
+        for controller in wanted or ([""] if not controllers else []):
+            # Inside a container, the path can be the host's: then the mount's root is the group.
+            base = os.path.join(root, "sys/fs/cgroup", controller)
+            names = [name for name in path.split("/") if name]
+            folders += [os.path.join(base, *names[:n]) for n in range(len(names), -1, -1)]
+    return [folder for folder in folders if os.path.isdir(folder)]
+
+
+def _quota(folder):
+    """The cores that a control group may use, version 1 or 2; None without a limit."""
+    words = (_read(os.path.join(folder, "cpu.max")) or "").split()
+    if len(words) == 2 and words[0] != "max":
+        return float(words[0]) / float(words[1])
+    quota = _number(os.path.join(folder, "cpu.cfs_quota_us"))
+    period = _number(os.path.join(folder, "cpu.cfs_period_us"))
+    return quota / period if quota and quota > 0 and period else None
+
+
+def _number(path):
+    text = (_read(path) or "").strip()
+    return int(text) if text.lstrip("-").isdigit() else None
+
+
+def _read(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except (OSError, ValueError):
+        return None
+
+
+def keep_freed_memory():
+    """Has glibc hand freed memory out again, instead of asking the system for new pages each step.
+
+    On TensorFlow 1.15 a step of the convolutional network asks for up to 22,000 of them otherwise.
+    """
+    mallopt = None if WINDOWS else getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD)
+        mallopt(M_TRIM_THRESHOLD, 2**30)
+        mallopt(M_TOP_PAD, 2**26)
+
+
+def in_notebook():
+    """Whether IPython runs this process, whose state is the user's and must not end."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and ipython.get_ipython() is not None
+
+
+def in_main_thread():
+    """Whether this thread may handle signals."""
+    return threading.current_thread() is threading.main_thread()
+
+
+def open_closed_streams():
+    """Opens a standard stream that was closed (`>&-`) to nowhere.
+
+    Else the next file to be opened would take its number, and be written what is printed.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            file = open(os.devnull, mode)
+            if file.fileno() != number and not _is_open(number):
+                os.dup2(file.fileno(), number)
+            setattr(sys, name, file)
+
+
+def _is_open(descriptor):
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
+
+
+def command(words):
+    """The words as one command line for the shell at hand."""
+    words = [str(word) for word in words]
+    return subprocess.list2cmdline(words) if WINDOWS else " ".join(map(shlex.quote, words))
+
+
+def python():
+    """How to call this Python on a command line."""
+    for name in ("python", "python3"):
+        if shutil.which(name) == sys.executable:
+            return name
+    return sys.executable
+
+
+def relative(path):
+    """`path` from the current folder, or whole where there is no such way (another drive)."""
+    try:
+        return os.path.relpath(path)
+    except ValueError:
+        return os.path.abspath(path)
+
+
+def refused_by_windows(name):
+    """Why Windows refuses a file of this name, in a few words; None if it does not."""
+    bad = sorted(set(name) & WINDOWS_REFUSES) + [c for c in name if ord(c) < 32]
+    if bad:
+        return f"it holds {bad[0]!r}"
+    if name.split(".")[0].lower() in WINDOWS_DEVICES:
+        return "it is the name of a device"
+    if name.endswith((".", " ")):
+        return "it ends with a dot or a space"
+    return None
+
+
+def worker_process_options():
+    """Keywords of subprocess.Popen for a process that Ctrl-C in the terminal leaves alone."""
+    if WINDOWS:
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    return {}

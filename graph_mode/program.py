@@ -1,0 +1,220 @@
+"""The program of a run: one graph with the training loop, evaluation, and what is measured besides.
+
+Each is built from the network anew, over the same variables, and apart from the others: what one
+puts into the graph's collections (the updates of moving averages, penalties of regularizers) never
+reaches another. So they can be built in any order.
+"""
+
+import collections
+import contextlib
+import zlib
+
+from graph_mode import batch, layers, model
+from graph_mode import tensorflow1 as tf
+
+STEPS_PER_CALL = 100
+# What a network may add to that belongs to one use of it alone.
+OWN_COLLECTIONS = ("UPDATE_OPS", "REGULARIZATION_LOSSES", "LOSSES", "ACTIVATIONS", "SUMMARIES")
+ACTIVATION_TYPES = {
+    *("Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Sigmoid", "Tanh", "Softplus", "Softsign"),
+}
+
+Tower = collections.namedtuple("Tower", "logits built activations updates penalties")
+Tower.__doc__ = """The network once. logits: [n, classes], a tensor or a Batch; built: the
+layers.Layer list; activations: the operations (Relu, ...) in order; updates: operations that belong
+to a training step; penalties: scalars that training minimizes besides the loss."""
+
+Inference = collections.namedtuple("Inference", "images labels logits losses tower")
+Inference.__doc__ = """A Tower from two placeholders: images uint8 [n, h, w, c], labels uint8 [n];
+losses: [n]."""
+
+
+class Program:
+    """The network's graph, in the default graph; `evaluation` and the variables are there at once.
+
+    network(images, training, num_classes, flags) maps float32 images [n, h, w, c] in [0, 1] to
+    logits [n, num_classes]. examples: what the images and the number of classes are known from, a
+    mnist_data.DataSet.
+    """
+
+    def __init__(self, network, examples, flags):
+        self._network = network
+        self._examples = examples
+        self._flags = flags
+        tf.set_random_seed(flags.seed)
+        self.evaluation = self.inference("evaluation", training=False)
+
+    def tower(self, images, training, variable=None):
+        """The network on float32 images [n, h, w, c], a tensor or a Batch, as a Tower.
+
+        variable(getter, name, ...), if given, is what variables are taken from: a custom getter of
+        tf.variable_scope.
+        """
+        graph = tf.get_default_graph()
+        with contextlib.ExitStack() as stack:
+            collected = stack.enter_context(_own_collections(graph))
+            built = stack.enter_context(layers.recorded())
+            for getter in [_Getter()] + ([variable] if variable else []):
+                scope = tf.variable_scope(
+                    tf.get_variable_scope(), reuse=tf.AUTO_REUSE, custom_getter=getter
+                )
+                stack.enter_context(scope)
+            before = len(graph.get_operations())
+            logits = self._network(images, training, self._examples.num_classes, self._flags)
+            made = graph.get_operations()[before:]
+            activations = [op for op in made if op.type in ACTIVATION_TYPES]
+            updates = list(collected("UPDATE_OPS"))
+            penalties = list(collected("REGULARIZATION_LOSSES"))
+        return Tower(logits, built, activations, updates, penalties)
+
+    def inference(self, name, training, variable=None):
+        """The network from placeholders to each image's loss, as an Inference."""
+        with tf.name_scope(name):
+            images = tf.placeholder(tf.uint8, [None] + list(self._examples.image_shape), "images")
+            labels = tf.placeholder(tf.uint8, [None], "labels")
+        tower = self.tower(scale(images), training, variable)
+        with tf.name_scope(name):
+            losses = model.example_losses(tower.logits, labels, self._flags.loss)
+        return Inference(images, labels, tower.logits, losses, tower)
+
+    def training_loop(self, slices, backward=None):
+        """The Loop of up to STEPS_PER_CALL training steps, each batch in this many slices.
+
+        backward(built, labels, flags), if given, takes the place of tf.gradients: from the
+        layers.Layer list of the forward pass and labels [n] it makes the (gradient, variable) pairs
+        of the mean loss.
+        """
+        return Loop(self, self._examples, self._flags, slices, backward)
+
+
+class Loop:
+    """Training steps inside the graph. The training set lives there too, so that a call is fed only
+    the indices of its batches, and returns the scalars of every step."""
+
+    def __init__(self, program, examples, flags, slices, backward):
+        self._program, self._examples, self._flags = program, examples, flags
+        self._slices, self._backward = slices, backward
+        with tf.name_scope("training_input"):
+            self._image_values = tf.placeholder(tf.uint8, examples.images.shape)
+            self._label_values = tf.placeholder(tf.uint8, examples.labels.shape)
+            self._images = _variable(self._image_values, "images")
+            self._labels = _variable(self._label_values, "labels")
+            self.indices = tf.placeholder(tf.int32, [STEPS_PER_CALL, flags.batch_size], "indices")
+            self.steps = tf.placeholder(tf.int32, [], "steps")
+            self._stop = _variable(False, "stop")
+            self.request_stop = self._stop.assign(True)
+        build = tf.compiled(self._steps) if flags.xla else self._steps
+        with tf.name_scope("training_loop"):
+            self._results = build(self.indices, self.steps)
+
+    def prepare(self, session):
+        """Gives the session the training set; to be called once, after the variables are set."""
+        feed = {
+            self._image_values: self._examples.images,
+            self._label_values: self._examples.labels,
+        }
+        started = [self._images.initializer, self._labels.initializer, self._stop.initializer]
+        session.run(started, feed)
+
+    def run(self, session, batches):
+        """Trains on the batches, a list of indices [batch_size], of at most STEPS_PER_CALL.
+
+        Returns how many were done, fewer if the loop was asked to stop, and {name: float32 [done]}
+        of the StepScalars.
+        """
+        indices = [batches[min(i, len(batches) - 1)] for i in range(STEPS_PER_CALL)]
+        feed = {self.indices: indices, self.steps: len(batches)}
+        done, scalars = session.run(self._results, feed)
+        names = model.StepScalars._fields
+        return done, {name: scalars[:done, i] for i, name in enumerate(names)}
+
+    def _steps(self, indices, steps):
+        def goes_on(step, _scalars):
+            return tf.logical_and(step < steps, tf.logical_not(self._stop.read_value()))
+
+        def one_step(step, scalars):
+            with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE):
+                results = tf.stack(self._step(tf.gather(indices, step)))
+            # The counter waits for the step, so that the next one reads what this one wrote.
+            with tf.control_dependencies([results]):
+                return step + 1, scalars.write(step, results)
+
+        width = len(model.StepScalars._fields)
+        scalars = tf.TensorArray(tf.float32, STEPS_PER_CALL, element_shape=[width])
+        done, scalars = tf.while_loop(goes_on, one_step, [0, scalars], parallel_iterations=1)
+        return done, scalars.stack()
+
+    def _step(self, indices):
+        sliced = batch.split(indices, self._slices)
+        images = batch.apply(lambda i: scale(tf.gather(self._images, i)), sliced)
+        labels = batch.apply(lambda i: tf.gather(self._labels, i), sliced)
+        tower = self._program.tower(images, training=True)
+        loss = model.mean_loss(tower.logits, labels, self._flags.loss)
+        gradients = None
+        if self._backward:
+            gradients = self._backward(tower.built, labels, self._flags)
+        return model.train_step(loss, tower.penalties, tower.updates, self._flags, gradients)
+
+
+def all_variables_are_finite():
+    """A boolean scalar: whether no variable of the graph so far holds nan or inf."""
+    with tf.name_scope("variables_are_finite"):
+        floating = [v for v in tf.global_variables() if v.dtype.is_floating]
+        return tf.reduce_all([tf.reduce_all(tf.is_finite(v)) for v in floating])
+
+
+def scale(images):
+    """uint8 images as float32 in [0, 1], the values that input_data gave."""
+    with tf.name_scope("scale"):
+        return tf.cast(images, tf.float32) * (1.0 / 255.0)
+
+
+@contextlib.contextmanager
+def _own_collections(graph):
+    """Empties OWN_COLLECTIONS for the block, and gives them back as they were.
+
+    Yields a function from a name to what the block has added so far.
+    """
+    keys = {name: getattr(tf.GraphKeys, name) for name in OWN_COLLECTIONS}
+    saved = {name: list(graph.get_collection_ref(key)) for name, key in keys.items()}
+    for key in keys.values():
+        graph.get_collection_ref(key)[:] = []
+    try:
+        yield lambda name: graph.get_collection(keys[name])
+    finally:
+        for name, key in keys.items():
+            graph.get_collection_ref(key)[:] = saved[name]
+
+
+class _Getter:
+    """A custom getter for one use of the network: tf.variable_scope hands it every get_variable.
+
+    Random initial values depend on the seed and the variable's name alone. TensorFlow would take
+    the number of operations that were built before, so that the same seed gave a network with batch
+    norm other weights than the one without. And a variable's regularizer is applied once in each
+    use; TensorFlow applies it only where the variable is new.
+    """
+
+    def __init__(self):
+        self._regularized = set()
+
+    def __call__(self, getter, name, *args, **kwargs):
+        initializer = kwargs.get("initializer")
+        if initializer is None and kwargs.get("dtype", tf.float32).is_floating:
+            initializer = tf.glorot_uniform_initializer()
+        get_config = getattr(initializer, "get_config", dict)
+        if get_config().get("seed", 0) is None:
+            seed = zlib.crc32(name.encode()) % 2**31
+            initializer = type(initializer).from_config(dict(get_config(), seed=seed))
+        kwargs["initializer"] = initializer
+        regularizer = kwargs.pop("regularizer", None)
+        variable = getter(name, *args, **kwargs)
+        if regularizer is not None and name not in self._regularized:
+            self._regularized.add(name)
+            tf.add_to_collection(tf.GraphKeys.REGULARIZATION_LOSSES, regularizer(variable))
+        return variable
+
+
+def _variable(value, name):
+    """A variable that no checkpoint and no optimizer sees."""
+    return tf.Variable(value, trainable=False, collections=[], name=name)

@@ -1,0 +1,274 @@
+"""A run: its folder, who may write there, its settings, events and result."""
+
+import contextlib
+import glob
+import hashlib
+import itertools
+import json
+import math
+import os
+import platform
+import shutil
+import subprocess
+
+from graph_mode import event_writer, flags, machine
+from graph_mode.command_line import CommandError
+from graph_mode.whole_file import whole_file
+
+SPLITS = ("train", "validation", "test")
+SETTINGS = "settings.json"
+RESULT = "result.json"
+LARGEST_SETTINGS = 1 << 16  # bytes; real ones have about 2000
+LONGEST_DEFAULT_NAME = 100
+PROJECT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def default_name(given, known):
+    """<optimizer>_<batchnorm|no_batchnorm>, and the flags that decide numbers and are not default.
+
+    given: the flags; known: the script's table. The name is one that every system takes.
+    """
+    words = [given.optimizer, "batchnorm" if given.batch_norm else "no_batchnorm"]
+    shown = ("optimizer", "batch_norm")
+    for name, flag in known.items():
+        value = getattr(given, name)
+        if flag.role == flags.NUMBERS and name not in shown and value != flag.default:
+            words.append(flags.as_word(name, value).lstrip("-").replace("=", "-"))
+    name = "_".join(words)
+    name = "".join("-" if c in machine.WINDOWS_REFUSES else c for c in name)
+    if len(name) > LONGEST_DEFAULT_NAME:
+        digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+        name = f"{name[: LONGEST_DEFAULT_NAME - 9]}-{digest}"
+    return name.rstrip(". ")
+
+
+class Run:
+    """A run that this process writes, from create() or resume() to close(); `folder` is its path.
+
+    `train`, `validation` and `test` write event files of scalars; graph, text, histograms and
+    images go to `train` too.
+    """
+
+    def __init__(self, folder):
+        self.folder = folder
+        self._lock = None
+        self._writers = []
+
+    @classmethod
+    def create(cls, log_dir, network, name, settings):
+        """Makes log_dir/network/name, or -2, -3, ... where that exists.
+
+        Making the folder is what claims the name, so two runs that start together never share one.
+        Raises CommandError where nothing can be written; then nothing is left.
+        """
+        run = cls(_make_folder(log_dir, network, name))
+        try:
+            run._open()
+            write_json(os.path.join(run.folder, SETTINGS), settings)
+        except BaseException:
+            run.remove()
+            raise
+        return run
+
+    @classmethod
+    def resume(cls, folder):
+        """Claims a run to continue it. Raises CommandError while another process writes it."""
+        run = cls(folder)
+        run._claim()
+        return run
+
+    def go_on_from(self, first_step, settings):
+        """Takes the run back to its checkpoint before `first_step`: every step is there once.
+
+        Goes: what was written after the checkpoint by a run that was killed; what an end that is
+        none any more has left; half-written files. Raises CommandError where an event file is
+        damaged.
+        """
+        for split in ("",) + SPLITS:
+            # What was measured for the test set belongs to an end that is none any more.
+            last_step = -1 if split == "test" else first_step - 1
+            place = glob.escape(os.path.join(self.folder, split))
+            for path in glob.glob(os.path.join(place, "events.out.tfevents.*")):
+                with _in_use(path):
+                    event_writer.drop_events_after(path, last_step)
+        place = glob.escape(self.folder)
+        for pattern in (".*.part", RESULT):
+            for path in glob.glob(os.path.join(place, pattern)):
+                with _in_use(path):
+                    os.remove(path)
+        write_json(os.path.join(self.folder, SETTINGS), settings)
+        self._open()
+
+    def _claim(self):
+        try:
+            self._lock = machine.lock(os.path.join(self.folder, ".lock"))
+        except machine.Locked:
+            raise CommandError(
+                f"{self.folder}: another process is writing this run: wait until it ends, or stop "
+                "it"
+            ) from None
+
+    def _open(self):
+        if self._lock is None:
+            self._claim()
+        for split in SPLITS:
+            writer = event_writer.EventWriter(os.path.join(self.folder, split))
+            self._writers.append(writer)
+            setattr(self, split, writer)
+
+    def write_result(self, result):
+        """Writes result.json: final losses and accuracies, steps, seconds, steps_per_second."""
+        numbers = {name: value if _is_json(value) else None for name, value in result.items()}
+        write_json(os.path.join(self.folder, RESULT), numbers)
+
+    def flush(self):
+        """Hands every event to the operating system, and checks that the files are still there."""
+        for writer in self._writers:
+            writer.flush()
+
+    def close(self):
+        # The stack closes every file, whichever of them the disk refuses.
+        with contextlib.ExitStack() as stack:
+            if self._lock is not None:
+                stack.callback(self._lock.release)
+            for writer in self._writers:
+                stack.callback(writer.close)
+
+    def remove(self):
+        """Takes the run back, when it came to nothing."""
+        with contextlib.suppress(CommandError):
+            self.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _make_folder(log_dir, network, name):
+    why = machine.refused_by_windows(name) if machine.WINDOWS else None
+    if why:
+        raise CommandError(f"--run-name {name!r}: Windows refuses it, since {why}: take another")
+    parent = os.path.join(log_dir, network)
+    try:
+        os.makedirs(parent, exist_ok=True)
+        for number in itertools.count(1):
+            folder = os.path.join(parent, name if number == 1 else f"{name}-{number}")
+            try:
+                os.mkdir(folder)
+                return folder
+            except FileExistsError:
+                continue
+    except OSError as error:
+        raise CommandError(
+            f"cannot write runs to {log_dir}: {error.strerror}; name another folder with --log-dir"
+        ) from None
+
+
+@contextlib.contextmanager
+def _in_use(path):
+    """Says what to do where Windows refuses to change a file that another program holds open."""
+    try:
+        yield
+    except PermissionError as error:
+        raise CommandError(
+            f"{path}: {error.strerror}; if TensorBoard shows this run, close it, then resume again"
+        ) from None
+
+
+def settings_of(network, given, known, checksums, resolved, tensorflow_version, numpy_version):
+    """What settings.json holds: flags, versions, the SHA-256 of each data file, and `resolved`."""
+    return {
+        "network": network,
+        "flags": {name: getattr(given, name) for name in known if flags.is_recorded(name)},
+        "versions": {
+            "python": platform.python_version(),
+            "tensorflow": tensorflow_version,
+            "numpy": numpy_version,
+            "code": code_version(),
+        },
+        "data": checksums,
+        "resolved": resolved,
+    }
+
+
+def code_version(project=PROJECT):
+    """The version of this project's code: git's commit, "-changed" behind it if the sources are not
+    as committed; where git does not know, "sources-" and a checksum of them."""
+    git = ["git", "-C", project]
+    paths = ["--", "*.py"]
+    try:
+        top = _output(git + ["rev-parse", "--show-toplevel"])
+        if os.path.samefile(top, project):
+            commit = _output(git + ["rev-parse", "--short=12", "HEAD"])
+            changed = _output(git + ["status", "--porcelain"] + paths)
+            return commit + ("-changed" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        pass
+    digest = hashlib.sha256()
+    for path in sorted(glob.glob(os.path.join(glob.escape(project), "*.py"))) + sorted(
+        glob.glob(os.path.join(glob.escape(project), "graph_mode", "**", "*.py"), recursive=True)
+    ):
+        with open(path, "rb") as file:
+            digest.update(file.read())
+    return f"sources-{digest.hexdigest()[:12]}"
+
+
+def _output(command):
+    found = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
+        check=True,
+    )  # fmt: skip
+    return found.stdout.decode(errors="replace").strip()
+
+
+def read_settings(folder):
+    """A run's settings, whose flags are unchecked yet. Raises CommandError where there are none.
+
+    The file is data from who knows where: its size is limited, and its parts are of the types that
+    settings_of() gives.
+    """
+    path = os.path.join(folder, SETTINGS)
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read(LARGEST_SETTINGS + 1)
+        if len(text) > LARGEST_SETTINGS:
+            found = f"more than {LARGEST_SETTINGS} characters"
+        elif _are_settings(json.loads(text)):
+            return json.loads(text)
+        else:
+            found = "something else"
+    except OSError as error:
+        found = error.strerror
+    except (ValueError, RecursionError):
+        found = "something else"
+    raise CommandError(f"{path}: expected the settings of a run, found {found}")
+
+
+def _are_settings(value):
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("network"), str)
+        and all(isinstance(value.get(key), dict) for key in ("flags", "data"))
+    )
+
+
+def has_result(folder):
+    """Whether the run came to its end."""
+    return os.path.exists(os.path.join(folder, RESULT))
+
+
+def read_json(path):
+    """The content of a JSON file, or None if there is none."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except (OSError, ValueError):
+        return None
+
+
+def write_json(path, value):
+    """Writes a JSON file, whole or not at all."""
+    with whole_file(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+        json.dump(value, file, indent=2, sort_keys=True)
+        file.write("\n")
+
+
+def _is_json(value):
+    return not isinstance(value, float) or math.isfinite(value)

@@ -1,0 +1,110 @@
+"""What TensorBoard shows besides the scalars: graph, settings, HParams, images, all in train/."""
+
+import time
+
+from tensorboard.compat.proto.summary_pb2 import Summary
+
+# TensorBoard's plugins import TensorFlow themselves, so each function here imports what it needs:
+# by then it has been loaded quietly.
+
+# The metrics under HParams: the scalars of add_final().
+METRICS = [(split, name) for split in ("validation", "test") for name in ("accuracy", "loss")]
+
+
+def add_start(writer, settings, graph, model_table):
+    """Adds the graph, the network and the settings as text, hyperparameters, a custom layout.
+
+    model_table: the network as Markdown.
+    """
+    from tensorboard.plugins.hparams import summary as hparams
+    from tensorboard.plugins.text import summary as text
+
+    writer.add_event(graph_def=graph.as_graph_def().SerializeToString())
+    _add(writer, 0, text.pb("model", model_table))
+    _add(writer, 0, text.pb("settings", _settings_table(settings)))
+    _add(writer, 0, _custom_scalars())
+    values = {"network": settings["network"], **settings["flags"]}
+    values = {name: _hyperparameter(value) for name, value in values.items()}
+    _add(writer, 0, _experiment(values))
+    _add(writer, 0, hparams.session_start_pb(values))
+
+
+def _custom_scalars():
+    """Training beside validation, under Custom Scalars."""
+    from tensorboard.plugins.custom_scalar import layout_pb2, summary
+
+    charts = [
+        layout_pb2.Chart(title=title, multiline=layout_pb2.MultilineChartContent(tag=[f"^{tag}$"]))
+        for title, tag in (("Loss", "loss"), ("Accuracy", "accuracy"))
+    ]
+    category = layout_pb2.Category(title="Training and validation", chart=charts)
+    return summary.pb(layout_pb2.Layout(category=[category]))
+
+
+def _experiment(values):
+    """Names the columns of HParams. Undeclared, every scalar of the run would be one."""
+    from tensorboard.plugins.hparams import api_pb2, summary
+
+    types = {bool: api_pb2.DATA_TYPE_BOOL, str: api_pb2.DATA_TYPE_STRING}
+    inputs = [
+        api_pb2.HParamInfo(name=name, type=types.get(type(value), api_pb2.DATA_TYPE_FLOAT64))
+        for name, value in values.items()
+    ]
+    metrics = [
+        api_pb2.MetricInfo(
+            name=api_pb2.MetricName(tag=f"final/{name}/{split}"), display_name=f"{split} {name}"
+        )
+        for split, name in METRICS
+    ]
+    return summary.experiment_pb(inputs, metrics)
+
+
+def add_end(writer, step, result, images):
+    """Adds the result's metrics, images {tag: PNG bytes}, and that the run is complete."""
+    from tensorboard.plugins.hparams import api_pb2, summary
+
+    finals = {f"final/{name}/{split}": result[f"{split}_{name}"] for split, name in METRICS}
+    writer.add_scalars(step, **finals)
+    for tag, png in images.items():
+        image = Summary.Image(encoded_image_string=png, colorspace=4)
+        _add(writer, step, Summary(value=[Summary.Value(tag=tag, image=image)]))
+    _add(writer, step, summary.session_end_pb(api_pb2.STATUS_SUCCESS, time.time()))
+
+
+def add_serialized(writer, step, summary):
+    """Adds the summary that a summary op gave."""
+    _add(writer, step, Summary.FromString(summary))
+
+
+def address(log_dir, quote):
+    """How to see the runs: without smoothing, which would draw an accuracy of 0.96 at 0.65."""
+    return (
+        f"tensorboard --logdir {quote([log_dir])}, "
+        "then http://localhost:6006/?smoothing=0#timeseries"
+    )
+
+
+def _add(writer, step, summary):
+    # TensorFlow's and TensorBoard's protos are the same on the wire, but not the same class.
+    writer.add_event(step=step, summary=Summary.FromString(summary.SerializeToString()))
+
+
+def _hyperparameter(value):
+    """HParams knows booleans, numbers and strings."""
+    return value if isinstance(value, (bool, int, float, str)) else _plain(value)
+
+
+def _plain(value):
+    if value is None:
+        return "default"
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _settings_table(settings):
+    """The settings as a Markdown table, a row each."""
+    rows = [("network", settings["network"])]
+    rows += sorted(settings["flags"].items())
+    for group in ("versions", "data", "resolved"):
+        rows += [(f"{group}: {name}", value) for name, value in sorted(settings[group].items())]
+    lines = ["| setting | value |", "|---|---|"]
+    return "\n".join(lines + [f"| {name} | {_plain(value)} |" for name, value in rows])

@@ -1,0 +1,247 @@
+"""Training as a script's flags ask for it: the program, its session, the run that it writes."""
+
+import contextlib
+import os
+import sys
+
+import numpy as np
+
+import mnist_data
+from graph_mode import (
+    checkpoints,
+    command_line,
+    diagnostics,
+    evaluation,
+    histograms,
+    hooks,
+    machine,
+    model_table,
+    pictures,
+    program,
+    run,
+    tensorboard,
+    training,
+)
+from graph_mode import tensorflow1 as tf
+from graph_mode.command_line import CommandError, Stopped
+
+# Slices with fewer examples cost more to start than they save.
+SMALLEST_SLICE = 16
+
+
+def train(script, flags, further_hooks=()):
+    """Trains as the flags say, prints, and writes a run; returns its folder and the data.
+
+    script: a commands.Script. Raises CommandError and mnist_data.DataError for bad input, before
+    anything is written, and Stopped after Ctrl-C or another signal.
+    """
+    data = load_data(flags)
+    backward = script.backward(flags)
+    resolved = flags.resolved or resolve(flags, one_slice=flags.xla or backward is not None)
+    checksums = mnist_data.checksums(flags.data_dir)
+    settings = run.settings_of(
+        script.name, flags, script.table, checksums, resolved, tf.VERSION, np.__version__
+    )
+    config = configuration(flags, resolved)
+    with tf.Graph().as_default(), contextlib.ExitStack() as stack:
+        built = program.Program(script.network, data.train, flags)
+        loop = built.training_loop(resolved["slices"], backward)
+        finite = program.all_variables_are_finite()
+        saved = checkpoints.Checkpoints(settings, data.train)
+        population = None
+        if flags.batch_norm:
+            population = evaluation.Population(built, data.train, flags.batch_size)
+        measures = [
+            kind(built, data.train)
+            for kind, asked_for in (
+                (histograms.Histograms, flags.histograms),
+                (diagnostics.Diagnostics, flags.diagnostics),
+            )
+            if asked_for
+        ]
+        session = stack.enter_context(tf.quiet_session(config))
+        session.run(tf.global_variables_initializer())
+        loop.prepare(session)
+        interruption = training.Interruption(lambda: session.run(loop.request_stop))
+        stack.enter_context(interruption)
+        current, first_step = open_run(script, flags, data, settings, built, session, saved, stack)
+        clock = hooks.Clock()
+        losses = hooks.FiniteLosses(current, flags)
+        evaluations = hooks.Evaluations(session, built, population, data, current, flags, losses)
+        saving = hooks.Saving(session, saved, current, flags, evaluations, losses, finite)
+        measuring = [hooks.Measuring(session, measure, current, flags) for measure in measures]
+        last = training.train(
+            session,
+            loop,
+            data.train,
+            flags,
+            first_step,
+            [clock, hooks.StepEvents(current, flags), losses, evaluations, *measuring, saving]
+            + list(further_hooks),
+            interruption,
+        )
+        if last < flags.num_batches - 1:
+            raise stopped(current, flags, saving, last, interruption)
+        for each in measuring:
+            each.at_end()
+        result = {**clock.result(flags.num_batches, first_step), **evaluations.at_end()}
+        write_end(current, flags, result, evaluations)
+        saving.save(last, result["validation_loss"])
+        current.write_result(result)
+        if interruption.signal is not None:
+            raise Stopped(
+                f"interrupted by {interruption.name} after the last batch; the run is complete: "
+                f"{current.folder}",
+                interruption.exit_code,
+            )
+    return current.folder, data
+
+
+def load_data(flags):
+    """The data sets of --data-dir, images as uint8 [n, h, w, 1]. Raises CommandError, DataError."""
+    data = mnist_data.read_data_sets(
+        flags.data_dir,
+        dtype=np.uint8,
+        reshape=False,
+        validation_size=flags.validation_size,
+        seed=flags.seed,
+        download=False,
+    )
+    if flags.batch_size > data.train.num_examples:
+        raise CommandError(
+            f"--batch-size {flags.batch_size} is larger than the training set of "
+            f"{data.train.num_examples} images, which --validation-size "
+            f"{flags.validation_size} leaves: make one of the two smaller"
+        )
+    return data
+
+
+def evaluate(script, data, flags, checkpoint):
+    """Prints loss and accuracy of the validation and the test set, by the checkpoint there."""
+    config = configuration(flags, resolve(flags))
+    with tf.Graph().as_default(), tf.quiet_session(config) as session:
+        inference = program.Program(script.network, data.train, flags).evaluation
+        variables = tf.global_variables()
+        checkpoints.restore_network(session, checkpoint, variables, flags.checkpoint_scope)
+        for split in ("validation", "test"):
+            examples = getattr(data, split)
+            found = evaluation.evaluate(session, inference, examples.images, examples.labels)
+            name = split.capitalize()
+            training.print_line(
+                f"{name} loss: {found.loss:>3.5f}, {name} accuracy: {found.accuracy:>3.5f}"
+            )
+
+
+def resolve(flags, one_slice=False):
+    """What decides a run's digits besides its flags, for settings.json and --resume.
+
+    The slices of a batch, and the threads inside an operation: those that --slices leaves of the
+    cores, since the slices are computed side by side.
+    """
+    device = flags.device if flags.device != "auto" else "cpu"
+    if device == "gpu" and not tf.has_gpu():
+        raise CommandError(
+            "--device gpu: TensorFlow found no GPU here: leave --device out, or install a "
+            "TensorFlow with CUDA"
+        )
+    # Smaller slices cost more to start than they save.
+    most = max(1, flags.batch_size // SMALLEST_SLICE)
+    slices = 1 if one_slice or device == "gpu" else min(flags.slices, most)
+    threads = flags.threads or machine.cores()
+    return {
+        "slices": slices,
+        "operation_threads": max(1, threads // slices),
+        "device": device,
+    }
+
+
+def configuration(flags, resolved):
+    """The session's ConfigProto; sets the process's threads too."""
+    return tf.configuration(
+        flags.threads or machine.cores(), resolved["operation_threads"], resolved["device"]
+    )
+
+
+def open_run(script, flags, data, settings, built, session, saved, stack):
+    """The run, new or the one of --resume, and the step to begin with. `stack` closes the run."""
+    if flags.resume:
+        current = run.Run.resume(flags.resume)
+        stack.callback(current.close)
+        return current, resume(current, flags, settings, session, saved)
+    name = flags.run_name or run.default_name(flags, script.table)
+    current = run.Run.create(flags.log_dir, script.name, name, settings)
+    stack.callback(current.close)
+    try:
+        rows = model_table.rows(built.evaluation)
+        graph = tf.get_default_graph()
+        tensorboard.add_start(current.train, settings, graph, model_table.markdown(rows))
+        current.flush()
+    except BaseException:
+        current.remove()
+        raise
+    if sys.stderr.isatty() or machine.in_notebook():
+        heading = model_table.heading(script.name, flags, data, current.folder)
+        sys.stderr.write(f"{heading}\n{model_table.text(rows)}")
+    return current, 0
+
+
+def resume(current, flags, settings, session, saved):
+    """Sets session and data to the run's last checkpoint; returns the step to go on with.
+
+    Raises CommandError where the run cannot go on.
+    """
+    folder = current.folder
+    if run.read_settings(folder)["data"] != settings["data"]:
+        raise CommandError(
+            f"{folder}: the files in {flags.data_dir} are not those that the run began "
+            "with: name their folder with --data-dir"
+        )
+    saved.restore(session, folder)
+    first_step = int(session.run(tf.train.get_global_step()))
+    remaining = flags.num_batches - first_step
+    if remaining < 0 or (remaining == 0 and run.has_result(folder)):
+        raise CommandError(
+            f"{folder}: all of its {first_step} batches are trained: name more with --num-batches"
+        )
+    current.go_on_from(first_step, settings)
+    return first_step
+
+
+def stopped(current, flags, saving, last, interruption):
+    """Saves the run after a signal; returns the Stopped that says how to continue."""
+    name, exit_code = interruption.name, interruption.exit_code
+    if last < 0:
+        current.remove()
+        return Stopped(f"interrupted by {name} before the first batch", exit_code)
+    saving.save(last)
+    return Stopped(
+        f"interrupted by {name} after batch {last}; to continue: "
+        f"{command_to_continue(current.folder, flags)}",
+        exit_code,
+    )
+
+
+def command_to_continue(folder, flags):
+    """What continues the run: a command for the shell at hand, or in a notebook a line of code."""
+    words = ["--resume", folder]
+    if flags.export:
+        words += ["--export", flags.export]
+    if machine.in_notebook():
+        return f"main({words!r})"
+    return machine.command([machine.python(), machine.relative(sys.argv[0])] + words)
+
+
+def write_end(current, flags, result, evaluations):
+    """Writes what is known at the end: pictures of the mistakes, the accuracy of each class."""
+    test, labels = evaluations.final["test"][""], evaluations.data.test.labels
+    images = {}
+    try:
+        images = pictures.of_mistakes(evaluations.data.test.images, labels, test.logits)
+    except (ImportError, OSError) as error:
+        command_line.say(f"no pictures ({error}): run pip install -r requirements.txt")
+    for name, png in images.items():
+        with open(os.path.join(current.folder, f"{name}.png"), "wb") as file:
+            file.write(png)
+    with open(os.path.join(current.folder, "accuracy_by_class.csv"), "w") as file:
+        file.write(evaluation.accuracy_by_class(test, labels))
+    tensorboard.add_end(current.train, flags.num_batches, result, images)
