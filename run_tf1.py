@@ -9,14 +9,10 @@ of tf.contrib and MNIST; docs/tf1_programs.md says which. Its file is not change
 ends in one sentence with the line that asks for it, and exit code 2.
 """
 
-if __name__ == "__main__":
-    from graph_mode import start
-
-    start.program()
-
 import os
 import signal
 
+from graph_mode import machine
 from graph_mode.command_line import CommandError, OneLineParser, run
 
 
@@ -44,10 +40,16 @@ def main():
     of_tensorflow_1 = tf.version() >= (2, 0)
     tf.disable_v2_behavior()
     addresses.serve_own_files()
-    # The program may handle signals as it likes, and starts as Python starts it.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _leave_signals_to_the_program()
     return loaded.run(flags.arguments, of_tensorflow_1)
+
+
+def _leave_signals_to_the_program():
+    """The program finds them as Python leaves them, those that are ignored (nohup) too."""
+    for number in machine.SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            is_interrupt = number == signal.SIGINT
+            signal.signal(number, signal.default_int_handler if is_interrupt else signal.SIG_DFL)
 
 
 if __name__ == "__main__":
