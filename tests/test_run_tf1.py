@@ -252,10 +252,15 @@ import sys
 sys.path.append({os.path.join(ROOT, "tests")!r})
 import numpy as np
 import tensorflow as tf
-from record_tf_layers import DATA, fc_program, program_data
+from record_tf_layers import DATA, HIDDEN_UNITS, program_data
 
 inputs = tf.placeholder(tf.float32, [None, 12, 10, 1])
-logits = fc_program(inputs, tf.placeholder_with_default(False, []))
+training = tf.placeholder_with_default(False, [])
+layer = tf.reshape(inputs, [-1, 12 * 10])
+for units in HIDDEN_UNITS:
+    layer = tf.layers.dense(layer, units, use_bias=False)
+    layer = tf.nn.relu(tf.layers.batch_normalization(layer, training=training))
+logits = tf.layers.dense(layer, 10)
 with tf.Session() as session:
     tf.train.Saver().restore(session, DATA + "/fc.ckpt")
     images = program_data().validation.images * np.float32(1 / 255.0)

@@ -76,18 +76,21 @@ class StandIn(types.ModuleType):
         if path in PROVIDED:
             return _wrapped(path, PROVIDED[path])
         try:
-            return _wrapped(path, getattr(real, name))
+            value = getattr(real, name)
+            if path == "tensorflow.keras":
+                # It raises only when asked for a name; asked once more, it would recurse for ever.
+                _ = value.backend
+            return _wrapped(path, value)
         except (AttributeError, ImportError):
             if path in WITHOUT_KERAS:
                 return _wrapped(path, WITHOUT_KERAS[path])
         if name.startswith("__"):
             raise AttributeError(name)
-        try:
-            # The program's own use of what TensorFlow keeps to itself, as tensorflow.python is.
-            return StandIn(path, importlib.import_module(path))
-        except ImportError:
-            if any(p.startswith(path + ".") for p in [*PROVIDED, *WITHOUT_KERAS]):
-                return StandIn(path)
+        if any(p.startswith(path + ".") for p in [*PROVIDED, *WITHOUT_KERAS]):
+            return StandIn(path, _private(path))
+        private = _private(path)
+        if private is not None:
+            return StandIn(path, private)
         raise missing.MissingName(missing.sentence(shown(path)))
 
     def __dir__(self):
@@ -101,6 +104,16 @@ class StandIn(types.ModuleType):
 def _wrapped(path, value):
     """A module in a stand-in, whose missing names end in one sentence; anything else as it is."""
     return StandIn(path, value) if isinstance(value, types.ModuleType) else value
+
+
+def _private(path):
+    """A module that TensorFlow keeps to itself and the program names, as tensorflow.python is."""
+    if path.startswith("tensorflow.keras"):
+        return None
+    try:
+        return importlib.import_module(path)
+    except ImportError:
+        return None
 
 
 def is_provided(path):
