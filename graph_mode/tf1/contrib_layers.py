@@ -5,6 +5,7 @@ The variables are called weights and biases, and hidden layers end in ReLU by de
 
 import math
 import numbers
+import types
 
 from graph_mode import tensorflow1 as tf
 from graph_mode.tf1.framework import add_arg_scope, model_variable
@@ -102,85 +103,44 @@ def apply_regularization(regularizer, weights_list=None):
 
 @add_arg_scope
 def fully_connected(
-    inputs,
-    num_outputs,
-    activation_fn=tf.nn.relu,
-    normalizer_fn=None,
-    normalizer_params=None,
-    weights_initializer=XAVIER,
-    weights_regularizer=None,
-    biases_initializer=ZEROS,
-    biases_regularizer=None,
-    reuse=None,
-    variables_collections=None,
-    outputs_collections=None,
-    trainable=True,
-    scope=None,
-):
+    inputs, num_outputs, activation_fn=tf.nn.relu, normalizer_fn=None, normalizer_params=None,
+    weights_initializer=XAVIER, weights_regularizer=None, biases_initializer=ZEROS,
+    biases_regularizer=None, reuse=None, variables_collections=None, outputs_collections=None,
+    trainable=True, scope=None,
+):  # fmt: skip
     """inputs [..., m] -> activation_fn(inputs . weights + biases), [..., num_outputs]."""
-    with tf.variable_scope(scope, "fully_connected", [inputs], reuse=reuse) as variable_scope:
-        inputs = tf.convert_to_tensor(inputs)
-        variable = _variables(inputs.dtype.base_dtype, trainable, variables_collections)
-        shape = [int(inputs.shape[-1]), num_outputs]
-        weights = variable("weights", shape, weights_initializer, weights_regularizer)
+    arguments = locals()
+
+    def multiply(inputs, weights):
         if inputs.shape.ndims == 2:
-            outputs = tf.matmul(inputs, weights)
-        else:
-            outputs = tf.tensordot(inputs, weights, [[inputs.shape.ndims - 1], [0]])
-        if not normalizer_fn and biases_initializer:
-            biases = variable("biases", [num_outputs], biases_initializer, biases_regularizer)
-            outputs = tf.nn.bias_add(outputs, biases)
-        return _finish(
-            outputs,
-            normalizer_fn,
-            normalizer_params,
-            activation_fn,
-            outputs_collections,
-            variable_scope.name,
-        )
+            return tf.matmul(inputs, weights)
+        return tf.tensordot(inputs, weights, 1)
+
+    def shape(inputs):
+        return [int(inputs.shape[-1]), num_outputs]
+
+    return _weighted("fully_connected", shape, multiply, arguments)
 
 
 @add_arg_scope
 def conv2d(
-    inputs,
-    num_outputs,
-    kernel_size,
-    stride=1,
-    padding="SAME",
-    data_format=None,
-    rate=1,
-    activation_fn=tf.nn.relu,
-    normalizer_fn=None,
-    normalizer_params=None,
-    weights_initializer=XAVIER,
-    weights_regularizer=None,
-    biases_initializer=ZEROS,
-    biases_regularizer=None,
-    reuse=None,
-    variables_collections=None,
-    outputs_collections=None,
-    trainable=True,
-    scope=None,
-):
+    inputs, num_outputs, kernel_size, stride=1, padding="SAME", data_format=None, rate=1,
+    activation_fn=tf.nn.relu, normalizer_fn=None, normalizer_params=None,
+    weights_initializer=XAVIER, weights_regularizer=None, biases_initializer=ZEROS,
+    biases_regularizer=None, reuse=None, variables_collections=None, outputs_collections=None,
+    trainable=True, scope=None,
+):  # fmt: skip
     """inputs [n, h, w, c] -> [n, h', w', num_outputs]; `rate` dilates the kernel."""
+    arguments = locals()
     _only_nhwc("conv2d", data_format)
-    with tf.variable_scope(scope, "Conv", [inputs], reuse=reuse) as variable_scope:
-        inputs = tf.convert_to_tensor(inputs)
-        variable = _variables(inputs.dtype.base_dtype, trainable, variables_collections)
-        shape = [*_pair(kernel_size), int(inputs.shape[3]), num_outputs]
-        weights = variable("weights", shape, weights_initializer, weights_regularizer)
-        outputs = tf.nn.convolution(inputs, weights, padding.upper(), _pair(stride), _pair(rate))
-        if not normalizer_fn and biases_initializer:
-            biases = variable("biases", [num_outputs], biases_initializer, biases_regularizer)
-            outputs = tf.nn.bias_add(outputs, biases)
-        return _finish(
-            outputs,
-            normalizer_fn,
-            normalizer_params,
-            activation_fn,
-            outputs_collections,
-            variable_scope.name,
-        )
+
+    def convolve(inputs, weights):
+        return tf.nn.convolution(inputs, weights, padding.upper(), _pair(stride), _pair(rate))
+
+    def shape(inputs):
+        return [*_pair(kernel_size), int(inputs.shape[3]), num_outputs]
+
+    return _weighted("Conv", shape, convolve, arguments)
 
 
 convolution2d = conv2d
@@ -188,56 +148,32 @@ convolution2d = conv2d
 
 @add_arg_scope
 def conv2d_transpose(
-    inputs,
-    num_outputs,
-    kernel_size,
-    stride=1,
-    padding="SAME",
-    data_format="NHWC",
-    activation_fn=tf.nn.relu,
-    normalizer_fn=None,
-    normalizer_params=None,
-    weights_initializer=XAVIER,
-    weights_regularizer=None,
-    biases_initializer=ZEROS,
-    biases_regularizer=None,
-    reuse=None,
-    variables_collections=None,
-    outputs_collections=None,
-    trainable=True,
-    scope=None,
-):
+    inputs, num_outputs, kernel_size, stride=1, padding="SAME", data_format="NHWC",
+    activation_fn=tf.nn.relu, normalizer_fn=None, normalizer_params=None,
+    weights_initializer=XAVIER, weights_regularizer=None, biases_initializer=ZEROS,
+    biases_regularizer=None, reuse=None, variables_collections=None, outputs_collections=None,
+    trainable=True, scope=None,
+):  # fmt: skip
     """inputs [n, h, w, c] -> [n, h * stride, w * stride, num_outputs], longer if not SAME."""
+    arguments = locals()
     _only_nhwc("conv2d_transpose", data_format)
-    with tf.variable_scope(scope, "Conv2d_transpose", [inputs], reuse=reuse) as variable_scope:
-        inputs = tf.convert_to_tensor(inputs)
-        variable = _variables(inputs.dtype.base_dtype, trainable, variables_collections)
-        kernel, strides, padding = _pair(kernel_size), _pair(stride), padding.upper()
-        shape = [*kernel, num_outputs, int(inputs.shape[3])]
-        weights = variable("weights", shape, weights_initializer, weights_regularizer)
-        longer = [0 if padding == "SAME" else max(k - s, 0) for k, s in zip(kernel, strides)]
+
+    def convolve(inputs, weights):
         dynamic, static = tf.shape(inputs), inputs.shape.as_list()
-        sizes = [
-            (dynamic[axis] if static[axis] is None else static[axis]) * strides[axis - 1]
-            + longer[axis - 1]
-            for axis in (1, 2)
-        ]
-        outputs = tf.nn.conv2d_transpose(
-            inputs, weights, tf.stack([dynamic[0], *sizes, num_outputs]), [1, *strides, 1], padding
-        )
-        known = [None if static[axis] is None else sizes[axis - 1] for axis in (1, 2)]
+        sizes = []
+        for axis, kernel, step in zip((1, 2), _pair(kernel_size), _pair(stride)):
+            size = (dynamic[axis] if static[axis] is None else static[axis]) * step
+            sizes.append(size if padding.upper() == "SAME" else size + max(kernel - step, 0))
+        shape, strides = tf.stack([dynamic[0], *sizes, num_outputs]), [1, *_pair(stride), 1]
+        outputs = tf.nn.conv2d_transpose(inputs, weights, shape, strides, padding.upper())
+        known = [None if isinstance(size, tf.Tensor) else size for size in sizes]
         outputs.set_shape([static[0], *known, num_outputs])
-        if not normalizer_fn and biases_initializer:
-            biases = variable("biases", [num_outputs], biases_initializer, biases_regularizer)
-            outputs = tf.nn.bias_add(outputs, biases)
-        return _finish(
-            outputs,
-            normalizer_fn,
-            normalizer_params,
-            activation_fn,
-            outputs_collections,
-            variable_scope.name,
-        )
+        return outputs
+
+    def shape(inputs):
+        return [*_pair(kernel_size), num_outputs, int(inputs.shape[3])]
+
+    return _weighted("Conv2d_transpose", shape, convolve, arguments)
 
 
 convolution2d_transpose = conv2d_transpose
@@ -245,28 +181,18 @@ convolution2d_transpose = conv2d_transpose
 
 @add_arg_scope
 def max_pool2d(
-    inputs,
-    kernel_size,
-    stride=2,
-    padding="VALID",
-    data_format="NHWC",
-    outputs_collections=None,
+    inputs, kernel_size, stride=2, padding="VALID", data_format="NHWC", outputs_collections=None,
     scope=None,
-):
+):  # fmt: skip
     """The largest value of each window of inputs [n, h, w, c]."""
     return _pool("MaxPool2D", tf.nn.max_pool, **locals())
 
 
 @add_arg_scope
 def avg_pool2d(
-    inputs,
-    kernel_size,
-    stride=2,
-    padding="VALID",
-    data_format="NHWC",
-    outputs_collections=None,
+    inputs, kernel_size, stride=2, padding="VALID", data_format="NHWC", outputs_collections=None,
     scope=None,
-):
+):  # fmt: skip
     """The mean of each window of inputs [n, h, w, c]."""
     return _pool("AvgPool2D", tf.nn.avg_pool, **locals())
 
@@ -283,30 +209,13 @@ def _pool(
 
 @add_arg_scope
 def batch_norm(
-    inputs,
-    decay=0.999,
-    center=True,
-    scale=False,
-    epsilon=0.001,
-    activation_fn=None,
-    param_initializers=None,
-    param_regularizers=None,
-    updates_collections=tf.GraphKeys.UPDATE_OPS,
-    is_training=True,
-    reuse=None,
-    variables_collections=None,
-    outputs_collections=None,
-    trainable=True,
-    batch_weights=None,
-    fused=None,
-    data_format="NHWC",
-    zero_debias_moving_mean=False,
-    scope=None,
-    renorm=False,
-    renorm_clipping=None,
-    renorm_decay=0.99,
-    adjustment=None,
-):
+    inputs, decay=0.999, center=True, scale=False, epsilon=0.001, activation_fn=None,
+    param_initializers=None, param_regularizers=None, updates_collections=tf.GraphKeys.UPDATE_OPS,
+    is_training=True, reuse=None, variables_collections=None, outputs_collections=None,
+    trainable=True, batch_weights=None, fused=None, data_format="NHWC",
+    zero_debias_moving_mean=False, scope=None, renorm=False, renorm_clipping=None,
+    renorm_decay=0.99, adjustment=None,
+):  # fmt: skip
     """Batch normalization (Ioffe and Szegedy, 2015) of inputs [..., c] over all axes but the last.
 
     `updates_collections` None updates the moving averages in place, whenever the outputs are
@@ -417,18 +326,9 @@ def _choose(condition, if_true, if_false):
 
 @add_arg_scope
 def layer_norm(
-    inputs,
-    center=True,
-    scale=True,
-    activation_fn=None,
-    reuse=None,
-    variables_collections=None,
-    outputs_collections=None,
-    trainable=True,
-    begin_norm_axis=1,
-    begin_params_axis=-1,
-    scope=None,
-):
+    inputs, center=True, scale=True, activation_fn=None, reuse=None, variables_collections=None,
+    outputs_collections=None, trainable=True, begin_norm_axis=1, begin_params_axis=-1, scope=None,
+):  # fmt: skip
     """Each example normalized over its axes from `begin_norm_axis` on (Ba et al., 2016)."""
     with tf.variable_scope(scope, "LayerNorm", [inputs], reuse=reuse) as variable_scope:
         inputs = tf.convert_to_tensor(inputs)
@@ -453,14 +353,9 @@ def layer_norm(
 
 @add_arg_scope
 def dropout(
-    inputs,
-    keep_prob=0.5,
-    noise_shape=None,
-    is_training=True,
-    outputs_collections=None,
-    scope=None,
+    inputs, keep_prob=0.5, noise_shape=None, is_training=True, outputs_collections=None, scope=None,
     seed=None,
-):
+):  # fmt: skip
     """While `is_training`, keeps each value with probability `keep_prob`, scaled up by it."""
     with tf.variable_scope(scope, "Dropout", [inputs]) as variable_scope:
         inputs = tf.convert_to_tensor(inputs)
@@ -534,21 +429,11 @@ OPTIMIZERS = {
 
 
 def optimize_loss(
-    loss,
-    global_step,
-    learning_rate,
-    optimizer,
-    gradient_noise_scale=None,
-    gradient_multipliers=None,
-    clip_gradients=None,
-    learning_rate_decay_fn=None,
-    update_ops=None,
-    variables=None,
-    name=None,
-    summaries=None,
-    colocate_gradients_with_ops=False,
+    loss, global_step, learning_rate, optimizer, gradient_noise_scale=None,
+    gradient_multipliers=None, clip_gradients=None, learning_rate_decay_fn=None, update_ops=None,
+    variables=None, name=None, summaries=None, colocate_gradients_with_ops=False,
     increment_global_step=True,
-):
+):  # fmt: skip
     """The loss, as a tensor that takes a training step and UPDATE_OPS when it is computed.
 
     `optimizer`: a name of OPTIMIZERS, an optimizer, its class, or a function of the learning rate.
@@ -594,6 +479,27 @@ def optimize_loss(
             return tf.identity(loss)
 
 
+def _weighted(default_scope, shape, multiply, arguments):
+    """A layer multiply(inputs, weights), with biases or normalizer_fn and then activation_fn.
+
+    `shape` makes the shape of the weights from the inputs; `arguments`: all of the layer, by name.
+    """
+    a = types.SimpleNamespace(**arguments)
+    with tf.variable_scope(a.scope, default_scope, [a.inputs], reuse=a.reuse) as variable_scope:
+        inputs = tf.convert_to_tensor(a.inputs)
+        variable = _variables(inputs.dtype.base_dtype, a.trainable, a.variables_collections)
+        weights = variable("weights", shape(inputs), a.weights_initializer, a.weights_regularizer)
+        outputs = multiply(inputs, weights)
+        if a.normalizer_fn is not None:
+            outputs = a.normalizer_fn(outputs, **(a.normalizer_params or {}))
+        elif a.biases_initializer is not None:
+            biases = variable("biases", [a.num_outputs], a.biases_initializer, a.biases_regularizer)
+            outputs = tf.nn.bias_add(outputs, biases)
+        if a.activation_fn is not None:
+            outputs = a.activation_fn(outputs)
+        return _collect(outputs, a.outputs_collections, variable_scope.name)
+
+
 def _variables(dtype, trainable, collections):
     """A function that makes a model variable, which joins the collections given for its name."""
 
@@ -606,15 +512,6 @@ def _variables(dtype, trainable, collections):
         return made
 
     return variable
-
-
-def _finish(outputs, normalizer, parameters, activation, collections, name):
-    """What ends a layer: normalizer_fn, activation_fn, outputs_collections."""
-    if normalizer is not None:
-        outputs = normalizer(outputs, **(parameters or {}))
-    if activation is not None:
-        outputs = activation(outputs)
-    return _collect(outputs, collections, name)
 
 
 def _collect(outputs, collections, name):

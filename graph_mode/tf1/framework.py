@@ -64,21 +64,11 @@ def current_arg_scope():
 
 @add_arg_scope
 def variable(
-    name,
-    shape=None,
-    dtype=None,
-    initializer=None,
-    regularizer=None,
-    trainable=True,
-    collections=None,
-    caching_device=None,
-    device=None,
-    partitioner=None,
-    custom_getter=None,
-    use_resource=None,
-    synchronization=tf.VariableSynchronization.AUTO,
+    name, shape=None, dtype=None, initializer=None, regularizer=None, trainable=True,
+    collections=None, caching_device=None, device=None, partitioner=None, custom_getter=None,
+    use_resource=None, synchronization=tf.VariableSynchronization.AUTO,
     aggregation=tf.VariableAggregation.NONE,
-):
+):  # fmt: skip
     """tf.get_variable on a `device`; it joins `collections`, by default GLOBAL_VARIABLES."""
     getter = tf.get_variable
     if custom_getter is not None:
@@ -103,15 +93,9 @@ def variable(
 
 @add_arg_scope
 def model_variable(
-    name,
-    shape=None,
-    dtype=tf.float32,
-    initializer=None,
-    regularizer=None,
-    trainable=True,
-    collections=None,
-    **keywords,
-):
+    name, shape=None, dtype=tf.float32, initializer=None, regularizer=None, trainable=True,
+    collections=None, **keywords
+):  # fmt: skip
     """A variable that joins GLOBAL_VARIABLES and MODEL_VARIABLES; `keywords` as of variable."""
     joined = [tf.GraphKeys.GLOBAL_VARIABLES, tf.GraphKeys.MODEL_VARIABLES]
     joined += collections or []

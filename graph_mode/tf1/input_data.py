@@ -15,15 +15,9 @@ DEFAULT_SOURCE_URL = mnist_data.DEFAULT_SOURCE_URL
 
 
 def read_data_sets(
-    train_dir,
-    fake_data=False,
-    one_hot=False,
-    dtype=tf.float32,
-    reshape=True,
-    validation_size=5000,
-    seed=None,
-    source_url=DEFAULT_SOURCE_URL,
-):
+    train_dir, fake_data=False, one_hot=False, dtype=tf.float32, reshape=True, validation_size=5000,
+    seed=None, source_url=DEFAULT_SOURCE_URL,
+):  # fmt: skip
     """As mnist_data.read_data_sets; prints the four lines that the original printed."""
     folder = train_dir
     if not fake_data:

@@ -105,7 +105,19 @@ class RNNCell:
         return tf.nn.bias_add(tf.matmul(inputs, kernel), bias)
 
 
-class BasicRNNCell(RNNCell):
+class _OneState(RNNCell):
+    """A cell whose output is its state, [n, num_units]."""
+
+    @property
+    def state_size(self):
+        return self._num_units
+
+    @property
+    def output_size(self):
+        return self._num_units
+
+
+class BasicRNNCell(_OneState):
     """activation(concat(inputs, state) . kernel + bias), which is output and state."""
 
     default_name = "basic_rnn_cell"
@@ -115,48 +127,25 @@ class BasicRNNCell(RNNCell):
         self._num_units = num_units
         self._activation = _function(activation)
 
-    @property
-    def state_size(self):
-        return self._num_units
-
-    @property
-    def output_size(self):
-        return self._num_units
-
     def call(self, inputs, state):
         outputs = self._activation(self._linear([inputs, state], self._num_units))
         return outputs, outputs
 
 
-class GRUCell(RNNCell):
+class GRUCell(_OneState):
     """The gated recurrent unit of Cho et al. (2014)."""
 
     default_name = "gru_cell"
 
     def __init__(
-        self,
-        num_units,
-        activation=None,
-        reuse=None,
-        kernel_initializer=None,
-        bias_initializer=None,
-        name=None,
-        dtype=None,
-        **kwargs,
-    ):
+        self, num_units, activation=None, reuse=None, kernel_initializer=None,
+        bias_initializer=None, name=None, dtype=None, **kwargs
+    ):  # fmt: skip
         super().__init__(name=name, dtype=dtype, reuse=reuse, **kwargs)
         self._num_units = num_units
         self._activation = _function(activation)
         self._kernel_initializer = kernel_initializer
         self._bias_initializer = bias_initializer
-
-    @property
-    def state_size(self):
-        return self._num_units
-
-    @property
-    def output_size(self):
-        return self._num_units
 
     def call(self, inputs, state):
         kernel, bias = self._kernel_initializer, self._bias_initializer
@@ -176,23 +165,10 @@ class LSTMCell(RNNCell):
     default_name = "lstm_cell"
 
     def __init__(
-        self,
-        num_units,
-        use_peepholes=False,
-        cell_clip=None,
-        initializer=None,
-        num_proj=None,
-        proj_clip=None,
-        num_unit_shards=None,
-        num_proj_shards=None,
-        forget_bias=1.0,
-        state_is_tuple=True,
-        activation=None,
-        reuse=None,
-        name=None,
-        dtype=None,
-        **kwargs,
-    ):
+        self, num_units, use_peepholes=False, cell_clip=None, initializer=None, num_proj=None,
+        proj_clip=None, num_unit_shards=None, num_proj_shards=None, forget_bias=1.0,
+        state_is_tuple=True, activation=None, reuse=None, name=None, dtype=None, **kwargs
+    ):  # fmt: skip
         super().__init__(name=name, dtype=dtype, reuse=reuse, **kwargs)
         refuse("LSTMCell", num_unit_shards=num_unit_shards, num_proj_shards=num_proj_shards)
         self._num_units = num_units
@@ -252,16 +228,9 @@ class BasicLSTMCell(LSTMCell):
     default_name = "basic_lstm_cell"
 
     def __init__(
-        self,
-        num_units,
-        forget_bias=1.0,
-        state_is_tuple=True,
-        activation=None,
-        reuse=None,
-        name=None,
-        dtype=None,
-        **kwargs,
-    ):
+        self, num_units, forget_bias=1.0, state_is_tuple=True, activation=None, reuse=None,
+        name=None, dtype=None, **kwargs
+    ):  # fmt: skip
         super().__init__(
             num_units,
             forget_bias=forget_bias,
@@ -319,17 +288,10 @@ class DropoutWrapper(RNNCell):
     """A cell whose inputs, outputs and state (not the memory c of an LSTM) are dropped out."""
 
     def __init__(
-        self,
-        cell,
-        input_keep_prob=1.0,
-        output_keep_prob=1.0,
-        state_keep_prob=1.0,
-        variational_recurrent=False,
-        input_size=None,
-        dtype=None,
-        seed=None,
+        self, cell, input_keep_prob=1.0, output_keep_prob=1.0, state_keep_prob=1.0,
+        variational_recurrent=False, input_size=None, dtype=None, seed=None,
         dropout_state_filter_visitor=None,
-    ):
+    ):  # fmt: skip
         super().__init__(dtype=dtype)
         refuse(
             "DropoutWrapper",

@@ -17,19 +17,10 @@ def clip_gradient_norms(gradients_to_variables, max_norm):
 
 
 def create_train_op(
-    total_loss,
-    optimizer,
-    global_step=_GLOBAL_STEP,
-    update_ops=None,
-    variables_to_train=None,
-    clip_gradient_norm=0,
-    summarize_gradients=False,
-    gate_gradients=1,
-    aggregation_method=None,
-    colocate_gradients_with_ops=False,
-    gradient_multipliers=None,
-    check_numerics=True,
-):
+    total_loss, optimizer, global_step=_GLOBAL_STEP, update_ops=None, variables_to_train=None,
+    clip_gradient_norm=0, summarize_gradients=False, gate_gradients=1, aggregation_method=None,
+    colocate_gradients_with_ops=False, gradient_multipliers=None, check_numerics=True,
+):  # fmt: skip
     """The loss, as a tensor that takes a training step and UPDATE_OPS when it is computed."""
     refuse(
         "slim.learning.create_train_op",
@@ -61,19 +52,10 @@ def create_train_op(
 
 
 def train(
-    train_op,
-    logdir,
-    log_every_n_steps=1,
-    graph=None,
-    global_step=None,
-    number_of_steps=None,
-    init_fn=None,
-    save_summaries_secs=600,
-    saver=None,
-    save_interval_secs=600,
-    session_config=None,
-    **keywords,
-):
+    train_op, logdir, log_every_n_steps=1, graph=None, global_step=None, number_of_steps=None,
+    init_fn=None, save_summaries_secs=600, saver=None, save_interval_secs=600, session_config=None,
+    **keywords
+):  # fmt: skip
     """Runs `train_op` until the global step is `number_of_steps`; returns the last loss.
 
     Summaries and checkpoints go to `logdir`, from whose newest checkpoint it goes on.
