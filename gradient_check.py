@@ -17,19 +17,15 @@ element over the largest element. The exit code is 1 if one is above 1e-9 (betwe
 tf, which differ by rounding alone) or 1e-6 (against diff, which also has an error of h squared).
 """
 
-if __name__ == "__main__":
-    from graph_mode import start
-
-    start.program()
-
 import os
 
 import numpy as np
 
 import conv_train
 import fc_train
-from graph_mode import command_line, options, training
+from graph_mode import command_line, trainer
 from graph_mode import tensorflow1 as tf
+from graph_mode.flags import seed
 from graph_mode.gradients import backpropagation, comparison, manual_gradients, network_check
 from graph_mode.gradients.comparison import Comparison
 
@@ -54,32 +50,32 @@ TRAINING_NETWORKS = {
 }
 
 
-def parse_options(arguments=None):
-    flags = command_line.OneLineParser(description=__doc__)
-    flags.add_argument(
+def parse_flags(arguments=None):
+    parser = command_line.OneLineParser(description=__doc__)
+    parser.add_argument(
         "--network",
         choices=sorted(TRAINING_NETWORKS),
         help="check this training network on MNIST, in place of problems 1 to 3",
     )
-    flags.add_argument("--seed", type=options.seed, default=0, help="of the values that are drawn")
-    flags.add_argument(
+    parser.add_argument("--seed", type=seed, default=0, help="of the values that are drawn")
+    parser.add_argument(
         "--logdir", metavar="FOLDER", help="write the graphs here, for TensorBoard's graph tab"
     )
-    return flags.parse_args(arguments)
+    return parser.parse_args(arguments)
 
 
 def main(arguments=None):
-    settings = parse_options(arguments)
-    return comparison.report(training_network(settings) if settings.network else exercise(settings))
+    flags = parse_flags(arguments)
+    return comparison.report(training_network(flags) if flags.network else exercise(flags))
 
 
-def training_network(settings):
+def training_network(flags):
     """Yields (title, comparisons) for the training network --network, a variant at a time."""
-    script, backward, variants = TRAINING_NETWORKS[settings.network]
-    random = np.random.RandomState(settings.seed)
-    for flags in variants:
-        network_settings = script.parse_options(flags + ["--seed", str(settings.seed)])
-        data = training.load_data(network_settings).train
+    script, backward, variants = TRAINING_NETWORKS[flags.network]
+    random = np.random.RandomState(flags.seed)
+    for variant in variants:
+        network_flags = script.parse_flags(variant + ["--seed", str(flags.seed)])
+        data = trainer.load_data(network_flags).train
         examples = random.choice(data.num_examples, EXAMPLES, replace=False)
         with tf.Graph().as_default() as graph:
             comparisons = network_check.check(
@@ -87,22 +83,22 @@ def training_network(settings):
                 data.images[examples],
                 data.labels[examples],
                 data.num_classes,
-                network_settings,
+                network_flags,
                 random,
                 backward,
             )
-            name = "_".join([settings.network] + flags).replace("--", "")
-            write_graph(settings.logdir, name, graph)
-        yield f"{settings.network}_train.py {' '.join(flags)}, {EXAMPLES} images", comparisons
+            name = "_".join([flags.network] + variant).replace("--", "")
+            write_graph(flags.logdir, name, graph)
+        yield f"{flags.network}_train.py {' '.join(variant)}, {EXAMPLES} images", comparisons
 
 
-def exercise(settings):
+def exercise(flags):
     """Yields (title, comparisons) for problems 1 to 3 and their edge cases."""
-    random = np.random.RandomState(settings.seed)
+    random = np.random.RandomState(flags.seed)
     for problem in (network_sections, softmax_sections, batch_norm_sections):
         with tf.Graph().as_default() as graph, tf.quiet_session() as session:
             yield from problem(session, random)
-            write_graph(settings.logdir, problem.__name__[: -len("_sections")], graph)
+            write_graph(flags.logdir, problem.__name__[: -len("_sections")], graph)
 
 
 def network_sections(session, random):

@@ -155,7 +155,9 @@ def _combined(operation, first, second):
     """
     batch = first if isinstance(first, Batch) else second
     if isinstance(first, (list, tuple)) or isinstance(second, (list, tuple)):
-        raise TypeError("a Batch and a list cannot be combined: use tf.convert_to_tensor or .slices")
+        raise TypeError(
+            "a Batch and a list cannot be combined: use tf.convert_to_tensor on the list"
+        )
     first, second = (
         x if isinstance(x, Batch) else tf.convert_to_tensor(x, batch.dtype) for x in (first, second)
     )
@@ -215,5 +217,7 @@ def _to_tensor(value, dtype=None, name=None, as_ref=False):
     if as_ref:
         raise TypeError("a Batch cannot be differentiated by: use tf.gradients by its .slices")
     if dtype is not None and not dtype.is_compatible_with(value.dtype):
-        raise ValueError(f"a Batch of {value.dtype.name} is not a tensor of {dtype.name}: use tf.cast")
+        raise ValueError(
+            f"a Batch of {value.dtype.name} is not a tensor of {dtype.name}: use tf.cast"
+        )
     return tf.concat(value.slices, axis=0, name=name or "joined")

@@ -75,7 +75,7 @@ def normalize(inputs, gamma, beta, epsilon):
     def normalize_slices(*arguments):
         slices, (gamma, beta) = arguments[:-2], arguments[-2:]
         channels = int(gamma.shape[0])
-        count = tf.cast(_count(slices), gamma.dtype)
+        count = tf.cast(example_count(slices), gamma.dtype)
         moments = moments_of(slices, count)
         outputs = [normalize_by(x, *moments, gamma, beta, epsilon) for x in slices]
 
@@ -120,12 +120,8 @@ def _only_once(gradient):
     )
 
 
-def example_count(inputs):
+def example_count(slices):
     """How many values a channel has: n, or n*h*w."""
-    return _count(batch.slices_of(inputs))
-
-
-def _count(slices):
     return tf.add_n([tf.size(x) for x in slices]) // int(slices[0].shape[-1])
 
 

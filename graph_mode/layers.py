@@ -47,24 +47,16 @@ def dense(
 ):  # fmt: skip
     """activation(inputs . kernel + bias): [n, m] -> [n, units], likewise for more axes before m."""
     inputs = _checked(inputs, "dense", "2 axes or more", lambda rank: rank >= 2)
-    with _variable_scope(name, "dense", reuse) as scope:
-        kernel = _variable(
-            "kernel", [_size(inputs, -1), units], inputs.dtype, kernel_initializer,
-            kernel_regularizer, kernel_constraint, trainable,
-        )  # fmt: skip
 
-        def multiply(x):
-            return tf.matmul(x, kernel) if x.shape.ndims == 2 else tf.tensordot(x, kernel, 1)
+    def multiply(x, kernel):
+        return tf.matmul(x, kernel) if x.shape.ndims == 2 else tf.tensordot(x, kernel, 1)
 
-        outputs, variables = batch.apply(multiply, inputs), {"kernel": kernel}
-        if use_bias:
-            variables["bias"] = bias = _variable(
-                "bias", [units], inputs.dtype, bias_initializer, bias_regularizer,
-                bias_constraint, trainable,
-            )  # fmt: skip
-            outputs = batch.apply(lambda x: tf.nn.bias_add(x, bias), outputs)
-        outputs = _activated(outputs, activation, activity_regularizer)
-        return _record("dense", scope, inputs, outputs, variables)
+    return _weighted(
+        "dense", multiply, [_size(inputs, -1), units], inputs, units, inputs.shape.ndims - 1,
+        activation, use_bias, kernel_initializer, bias_initializer, kernel_regularizer,
+        bias_regularizer, activity_regularizer, kernel_constraint, bias_constraint, trainable,
+        name, reuse,
+    )  # fmt: skip
 
 
 def conv2d(
@@ -75,12 +67,12 @@ def conv2d(
     name=None, reuse=None,
 ):  # fmt: skip
     """Images [n, h, w, c] -> [n, h', w', filters]; kernel [kernel_size, c, filters]."""
-    strides, dilation = _pair("strides", strides), _pair("dilation_rate", dilation_rate)
+    strides, padding = _pair("strides", strides), _padding(padding)
+    size, dilation = _pair("kernel_size", kernel_size), _pair("dilation_rate", dilation_rate)
     if dilation != (1, 1) and strides != (1, 1):
         raise ValueError(
             f"strides {strides} and dilation_rate {dilation} cannot both be above 1: make one 1"
         )
-    padding = _padding(padding)
 
     def convolve(x, kernel):
         if dilation != (1, 1):
@@ -89,11 +81,13 @@ def conv2d(
             return fast.convolution(x, kernel)
         return tf.nn.conv2d(x, kernel, strides=(1,) + strides + (1,), padding=padding)
 
-    return _convolution(
-        "conv2d", convolve, lambda channels: [channels, filters], inputs, filters, kernel_size,
-        data_format, activation, use_bias, kernel_initializer, bias_initializer,
-        kernel_regularizer, bias_regularizer, activity_regularizer, kernel_constraint,
-        bias_constraint, trainable, name, reuse,
+    axis = _channel_axis(data_format)
+    inputs = _checked(inputs, "conv2d", "4 axes", lambda rank: rank == 4)
+    return _weighted(
+        "conv2d", convolve, list(size) + [_size(inputs, axis), filters], inputs, filters, axis,
+        activation, use_bias, kernel_initializer, bias_initializer, kernel_regularizer,
+        bias_regularizer, activity_regularizer, kernel_constraint, bias_constraint, trainable,
+        name, reuse,
     )  # fmt: skip
 
 
@@ -111,43 +105,48 @@ def conv2d_transpose(
     size = _pair("kernel_size", kernel_size)
 
     def convolve(x, kernel):
+        known, found = x.shape.as_list(), tf.shape(x)
         lengths = [
-            length * stride + (max(k - stride, 0) if padding == "VALID" else 0)
-            for length, stride, k in zip(tf.unstack(tf.shape(x)[1:3]), strides, size)
+            (known[i] or found[i]) * stride + (max(k - stride, 0) if padding == "VALID" else 0)
+            for i, stride, k in zip((1, 2), strides, size)
         ]
-        shape = tf.stack([tf.shape(x)[0]] + lengths + [filters])
-        return tf.nn.conv2d_transpose(x, kernel, shape, (1,) + strides + (1,), padding)
+        shape = tf.stack([found[0]] + lengths + [filters])
+        outputs = tf.nn.conv2d_transpose(x, kernel, shape, (1,) + strides + (1,), padding)
+        lengths = [length if isinstance(length, int) else None for length in lengths]
+        outputs.set_shape(known[:1] + lengths + [filters])
+        return outputs
 
-    return _convolution(
-        "conv2d_transpose", convolve, lambda channels: [filters, channels], inputs, filters,
-        kernel_size, data_format, activation, use_bias, kernel_initializer, bias_initializer,
-        kernel_regularizer, bias_regularizer, activity_regularizer, kernel_constraint,
-        bias_constraint, trainable, name, reuse,
+    axis = _channel_axis(data_format)
+    inputs = _checked(inputs, "conv2d_transpose", "4 axes", lambda rank: rank == 4)
+    return _weighted(
+        "conv2d_transpose", convolve, list(size) + [filters, _size(inputs, axis)], inputs, filters,
+        axis, activation, use_bias, kernel_initializer, bias_initializer, kernel_regularizer,
+        bias_regularizer, activity_regularizer, kernel_constraint, bias_constraint, trainable,
+        name, reuse,
     )  # fmt: skip
 
 
-def _convolution(
-    kind, convolve, last_sizes, inputs, filters, kernel_size, data_format, activation, use_bias,
-    kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer,
-    activity_regularizer, kernel_constraint, bias_constraint, trainable, name, reuse,
+def _weighted(
+    kind, compute, kernel_shape, inputs, units, axis, activation, use_bias, kernel_initializer,
+    bias_initializer, kernel_regularizer, bias_regularizer, activity_regularizer,
+    kernel_constraint, bias_constraint, trainable, name, reuse,
 ):  # fmt: skip
-    """What conv2d and conv2d_transpose share; last_sizes(channels): the kernel's last two sizes."""
-    axis = _channel_axis(data_format)
-    inputs = _checked(inputs, kind, "4 axes", lambda rank: rank == 4)
+    """activation(compute(inputs, kernel) + bias), computed with the channels, at `axis`, last."""
+    last = inputs.shape.ndims - 1
     with _variable_scope(name, kind, reuse) as scope:
         kernel = _variable(
-            "kernel", list(_pair("kernel_size", kernel_size)) + last_sizes(_size(inputs, axis)),
-            inputs.dtype, kernel_initializer, kernel_regularizer, kernel_constraint, trainable,
+            "kernel", kernel_shape, inputs.dtype, kernel_initializer, kernel_regularizer,
+            kernel_constraint, trainable,
         )  # fmt: skip
-        outputs = batch.apply(lambda x: convolve(x, kernel), _move_axis(inputs, axis, 3))
         variables = {"kernel": kernel}
+        outputs = batch.apply(lambda x: compute(x, kernel), _move_axis(inputs, axis, last))
         if use_bias:
             variables["bias"] = bias = _variable(
-                "bias", [filters], inputs.dtype, bias_initializer, bias_regularizer,
+                "bias", [units], inputs.dtype, bias_initializer, bias_regularizer,
                 bias_constraint, trainable,
             )  # fmt: skip
             outputs = batch.apply(lambda x: tf.nn.bias_add(x, bias), outputs)
-        outputs = _activated(_move_axis(outputs, 3, axis), activation, activity_regularizer)
+        outputs = _activated(_move_axis(outputs, last, axis), activation, activity_regularizer)
         return _record(kind, scope, inputs, outputs, variables)
 
 
@@ -316,7 +315,7 @@ class _Plain:
 
 def _unbiased(x, dtype, training):
     """n / (n - 1) for the n values of a channel, or 1 while not training."""
-    count = tf.cast(fast.example_count(x), dtype)
+    count = tf.cast(fast.example_count(batch.slices_of(x)), dtype)
     return _if_training(
         training, lambda: count / tf.maximum(count - 1, 1), lambda: tf.ones([], dtype)
     )

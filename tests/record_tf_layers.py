@@ -12,6 +12,7 @@ test_layers.py and test_model.py compare the record with this project's layers, 
 where tf.layers exists, test_layers.py also compares it with a fresh recording.
 """
 
+import inspect
 import os
 import sys
 
@@ -28,6 +29,10 @@ UPDATES = 3  # how often a layer's moving averages are updated
 STEPS = 20  # training steps of a program before its checkpoint, and after it
 BATCH_SIZE = 16
 LEARNING_RATE = 0.002
+KINDS = (
+    "dense", "conv2d", "conv2d_transpose", "max_pooling2d", "average_pooling2d", "dropout",
+    "flatten", "batch_normalization",
+)  # fmt: skip
 HIDDEN_UNITS = (16, 12, 8)
 CONVOLUTIONS = 3
 FILTERS_STEP = 4
@@ -318,8 +323,29 @@ def observe_program(network, checkpoint):
     return {key: np.array(value) for key, value in observed.items()}
 
 
+def signatures(library):
+    """{function: [argument or argument=default, ...]} of what layers.py has of tf.layers.
+
+    A default that is an initializer reads as its name.
+    """
+    found = {}
+    for kind in KINDS:
+        arguments = inspect.getfullargspec(inspect.unwrap(getattr(library, kind)))
+        defaults = [
+            getattr(value, "dtype", None) and type(value).__name__.lower() or value
+            for value in arguments.defaults or ()
+        ]
+        required = len(arguments.args) - len(defaults)
+        found[kind] = arguments.args[:required] + [
+            f"{name}={value}" for name, value in zip(arguments.args[required:], defaults)
+        ]
+    return found
+
+
 def main():
-    record = {}
+    record = {
+        f"signature: {kind}": np.array(value) for kind, value in signatures(tf.layers).items()
+    }
     for case in LAYER_CASES:
         for what, value in observe_layers(tf.layers, case).items():
             record[f"{case}: {what}"] = value

@@ -10,7 +10,7 @@ import pytest
 import conv_train
 import fc_train
 import gradient_check
-from graph_mode import normalization
+from graph_mode import fast
 from graph_mode.gradients import backpropagation, comparison, manual_gradients
 
 # A slip of the pencil: what it is, the right text in backpropagation.py, the wrong one.
@@ -99,12 +99,12 @@ def test_the_training_networks_agree_with_differences_and_derivations(small_netw
 
 
 def test_a_wrong_custom_gradient_of_batch_normalization_fails(small_network, monkeypatch):
-    source = inspect.getsource(normalization)
-    right = "at_fixed_moments(x, scale * d_gamma, scale * d_beta, *moments, epsilon)"
+    source = inspect.getsource(fast)
+    right = "normalize_by(x, *moments, scale * d_gamma, scale * d_beta, epsilon)"
     assert source.count(right) == 1
-    mutant = types.ModuleType("normalization")
+    mutant = types.ModuleType("fast")
     exec(source.replace(right, right.replace("scale * d_gamma", "0 * d_gamma")), mutant.__dict__)
-    monkeypatch.setattr(normalization, "normalize", mutant.normalize)
+    monkeypatch.setattr(fast, "normalize", mutant.normalize)
     assert gradient_check.main(["--network", small_network]) == 1
 
 
@@ -120,7 +120,7 @@ def test_a_wrong_backward_pass_of_the_fully_connected_network_fails(monkeypatch)
 def test_the_full_size_variants_are_flags_that_the_scripts_take():
     for script, _, variants in gradient_check.TRAINING_NETWORKS.values():
         for flags in variants:
-            script.parse_options(flags)
+            script.parse_flags(flags)
 
 
 def test_logdir_gets_the_graphs_in_the_name_scopes_of_the_drawings(tmp_path, capsys):

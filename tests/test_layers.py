@@ -1,4 +1,4 @@
-"""dense, conv2d and batch_normalization do what tf.layers does, on every TensorFlow.
+"""The layers do what tf.layers does, on every TensorFlow.
 
 tests/data/tf_layers.npz holds what the real tf.layers did; record_tf_layers.py made it.
 """
@@ -7,13 +7,9 @@ import os
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
-from record_tf_layers import DATA, LAYER_CASES, observe_layers, tf_layers
+from record_tf_layers import DATA, KINDS, LAYER_CASES, observe_layers, signatures
 
-import conv_train
-import fc_train
-from graph_mode import convolution, layers, parts
+from graph_mode import batch, layers
 from graph_mode import tensorflow1 as tf
 
 
@@ -33,7 +29,7 @@ def assert_same(observed, expected, case):
         message = f"{case}: {what}"
         if value.dtype.kind == "f":
             # A gradient that is zero in exact arithmetic is the rest of large terms.
-            scale = max(1, np.abs(value).max())
+            scale = max(1, np.abs(value).max(initial=0))
             np.testing.assert_allclose(
                 observed[what], value, rtol=1e-5, atol=1e-5 * scale, err_msg=message
             )
@@ -46,11 +42,30 @@ def test_equals_tf_layers(case, record):
     assert_same(observe_layers(layers, case), expected(record, case), case)
 
 
-@pytest.mark.parametrize("case", ["fully connected", "convolutional", "8 channels"])
+WITH_FLAG = (
+    "vectors", "4 channels", "images without scale", "images not fused", "sequences, axis 1",
+    "constant, 4 channels", "dropout", "convolutional", "LeNet", "named and shared", "regularized",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WITH_FLAG)
+def test_training_may_be_a_placeholder(case, record):
+    def flag(value):
+        return tf.placeholder_with_default(value, [])
+
+    assert_same(observe_layers(layers, case, flag), expected(record, case), case)
+
+
+@pytest.mark.parametrize("case", ["fully connected", "LeNet", "8 channels"])
 def test_the_record_is_what_tf_layers_computes(case, record):
     if tf.version() >= (2, 0):
         pytest.skip("the real tf.layers is TensorFlow 1.15's")
-    assert_same(observe_layers(tf_layers(), case), expected(record, case), case)
+    assert_same(observe_layers(tf.layers, case), expected(record, case), case)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_signature_is_that_of_tf_layers(kind, record):
+    assert signatures(layers)[kind] == record[f"signature: {kind}"].tolist()
 
 
 @pytest.mark.parametrize("shape", [[400, 300], [3, 3, 40, 60]])
@@ -69,179 +84,128 @@ def test_kernels_start_glorot_uniform(shape):
     assert kernel.var() == pytest.approx(limit**2 / 3, rel=0.05)
 
 
-def normalized_plainly(inputs, gamma, beta):
-    """Batch normalization as TensorFlow's own operations differentiate it."""
-    mean, variance = tf.nn.moments(inputs, list(range(inputs.shape.ndims - 1)))
-    return tf.nn.batch_normalization(inputs, mean, variance, beta, gamma, 0.001)
-
-
-@settings(max_examples=20, deadline=None, database=None)
-@given(
-    shape=st.one_of(
-        st.tuples(st.integers(1, 9), st.integers(1, 9)),
-        st.tuples(*[st.integers(1, 6)] * 3 + [st.integers(1, 20)]),
+IMAGE_LAYERS = {
+    "conv2d": lambda x, **data_format: layers.conv2d(x, 4, 3, (2, 1), "same", **data_format),
+    "dilated": lambda x, **data_format: layers.conv2d(x, 4, 3, dilation_rate=2, **data_format),
+    "softmax": lambda x, **data_format: layers.conv2d(
+        x, 4, 3, activation=lambda y: tf.nn.softmax(y, 1 if data_format else 3), **data_format
     ),
-    offset=st.floats(-100, 100),
-    seed=st.integers(0, 999),
-)
-@example(shape=(2, 3, 3, 8), offset=0.0, seed=0)
-def test_batch_normalization_in_float64_has_the_exact_gradient(shape, offset, seed):
-    random = np.random.RandomState(seed)
-    with tf.Graph().as_default(), tf.Session() as session:
-        inputs = tf.constant(random.randn(*shape) + offset)
-        outputs = layers.batch_normalization(inputs, training=True)
-        gamma, beta = tf.trainable_variables()
-        plain = normalized_plainly(inputs, gamma, beta)
-        weights = tf.constant(random.randn(*shape))
-        sought = [inputs, gamma, beta]
-        session.run(tf.global_variables_initializer())
-        gamma.load(random.randn(shape[-1]), session)
-        beta.load(random.randn(shape[-1]), session)
-        ours, reference = session.run(
-            [[y] + tf.gradients(y * weights, sought) for y in (outputs, plain)]
-        )
-    for value, wanted in zip(ours, reference):
-        assert value.dtype == np.float64
-        np.testing.assert_allclose(value, wanted, rtol=1e-9, atol=1e-9)
-
-
-@pytest.mark.parametrize("shape", [(6, 4, 4, 8), (5, 3, 3, 8), (6, 4, 4, 12)])
-def test_batch_normalization_of_images_in_float32_has_the_gradient_of_float64(shape):
-    """In float32, TensorFlow's fused operations do it: with whole vectors of channels or not."""
-    random = np.random.RandomState(0)
-    values, weights = random.randn(*shape) + 3, random.randn(*shape)
-    found = []
-    for dtype in (tf.float32, tf.float64):
-        with tf.Graph().as_default(), tf.Session() as session:
-            inputs = tf.constant(values, dtype)
-            outputs = layers.batch_normalization(inputs, training=True)
-            gamma, beta = tf.trainable_variables()
-            session.run(tf.global_variables_initializer())
-            gamma.load(np.linspace(0.5, 2, shape[-1]), session)
-            sought = tf.gradients(outputs * tf.constant(weights, dtype), [inputs, gamma, beta])
-            found.append(session.run([outputs] + sought))
-    for value, wanted in zip(*found):
-        np.testing.assert_allclose(value, wanted, rtol=1e-4, atol=1e-4)
-
-
-@settings(max_examples=15, deadline=None, database=None)
-@given(
-    size=st.sampled_from([1, 3, 5]),
-    shape=st.tuples(*[st.integers(1, 6)] * 3 + [st.integers(1, 5)]),
-    filters=st.integers(1, 5),
-)
-def test_a_convolution_without_onednn_is_the_same_convolution(size, shape, filters):
-    random = np.random.RandomState(0)
-    with tf.Graph().as_default(), tf.Session() as session:
-        inputs = tf.constant(random.randn(*shape))
-        kernel = tf.constant(random.randn(size, size, shape[-1], filters))
-        weights = tf.constant(random.randn(*shape[:-1] + (filters,)))
-        plain = tf.nn.conv2d(inputs, kernel, strides=[1, 1, 1, 1], padding="SAME")
-        ours, reference = session.run(
-            [
-                [y] + tf.gradients(y * weights, [inputs, kernel])
-                for y in (convolution.odd_conv2d(inputs, kernel), plain)
-            ]
-        )
-    for value, wanted in zip(ours, reference):
-        np.testing.assert_allclose(value, wanted, rtol=1e-9, atol=1e-9)
-
-
-@pytest.mark.parametrize("strides", [1, 2])
-@pytest.mark.parametrize("size", [2, 3])
-def test_every_kernel_size_and_stride_convolves_as_tensorflow_does(size, strides):
-    random = np.random.RandomState(0)
-    with tf.Graph().as_default(), tf.Session() as session:
-        images = tf.constant(random.randn(2, 5, 6, 3))
-        kernel = tf.constant(random.randn(size, size, 3, 4))
-        plain = tf.nn.conv2d(images, kernel, strides=[1, strides, strides, 1], padding="SAME")
-        ours, wanted = session.run([convolution.conv2d(images, kernel, strides), plain])
-    np.testing.assert_allclose(ours, wanted, rtol=1e-9, atol=1e-9)
-
-
-@pytest.mark.parametrize("count", [1, 2])
-@pytest.mark.parametrize("channels", [4, 8])
-def test_a_large_mean_does_not_drown_a_small_spread(channels, count):
-    values = 1000 + np.random.RandomState(0).randn(64, 5, 5, channels)
-    with tf.Graph().as_default(), tf.Session() as session:
-        inputs = parts.split(tf.constant(values, tf.float32), count)
-        outputs = parts.joined(layers.batch_normalization(inputs, training=True))
-        session.run(tf.global_variables_initializer())
-        observed = session.run(outputs)
-    exact = (values - values.mean((0, 1, 2))) / np.sqrt(values.var((0, 1, 2)) + 0.001)
-    np.testing.assert_allclose(observed, exact, atol=0.01)
-
-
-SMALL_NETWORKS = {
-    "fc": (fc_train, ["--batch-norm", "--hidden-units=12,8", "--hidden-bias"]),
-    "conv": (conv_train, ["--batch-norm", "--layers=2", "--dense-units=8"]),
+    "transposed": lambda x, **data_format: layers.conv2d_transpose(x, 4, 3, 2, **data_format),
+    "max": lambda x, **data_format: layers.max_pooling2d(x, 2, 1, **data_format),
+    "average": lambda x, **data_format: layers.average_pooling2d(x, 3, 2, "same", **data_format),
+    "normalized": lambda x, **data_format: layers.batch_normalization(
+        x, 1 if data_format else 3, training=True
+    ),
 }
 
 
-@pytest.mark.parametrize("count", [2, 3])
-@pytest.mark.parametrize("network", sorted(SMALL_NETWORKS))
-def test_a_batch_in_parts_gives_what_the_whole_batch_gives(network, count):
-    """Logits, gradients and moving averages: batch norm takes the mean of all parts together."""
-    script, flags = SMALL_NETWORKS[network]
-    settings = script.parse_options(flags)
-    images = np.random.RandomState(0).rand(10, 8, 8, 1)
-    found = []
+@pytest.mark.parametrize("kind", sorted(IMAGE_LAYERS))
+@pytest.mark.parametrize("slices", [1, 2])
+def test_channels_may_come_first(kind, slices):
+    images = np.random.RandomState(0).randn(5, 7, 6, 3)
     with tf.Graph().as_default(), tf.Session() as session:
-        updates = tf.get_collection_ref(tf.GraphKeys.UPDATE_OPS)
-        for number in (1, count):
-            del updates[:]
-            with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE):
-                batch = parts.split(tf.constant(images), number)
-                logits = parts.joined(script.network(batch, True, 5, settings))
-            loss = tf.reduce_sum(tf.square(logits - 1.0))
-            gradients = tf.gradients(loss, tf.trainable_variables())
-            initialize = tf.variables_initializer(tf.global_variables(scope=".*moving"))
-            session.run(initialize if found else tf.global_variables_initializer())
-            session.run(updates)
-            moving = tf.global_variables(scope=".*moving")
-            found.append(session.run([logits] + gradients + moving))
-    assert len(found[0]) == len(found[1])
-    for whole, in_parts in zip(*found):
-        np.testing.assert_allclose(in_parts, whole, rtol=1e-9, atol=1e-9)
+        with tf.variable_scope("scope", reuse=tf.AUTO_REUSE):
+            last = IMAGE_LAYERS[kind](tf.constant(images))
+        with tf.variable_scope("scope", reuse=tf.AUTO_REUSE):
+            first = batch.split(tf.constant(images.transpose(0, 3, 1, 2)), slices)
+            first = batch.joined(IMAGE_LAYERS[kind](first, data_format="channels_first"))
+        session.run(tf.global_variables_initializer())
+        found = session.run([last, first])
+    np.testing.assert_allclose(found[1].transpose(0, 2, 3, 1), found[0], rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize(
-    "batch_size, threads, count",
-    [(128, 1, 2), (128, 2, 2), (128, 4, 4), (128, 64, 8), (32, 2, 2), (31, 2, 1), (1, 1, 1)],
-)
-def test_a_batch_has_a_part_for_each_thread_unless_they_grow_small(batch_size, threads, count):
-    assert parts.count_for(batch_size, threads) == count
+IMAGES, VECTORS = [2, 5, 5, 3], [2, 5]
+MISTAKES = [
+    (IMAGES, lambda x: layers.conv2d(x[0], 4, 3), "conv2d needs inputs with 4 axes"),
+    (VECTORS, lambda x: layers.dense(x[0], 4), "dense needs inputs with 2 axes or more"),
+    (VECTORS, lambda x: layers.max_pooling2d(x, 2, 2), "max_pooling2d needs inputs with 4 axes"),
+    (VECTORS, lambda x: layers.batch_normalization(x, axis=2), "one of the 2 axes"),
+    (VECTORS, lambda x: layers.batch_normalization(x, axis=[0, 1]), "one of the 2 axes"),
+    (VECTORS, lambda x: layers.batch_normalization(x, renorm=True), "renorm is not supported"),
+    (VECTORS, lambda x: layers.batch_normalization(x, virtual_batch_size=1), "virtual_batch_size"),
+    (VECTORS, lambda x: layers.batch_normalization(x, adjustment=abs), "adjustment is not"),
+    (VECTORS, lambda x: layers.dropout(x, training="yes"), "training must be"),
+    (VECTORS, lambda x: layers.dropout(x, training=2), "training must be"),
+    (VECTORS, lambda x: layers.dense(x, 2, "swich"), "activation 'swich' is not known"),
+    (VECTORS, lambda x: layers.dense(x, 2, kernel_initializer="one"), "initializer 'one' is not"),
+    (IMAGES, lambda x: layers.conv2d(x, 4, 3, padding="full"), "padding must be valid or same"),
+    (IMAGES, lambda x: layers.conv2d(x, 4, (3, 3, 3)), "kernel_size must be one integer or two"),
+    (IMAGES, lambda x: layers.conv2d(x, 4, 3, 2, dilation_rate=2), "cannot both be above 1"),
+    (IMAGES, lambda x: layers.flatten(x, data_format="NHWC"), "data_format must be one of"),
+    (None, lambda x: layers.dense(x, 4), "dense needs inputs with 2 axes or more"),
+    ([2, None], lambda x: layers.dense(x, 4), "need the size of axis -1"),
+]
 
 
-def test_parts_keep_the_order_and_differ_by_at_most_one_example():
+@pytest.mark.parametrize("shape, build, message", MISTAKES, ids=[each[2] for each in MISTAKES])
+def test_a_mistake_is_told_in_one_sentence(shape, build, message):
+    with tf.Graph().as_default(), pytest.raises(ValueError, match=message) as raised:
+        build(tf.placeholder(tf.float32, shape))
+    assert "\n" not in str(raised.value)
+
+
+def test_integers_are_refused_where_variables_would_be_integers():
+    with tf.Graph().as_default(), pytest.raises(TypeError, match="found uint8: use tf.cast"):
+        layers.dense(tf.zeros([2, 3], tf.uint8), 4)
+
+
+def test_a_name_belongs_to_one_layer_unless_it_is_reused():
+    with tf.Graph().as_default():
+        layers.dense(tf.zeros([2, 3]), 4, name="mine")
+        layers.dense(tf.zeros([2, 3]), 4, name="mine", reuse=True)
+        with pytest.raises(ValueError, match="mine/kernel"):
+            layers.dense(tf.zeros([2, 3]), 4, name="mine")
+        with pytest.raises(ValueError, match="yours/kernel"):
+            layers.dense(tf.zeros([2, 3]), 4, name="yours", reuse=True)
+
+
+def test_half_precision_is_normalized_in_single_precision():
     with tf.Graph().as_default(), tf.Session() as session:
-        cut = session.run(parts.split(tf.range(11), 3))
-    assert [part.tolist() for part in cut] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10]]
+        values = 300 + np.random.RandomState(0).randn(64, 3, 3, 2).astype(np.float16)
+        outputs = layers.batch_normalization(tf.constant(values), training=True)
+        assert {v.dtype.base_dtype for v in tf.global_variables()} == {tf.float32}
+        session.run(tf.global_variables_initializer())
+        observed = session.run(outputs)
+    assert observed.dtype == np.float16
+    values = values.astype(np.float64)
+    exact = (values - values.mean((0, 1, 2))) / np.sqrt(values.var((0, 1, 2)) + 0.001)
+    np.testing.assert_allclose(observed, exact, atol=0.01)
 
 
 def test_the_batch_size_may_stay_open():
     with tf.Graph().as_default(), tf.Session() as session:
         images = tf.placeholder(tf.float32, [None, 4, 3, 2])
-        layer = layers.batch_normalization(layers.conv2d(images, 4, 3), training=True)
+        layer = layers.conv2d(images, 4, 3, padding="same")
+        layer = layers.conv2d_transpose(layers.batch_normalization(layer, training=True), 3, 2, 2)
         logits = layers.dense(layers.flatten(layer), 5)
-        assert layer.shape.as_list() == [None, 4, 3, 4]
+        assert layer.shape.as_list() == [None, 8, 6, 3]
         assert logits.shape.as_list() == [None, 5]
         session.run(tf.global_variables_initializer())
         for count in (1, 7):
             assert session.run(logits, {images: np.ones([count, 4, 3, 2])}).shape == (count, 5)
 
 
-def test_building_again_shares_the_variables():
-    with tf.Graph().as_default():
-        images = tf.placeholder(tf.float32, [None, 4, 3, 2])
-        for _ in range(2):
-            with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE):
-                layers.dense(layers.flatten(layers.conv2d(images, 4, 3)), 5)
-        names = [variable.op.name for variable in tf.global_variables()]
-        assert names == ["conv2d/kernel", "conv2d/bias", "dense/kernel", "dense/bias"]
-
-
 def test_inference_updates_no_moving_average():
     with tf.Graph().as_default():
-        layers.batch_normalization(tf.zeros([2, 3]), training=False)
+        layers.batch_normalization(tf.zeros([2, 3]))
         assert tf.get_collection(tf.GraphKeys.UPDATE_OPS) == []
+
+
+def test_recorded_lists_the_layers_that_are_built_in_the_block():
+    with tf.Graph().as_default():
+        layers.dense(tf.zeros([1, 2]), 3)
+        with layers.recorded() as built, tf.variable_scope("scope"):
+            images = batch.split(tf.zeros([3, 4, 4, 1]), 2)
+            layer = layers.max_pooling2d(layers.conv2d(images, 2, 3), 2, 2)
+            layer = layers.dropout(layers.batch_normalization(layer))
+            layers.dense(layers.flatten(layer), 5, use_bias=False)
+    assert [(layer.kind, layer.name, sorted(layer.variables)) for layer in built] == [
+        ("conv2d", "scope/conv2d", ["bias", "kernel"]),
+        ("max_pooling2d", "scope/max_pooling2d", []),
+        ("batch_normalization", "scope/batch_normalization", ["beta", "gamma"]),
+        ("dropout", "scope/dropout", []),
+        ("flatten", "scope/flatten", []),
+        ("dense", "scope/dense", ["kernel"]),
+    ]
+    assert built[0].inputs is images
+    assert built[-1].outputs.shape.as_list() == [3, 5]

@@ -1,31 +1,32 @@
 """Training with the backward pass by hand is training with tf.gradients."""
 
-import sys
-
 import numpy as np
 import pytest
 from helpers import read_scalars
 
 import fc_train
-from graph_mode import layers, model, training
+from graph_mode import layers, model, trainer
 from graph_mode import tensorflow1 as tf
 from graph_mode.gradients import manual_gradients
 
 STEPS = 300
 
 
-def train(flags, data_dir, by_hand):
+def train(arguments, data_dir, by_hand):
     """The losses of 300 steps in float64, [STEPS]."""
-    settings = fc_train.parse_options(flags + ["--data-dir", data_dir, "--validation-size", "100"])
-    data = training.load_data(settings).train
+    arguments = arguments + ["--data-dir", data_dir, "--validation-size", "100"]
+    flags = fc_train.parse_flags(arguments)
+    data = trainer.load_data(flags).train
     with tf.Graph().as_default(), tf.Session() as session:
         tf.set_random_seed(0)
         images = tf.placeholder(tf.float64, [None, 28, 28, 1])
         labels = tf.placeholder(tf.uint8, [None])
         with layers.recorded() as forward:
-            logits = fc_train.network(images, True, data.num_classes, settings)
-        gradients = manual_gradients.backward(forward, labels, settings) if by_hand else None
-        step = model.train_step(logits, labels, settings, gradients)
+            logits = fc_train.network(images, True, data.num_classes, flags)
+        gradients = manual_gradients.backward(forward, labels, flags) if by_hand else None
+        loss = model.mean_loss(logits, labels, flags.loss)
+        updates = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
+        step = model.train_step(loss, [], updates, flags, gradients).loss
         session.run(tf.global_variables_initializer())
         losses = []
         for _ in range(STEPS):
@@ -56,9 +57,9 @@ def test_the_script_trains_by_hand_with_the_same_float32_losses(small_mnist, tmp
     calls = []
     backward = manual_gradients.backward
 
-    def counted(forward, labels, options):
-        calls.append(options.manual_gradients)
-        return backward(forward, labels, options)
+    def counted(forward, labels, flags):
+        calls.append(flags.manual_gradients)
+        return backward(forward, labels, flags)
 
     monkeypatch.setattr(manual_gradients, "backward", counted)
     losses = {}
@@ -67,8 +68,7 @@ def test_the_script_trains_by_hand_with_the_same_float32_losses(small_mnist, tmp
         arguments = ["--batch-norm", "--activation", "tanh", "--num-batches", str(STEPS)]
         arguments += ["--data-dir", small_mnist, "--validation-size", "100", "--batch-size", "32"]
         arguments += ["--log-dir", str(tmp_path), "--run-name", name] + flags
-        monkeypatch.setattr(sys, "argv", ["fc_train.py"] + arguments)
-        fc_train.main()
+        fc_train.main(arguments)
         losses[name] = read_scalars(str(tmp_path / "fc" / name / "train"), "loss")
     assert calls == [True]
     assert len(losses["tensorflow"]) == STEPS

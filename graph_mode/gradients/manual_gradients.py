@@ -4,24 +4,26 @@ Every line is a result of docs/gradients.md, in the code's convention, where an 
 `d_name` is the gradient of the mean loss with respect to `name`.
 """
 
-from graph_mode import layers
 from graph_mode import tensorflow1 as tf
 
 
-def backward(forward, labels, options):
+def backward(forward, labels, flags):
     """(gradient, variable) pairs of the mean loss, for every trainable variable.
 
     forward: the layers.Layer list of the training pass, dense layers with or without batch
-    normalization, an activation after each but the last. labels: integers [n]. options: loss,
-    "sigmoid" or "softmax", and activation, "relu", "sigmoid" or "tanh".
+    normalization, an activation after each but the last, and perhaps a flatten before them. labels:
+    integers [n]. flags: loss, "sigmoid" or "softmax", and activation, "relu", "sigmoid" or "tanh".
     """
-    derivative = ACTIVATIONS[options.activation]
-    d_outputs = LOSSES[options.loss](forward[-1].outputs, labels)
+    forward = [layer for layer in forward if layer.kind != "flatten"]
+    derivative = ACTIVATIONS[flags.activation]
+    d_outputs = LOSSES[flags.loss](forward[-1].outputs, labels)
     pairs = []
     forward = [layer for layer in forward if layer.kind in ("dense", "batch_normalization")]
     for i, layer in reversed(list(enumerate(forward))):
         if layer.kind == "batch_normalization":
-            d_outputs, gradients = batch_normalization(layer, d_outputs)
+            d_outputs, gradients = batch_normalization(
+                layer, d_outputs, flags.batch_norm_epsilon
+            )
         else:
             gradients = dense(layer, d_outputs)
             if i > 0:
@@ -54,11 +56,11 @@ def dense(layer, d_outputs):
     }
 
 
-def batch_normalization(layer, d_outputs):
+def batch_normalization(layer, d_outputs, epsilon):
     """d_inputs [n, units], and d_gamma and d_beta [units], by the closed form."""
     mean = tf.reduce_mean(layer.inputs, axis=0)
     centered = layer.inputs - mean
-    std = tf.sqrt(tf.reduce_mean(tf.square(centered), axis=0) + layers.EPSILON)
+    std = tf.sqrt(tf.reduce_mean(tf.square(centered), axis=0) + epsilon)
     xhat = centered / std
     projection = tf.reduce_mean(d_outputs * xhat, axis=0)
     d_inputs = d_outputs - tf.reduce_mean(d_outputs, axis=0) - xhat * projection

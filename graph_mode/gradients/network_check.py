@@ -1,6 +1,6 @@
 """The gradients of a whole training network, in float64, from several sources.
 
-tf.gradients, with the custom gradient of batch normalization, against the derivations of
+tf.gradients, with the fast forms of layers and their gradients, against the derivations of
 docs/gradients.md and against central differences. Differences by every weight would take hours, so
 each variable has a few elements checked: those with the largest gradients, and some that are drawn.
 """
@@ -18,25 +18,25 @@ LARGEST, DRAWN = 3, 3  # elements a variable
 STEP_FRACTIONS = (1, 0.1, 0.01)
 
 
-def check(network, images, labels, num_classes, settings, random, backward=None):
+def check(network, images, labels, num_classes, flags, random, backward=None):
     """Comparisons for dL/dx of each batch normalization and for dL/d of each trainable variable.
 
-    network: as for training.train_and_evaluate, for uint8 images [n, h, w, c] and labels [n].
+    network: as for program.Program, for uint8 images [n, h, w, c] and labels [n].
     backward: manual_gradients.backward, for a network that it can pass. The variables are moved
     away from their initial values, by `random`, so that no gamma is one and no beta zero.
     """
     with layers.recorded() as forward:
-        logits = network(tf.constant(images / 255.0), True, num_classes, settings)
-    loss = tf.reduce_mean(model.example_losses(logits, labels, settings.loss))
+        logits = network(tf.constant(images / 255.0), True, num_classes, flags)
+    loss = tf.reduce_mean(model.example_losses(logits, labels, flags.loss))
     variables = tf.trainable_variables()
     by_tensorflow = tf.gradients(loss, variables)
-    by_hand = backward(forward, labels, settings) if backward else []
+    by_hand = backward(forward, labels, flags) if backward else []
     with tf.quiet_session() as session:
         session.run(tf.global_variables_initializer())
         evaluate = evaluator(session, loss, variables)
         for variable, value in zip(variables, session.run(variables)):
             evaluate(variable, value + 0.1 * random.normal(size=value.shape))
-        comparisons, sources = check_batch_norms(session, loss, forward)
+        comparisons, sources = check_batch_norms(session, loss, forward, flags.batch_norm_epsilon)
         for gradient, variable in by_hand:
             sources.setdefault(variable.name, {})["hand"] = session.run(gradient)
         for gradient, variable in zip(by_tensorflow, variables):
@@ -48,7 +48,7 @@ def check(network, images, labels, num_classes, settings, random, backward=None)
     return comparisons
 
 
-def check_batch_norms(session, loss, forward):
+def check_batch_norms(session, loss, forward, epsilon):
     """Comparisons of dL/dx of each batch normalization, given its dL/dy; and NumPy's gradients of
     its gamma and beta, {variable name: {source: gradient}}."""
     comparisons, by_variable = [], {}
@@ -61,8 +61,8 @@ def check_batch_norms(session, loss, forward):
         x, gamma_value, beta_value, d_x, d_y = session.run(tensors)
         # An image layer normalizes each channel over the batch, the height and the width alike.
         x, d_x, d_y = (array.reshape(-1, array.shape[-1]) for array in (x, d_x, d_y))
-        value = backpropagation.batch_norm_forward(x, gamma_value, beta_value, layers.EPSILON)
-        hand = backpropagation.batch_norm_gradients(x, gamma_value, d_y, layers.EPSILON)
+        value = backpropagation.batch_norm_forward(x, gamma_value, beta_value, epsilon)
+        hand = backpropagation.batch_norm_gradients(x, gamma_value, d_y, epsilon)
         nodes = backpropagation.batch_norm_backward(value, d_y)
         scope = gamma.op.name.rsplit("/", 1)[0]
         comparisons.append(

@@ -1,0 +1,267 @@
+"""A batch in slices gives what the whole batch gives, or refuses in one sentence."""
+
+import operator
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from helpers import ROOT
+
+from graph_mode import batch, layers
+from graph_mode import tensorflow1 as tf
+
+
+def residual_dense(images, flag):
+    layer = layers.dense(layers.flatten(images), 32, activation=tf.nn.relu)
+    return layers.dense(layer + layers.dense(layer, 32), 3)
+
+
+def residual_conv(images, flag):
+    layer = layers.conv2d(images, 6, 3, padding="same")
+    layer = layer + layers.conv2d(layer, 6, 3, padding="same")
+    return layers.dense(layers.flatten(batch.apply(tf.nn.relu, layer)), 3)
+
+
+def lenet(images, flag):
+    layer = layers.conv2d(images, 6, 3, activation=tf.nn.relu)
+    layer = tf.nn.max_pool2d(layer, 2, 2, "VALID")
+    layer = layers.conv2d(layer, 8, 3, padding="same", activation=tf.nn.relu)
+    layer = layers.max_pooling2d(layer, 2, 1)
+    return layers.dense(layers.flatten(layer), 3)
+
+
+def two_branches(images, flag):
+    x = layers.conv2d(images, 4, 3, padding="same")
+    y = layers.average_pooling2d(images, 3, 1, padding="same")
+    return layers.dense(layers.flatten(tf.concat([x, y], -1)), 3)
+
+
+def a_users_function(images, flag):
+    def swish(x):
+        return x * tf.sigmoid(1.5 * x)
+
+    layer = layers.dense(swish(layers.dense(layers.flatten(images), 8)), 8)
+    return layers.dense(batch.apply(swish, layer) - tf.reduce_mean(layer, axis=0), 3)
+
+
+def conditional(images, flag):
+    layer = layers.conv2d(images, 4, 3, padding="same")
+    layer = tf.cond(flag, lambda: tf.nn.relu(layer) + layer[..., :1], lambda: layer)
+    images = tf.cond(flag, lambda: layers.conv2d(images * 2, 2, 3), lambda: images[:, 1:-1, 1:-1])
+    return layers.dense(layers.flatten(layer), 3) + layers.dense(layers.flatten(images), 3)
+
+
+def gate(images, flag):
+    layer = layers.conv2d(images, 6, 3)
+    scale = layers.dense(tf.reduce_mean(layer, axis=[1, 2]), 6, activation=tf.sigmoid)
+    return layers.dense(layers.flatten(layer * tf.reshape(scale, [-1, 1, 1, 6])), 3)
+
+
+def normalized(images, flag):
+    layer = layers.batch_normalization(layers.conv2d(images, 5, 3), training=True)
+    layer = layers.batch_normalization(batch.apply(tf.nn.relu, layer), training=flag)
+    layer = layers.dropout(layers.dense(layers.flatten(layer), 9), 0.3, seed=4, training=flag)
+    return layers.dense(layers.batch_normalization(layer, training=True), 3)
+
+
+def results(network, images, slices):
+    """Loss, gradients and moving averages after an update, of fixed weights."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        flag = tf.placeholder_with_default(True, [])
+        logits = network(batch.split(tf.constant(images), slices), flag)
+        loss = tf.reduce_mean(tf.square(batch.joined(logits) - 1.0))
+        gradients = tf.gradients(loss, tf.trainable_variables())
+        variables = tf.global_variables()
+        updates = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
+        random = np.random.RandomState(0)
+        for variable in variables:
+            session.run(variable.initializer)
+            variable.load(0.3 * np.abs(random.randn(*variable.shape.as_list())), session)
+        found = session.run([loss] + gradients)
+        session.run(updates)
+        return found + session.run(tf.global_variables(scope=".*moving"))
+
+
+NETWORKS = (
+    residual_dense, residual_conv, lenet, two_branches, a_users_function, conditional, gate,
+    normalized,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_slices_give_what_the_whole_batch_gives(network):
+    """Training is in slices and evaluation is not: the losses of the same weights are the same."""
+    images = np.random.RandomState(1).rand(11, 8, 7, 2)
+    whole = results(network, images, 1)
+    for slices in (2, 3):
+        for found, expected in zip(results(network, images, slices), whole):
+            np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.fixture
+def session():
+    with tf.Graph().as_default(), tf.Session() as session:
+        yield session
+
+
+VALUES = np.random.RandomState(0).rand(7, 3) + 0.5
+OPERATORS = [
+    getattr(operator, name)
+    for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "lt", "le", "gt", "ge")
+]
+
+
+@pytest.mark.parametrize("operation", OPERATORS)
+def test_arithmetic_is_slice_by_slice_where_nothing_meets_the_axis_of_examples(operation, session):
+    whole = tf.constant(VALUES)
+    x = batch.split(whole, 3)
+    for other in (
+        0.75,
+        np.float64(2),
+        VALUES[0],
+        tf.constant(VALUES[:1]),
+        tf.constant(1.5, tf.float64),
+    ):
+        assert isinstance(operation(x, other), batch.Batch)
+        # Where a tensor is on the left, its own operator comes first, and takes the whole batch.
+        assert isinstance(operation(other, x), tf.Tensor if tf.is_tensor(other) else batch.Batch)
+        found = [batch.joined(y) for y in (operation(x, other), operation(other, x))]
+        expected = [operation(VALUES, _value(other)), operation(_value(other), VALUES)]
+        for value, wanted in zip(session.run(found), expected):
+            np.testing.assert_allclose(value, wanted)
+    both = operation(x, batch.split(whole, 3))
+    assert isinstance(both, batch.Batch)
+    np.testing.assert_allclose(session.run(batch.joined(both)), operation(VALUES, VALUES))
+
+
+def _value(other):
+    return tf.get_static_value(other) if tf.is_tensor(other) else other
+
+
+def test_what_meets_the_axis_of_examples_is_computed_of_the_whole(session):
+    x = batch.split(tf.constant(VALUES), 3)
+    column = VALUES[:, :1]
+    cube = np.stack([VALUES, VALUES + 1])
+    found = [x * column, x + batch.split(tf.constant(VALUES), 2), x - cube, cube - x]
+    expected = [VALUES * column, VALUES + VALUES, VALUES - cube, cube - VALUES]
+    for tensor, wanted in zip(found, expected):
+        assert isinstance(tensor, tf.Tensor)
+        np.testing.assert_allclose(session.run(tensor), wanted)
+
+
+def test_matrices_multiply_and_signs_change_slice_by_slice(session):
+    x = batch.split(tf.constant(VALUES), 3)
+    matrix = np.random.RandomState(1).randn(3, 4)
+    for found, wanted in (
+        (x @ matrix, VALUES @ matrix), (-x, -VALUES), (abs(-x), VALUES),
+        ((x > 1) & ~(x > 1.2), (VALUES > 1) & ~(VALUES > 1.2)),
+    ):  # fmt: skip
+        assert isinstance(found, batch.Batch)
+        np.testing.assert_allclose(session.run(batch.joined(found)), wanted)
+    rows = matrix.T @ VALUES.T
+    np.testing.assert_allclose(session.run(matrix.T @ tf.transpose(x)), rows)
+    np.testing.assert_allclose(session.run(rows[:, :7] @ x), rows @ VALUES)
+
+
+@pytest.mark.parametrize(
+    "index, is_sliced",
+    [
+        (np.s_[:, 0], True), (np.s_[..., :2], True), (np.s_[:], True), (np.s_[:, None], True),
+        (np.s_[..., None, 1], True), (np.s_[2], False), (np.s_[1:4], False),
+        (np.s_[..., 1, 2], False), (np.s_[None], False), (np.s_[::-1, 1], False),
+    ],
+)  # fmt: skip
+def test_indexing_means_what_it_means_for_the_whole(index, is_sliced, session):
+    found = batch.split(tf.constant(VALUES), 3)[index]
+    assert isinstance(found, batch.Batch) == is_sliced
+    np.testing.assert_allclose(session.run(batch.joined(found)), VALUES[index])
+
+
+def test_shape_and_type_are_those_of_the_whole():
+    with tf.Graph().as_default():
+        x = batch.split(tf.zeros([7, 3], tf.float64), 2)
+        assert x.shape.as_list() == x.get_shape().as_list() == [7, 3]
+        assert x.dtype == tf.float64
+        assert x.sizes == [4, 3]
+
+
+def test_an_operation_of_tensorflow_gets_the_whole(session):
+    x = batch.split(tf.constant(VALUES), 2)
+    found = session.run(
+        [
+            tf.nn.relu(x), tf.concat([x, x], -1), tf.reshape(x, [3, 7]), tf.add_n([x, x]),
+            tf.stack([x, x]), tf.shape(x), tf.cast(x, tf.float32), tf.convert_to_tensor(x),
+            tf.cond(tf.constant(True), lambda: x, lambda: x * 2),
+        ]
+    )  # fmt: skip
+    expected = [
+        VALUES, np.concatenate([VALUES, VALUES], -1), VALUES.reshape(3, 7), 2 * VALUES,
+        np.stack([VALUES, VALUES]), [7, 3], VALUES.astype(np.float32), VALUES, VALUES,
+    ]  # fmt: skip
+    for value, wanted in zip(found, expected):
+        np.testing.assert_array_equal(value, wanted)
+    assert tf.convert_to_tensor(x, name="images").op.name == "images"
+    with pytest.raises(ValueError, match="tf.cast"):
+        tf.convert_to_tensor(x, tf.int32)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        iter, len, bool, list, np.square, np.mean, np.asarray, sorted,
+        lambda x: list(zip(x, x)), lambda x: [1.0] + x, lambda x: x + [x], lambda x: x == x,
+        lambda x: x != 0, lambda x: 1 in x, lambda x: x.op, lambda x: x.set_shape([7, 3]),
+        lambda x: "yes" if x else "no", lambda x: tf.gradients(tf.reduce_sum(x), x),
+        lambda x: batch.apply(tf.reduce_mean, x), lambda x: batch.apply(tf.transpose, x),
+        lambda x: batch.apply(lambda y: None, x), lambda x: batch.apply(lambda y: (y, y), x),
+        lambda x: batch.apply(lambda y: layers.dense(y, 2), x),
+    ],
+)  # fmt: skip
+def test_what_a_batch_cannot_do_is_refused_in_one_sentence(use):
+    with tf.Graph().as_default():
+        x = batch.split(tf.constant(VALUES), 2)
+        with pytest.raises(TypeError, match="^a (Batch|slice|list)|^batch.apply") as raised:
+            use(x)
+    message = str(raised.value)
+    assert ": use " in message or ": call " in message
+    assert "\n" not in message
+
+
+def test_an_unknown_attribute_is_an_attribute_error_too():
+    with tf.Graph().as_default():
+        x = batch.split(tf.constant(VALUES), 2)
+        assert not hasattr(x, "eval")
+        assert getattr(x, "name", None) is None
+
+
+@pytest.mark.parametrize("slices", [0, 8])
+def test_a_batch_is_not_split_into_empty_slices(slices):
+    with tf.Graph().as_default(), pytest.raises(ValueError, match="a batch of 7 .* 1 to 7"):
+        batch.split(tf.constant(VALUES), slices)
+
+
+def test_a_batch_of_unknown_size_is_not_split():
+    with tf.Graph().as_default(), pytest.raises(ValueError, match="unknown size"):
+        batch.split(tf.placeholder(tf.float32, [None, 3]), 2)
+
+
+def test_slices_keep_the_order_and_differ_by_at_most_one_example(session):
+    cut = session.run(batch.split(tf.range(11), 3).slices)
+    assert [part.tolist() for part in cut] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10]]
+    whole = tf.range(11)
+    assert batch.split(whole, 1) is whole
+
+
+def test_apply_joins_what_is_not_in_the_same_slices(session):
+    x, y = (batch.split(tf.constant(VALUES), slices) for slices in (2, 3))
+    assert isinstance(batch.apply(tf.add, x, x), batch.Batch)
+    for other in (y, tf.constant(VALUES)):
+        found = batch.apply(tf.add, x, other)
+        assert isinstance(found, tf.Tensor)
+        np.testing.assert_allclose(session.run(found), 2 * VALUES)
+
+
+def test_importing_the_layers_does_not_load_tensorflow(without_tensorflow):
+    code = "from graph_mode import batch, fast, layers"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=without_tensorflow, check=True)
