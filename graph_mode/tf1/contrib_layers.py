@@ -3,6 +3,7 @@
 The variables are called weights and biases, and hidden layers end in ReLU by default.
 """
 
+import functools
 import math
 import numbers
 import types
@@ -120,6 +121,10 @@ def fully_connected(
         return [int(inputs.shape[-1]), num_outputs]
 
     return _weighted("fully_connected", shape, multiply, arguments)
+
+
+linear = functools.partial(fully_connected, activation_fn=None)
+relu = functools.partial(fully_connected, activation_fn=tf.nn.relu)
 
 
 @add_arg_scope

@@ -32,10 +32,12 @@ VERSION = "1.15.5"
 
 # What the program finds under a name.
 PROVIDED = {
+    "tensorflow.contrib.distributions": tf.distributions,
     "tensorflow.contrib.framework": framework,
     "tensorflow.contrib.layers": contrib_layers,
     "tensorflow.contrib.learn.datasets.mnist": input_data,
     "tensorflow.contrib.learn.python.learn.datasets.mnist": input_data,
+    "tensorflow.contrib.losses": slim.losses,
     "tensorflow.contrib.rnn": rnn,
     "tensorflow.contrib.slim": slim,
     "tensorflow.examples.tutorials.mnist.input_data": input_data,
@@ -51,6 +53,11 @@ WITHOUT_KERAS = {
     "tensorflow.keras.backend.clear_session": keras.clear_session,
     "tensorflow.keras.utils.to_categorical": keras.to_categorical,
 }
+
+# What has moved to another package.
+MOVED = {"tensorflow.contrib.tensorboard.plugins.projector": "tensorboard.plugins.projector"}
+
+KNOWN = [*PROVIDED, *WITHOUT_KERAS, *MOVED]
 
 
 class StandIn(types.ModuleType):
@@ -86,15 +93,13 @@ class StandIn(types.ModuleType):
                 return _wrapped(path, WITHOUT_KERAS[path])
         if name.startswith("__"):
             raise AttributeError(name)
-        if any(p.startswith(path + ".") for p in [*PROVIDED, *WITHOUT_KERAS]):
-            return StandIn(path, _private(path))
-        private = _private(path)
-        if private is not None:
-            return StandIn(path, private)
+        module = _importable(path)
+        if module is not None or any(p.startswith(path + ".") for p in KNOWN):
+            return StandIn(path, module)
         raise missing.MissingName(missing.sentence(shown(path)))
 
     def __dir__(self):
-        inside = [path[len(self.__name__) + 1 :] for path in PROVIDED if self.holds(path)]
+        inside = [path[len(self.__name__) + 1 :] for path in KNOWN if self.holds(path)]
         return sorted({name.split(".")[0] for name in inside}.union(dir(self.__dict__["real"])))
 
     def holds(self, path):
@@ -106,19 +111,19 @@ def _wrapped(path, value):
     return StandIn(path, value) if isinstance(value, types.ModuleType) else value
 
 
-def _private(path):
-    """A module that TensorFlow keeps to itself and the program names, as tensorflow.python is."""
+def _importable(path):
+    """A module that the program names by its path, such as tensorflow.python.ops; or None."""
     if path.startswith("tensorflow.keras"):
         return None
     try:
-        return importlib.import_module(path)
+        return importlib.import_module(MOVED.get(path, path))
     except ImportError:
         return None
 
 
 def is_provided(path):
     """Whether this package has the name `path`, such as tensorflow.contrib.slim.conv2d."""
-    return any(f"{path}.".startswith(provided + ".") for provided in PROVIDED)
+    return any(f"{path}.".startswith(provided + ".") for provided in KNOWN)
 
 
 def shown(path):
