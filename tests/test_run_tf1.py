@@ -151,7 +151,7 @@ def test_an_error_of_the_program_shows_the_lines_of_the_program(run, tmp_path):
         ("tf.contrib.slim.separable_conv2d", "tf.contrib.slim.separable_conv2d"),
         ("tf.contrib.layers.batch_norm(tf.zeros([2, 2]), renorm=True)", "batch_norm(renorm=True)"),
         ("tf.contrib.rnn.GRUCell(2, activity=1)", "GRUCell(activity="),
-        ("import numpy as np; np.int(3)", "np.int: use int"),
+        ("import numpy as np; np.int(3)", "NumPy no longer has np.int: use int"),
         ("import no_such_package", "no_such_package, which is not installed here"),
         ("eval('print 1')", "2to3"),
     ],
@@ -175,7 +175,7 @@ def test_a_notebook_runs_its_code_cells_in_order_without_magics(run):
         ("code", "%matplotlib inline\n!ls\nimport tensorflow as tf\nfiles = !ls"),
         ("markdown", "text"),
         ("code", "%%bash\nexit 3"),
-        ("code", ["x = tf.constant(7)\n", "text = ('%d and'\n", " % 2)\n"]),
+        ("code", ["  x = tf.constant(7)\n", "  text = ('%d and'\n", "   % 2)\n"]),
         ("code", "if True:\n    %time\n    print(tf.Session().run(x), text)"),
     ]
     notebook = {"cells": [{"cell_type": kind, "source": source} for kind, source in cells]}

@@ -61,14 +61,11 @@ NUMPY = {
     "product": "np.prod",
     "str": "str",
     "unicode": "str",
-    "Inf": "np.inf",
-    "NaN": "np.nan",
-    "float_": "np.float64",
-    "complex_": "np.complex128",
     "cumproduct": "np.cumprod",
     "alltrue": "np.all",
     "sometrue": "np.any",
     "in1d": "np.isin",
+    "tostring": "tobytes",
     "row_stack": "np.vstack",
 }
 
@@ -107,8 +104,12 @@ def sentence(name):
     return f"{name} is not in this TensorFlow, nor provided here: replace it in the program"
 
 
-def numpy_sentence(name):
-    """What to say of np.`name`, which NumPy removed; None if it was not there."""
+def numpy_sentence(message):
+    """What to say of a name that NumPy removed, by NumPy's `message`; None of any other name."""
+    if "was removed in the NumPy" in message:
+        return message
+    name = message.split("attribute '")[-1].split("'")[0]
     if name not in NUMPY:
         return None
-    return f"NumPy no longer has np.{name}: use {NUMPY[name]}"
+    shown = f"np.{name}" if "module 'numpy'" in message else f"the array's {name}"
+    return f"NumPy no longer has {shown}: use {NUMPY[name]}"

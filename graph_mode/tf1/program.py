@@ -9,6 +9,7 @@ import linecache
 import os
 import re
 import sys
+import textwrap
 import tokenize
 import traceback
 import types
@@ -128,7 +129,7 @@ def _cells(path, say):
         except (ValueError, KeyError, TypeError, AttributeError, IndexError):
             raise Unusable(f"{path}: not a notebook of Jupyter, expected its JSON") from None
     for number, code in enumerate(codes, 1):
-        source = "".join(code)
+        source = textwrap.dedent("".join(code))
         name = f"{path}, cell {number}"
         left_out, source = without_magics(source)
         if left_out:
@@ -164,11 +165,8 @@ def _sentence(error):
         return syntax_sentence(error)
     if getattr(error, "one_line", False):
         return str(error)
-    removed = re.match(
-        r"(?:module 'numpy'|`np\.(\w+)`).*?(?:attribute '(\w+)'|was removed)", str(error)
-    )
-    if isinstance(error, AttributeError) and removed:
-        return missing.numpy_sentence(removed.group(1) or removed.group(2)) or str(error)
+    if isinstance(error, AttributeError) and "numpy" in str(error):
+        return missing.numpy_sentence(str(error))
     if isinstance(error, ModuleNotFoundError) and error.name:
         return f"the program imports {error.name}, which is not installed here: install it"
     return None
