@@ -1,0 +1,32 @@
+"""Stands for the few names of tf.keras that programs use without its layers."""
+
+import numpy as np
+
+import mnist_data
+from graph_mode import tensorflow1 as tf
+from graph_mode.tf1 import addresses
+
+
+def load_data(path="mnist.npz"):
+    """tf.keras.datasets.mnist.load_data, from this project's own MNIST.
+
+    Returns (images uint8 [60000, 28, 28], labels uint8 [60000]) and the same of the 10,000 of the
+    test set. `path`, where Keras keeps its copy, is not needed.
+    """
+    data = mnist_data.read_data_sets(
+        addresses.DATA, dtype=np.uint8, reshape=False, validation_size=0, download=False
+    )
+    return tuple((part.images[..., 0], part.labels) for part in (data.train, data.test))
+
+
+def clear_session():
+    """tf.keras.backend.clear_session: a new default graph."""
+    tf.reset_default_graph()
+
+
+def to_categorical(y, num_classes=None, dtype="float32"):
+    """tf.keras.utils.to_categorical: labels [n] as rows with a one, [n, num_classes]."""
+    y = np.asarray(y, dtype=int)
+    shape = y.shape[:-1] if y.ndim > 1 and y.shape[-1] == 1 else y.shape
+    num_classes = num_classes or int(y.max()) + 1
+    return np.eye(num_classes, dtype=dtype)[y.reshape(shape)]
