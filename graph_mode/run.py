@@ -20,6 +20,7 @@ SETTINGS = "settings.json"
 RESULT = "result.json"
 LARGEST_SETTINGS = 1 << 16  # bytes; real ones have about 2000
 LONGEST_DEFAULT_NAME = 100
+LARGEST_COUNT = 4096  # slices of a batch, threads inside an operation
 PROJECT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -246,7 +247,18 @@ def _are_settings(value):
         isinstance(value, dict)
         and isinstance(value.get("network"), str)
         and all(isinstance(value.get(key), dict) for key in ("flags", "data"))
+        and _is_resolved(value.get("resolved"))
     )
+
+
+def _is_resolved(value):
+    """Whether this can be what trainer.resolve() gives; a run may be from before it."""
+    if value is None:
+        return True
+    if not isinstance(value, dict) or value.get("device") not in ("cpu", "gpu"):
+        return False
+    counts = [value.get(name) for name in ("slices", "operation_threads")]
+    return all(type(count) is int and 1 <= count <= LARGEST_COUNT for count in counts)
 
 
 def has_result(folder):
