@@ -56,7 +56,7 @@ def apply(function, *values):
         return Batch([function(*slices) for slices in zip(*(x.slices for x in batches))], sizes)
 
 
-def _refuse_variables(_getter, name, *_arguments, **_keywords):
+def _refuse_variables(getter, name, *_arguments, **_keywords):
     raise TypeError(
         f"batch.apply calls its function once for each slice, so the function cannot use the "
         f"variable {name}: call tf.get_variable outside, and a layer with the batch itself"

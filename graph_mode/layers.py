@@ -355,6 +355,13 @@ def _variable(name, shape, dtype, initializer, regularizer, constraint, trainabl
                 f"tf.initializers.constant(1.0), or one of {', '.join(INITIALIZERS)}"
             )
         initializer = getattr(tf.initializers, initializer)()
+    of_scope = tf.get_variable_scope().regularizer
+    if regularizer is not None and of_scope is not None:  # tf.get_variable would drop the scope's
+        own = regularizer
+
+        def regularizer(variable):
+            return own(variable) + of_scope(variable)
+
     return tf.get_variable(
         name, shape, dtype, initializer, regularizer, constraint=constraint, trainable=trainable
     )

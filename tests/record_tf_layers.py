@@ -207,7 +207,7 @@ def observe_layers(library, case, flag=bool):
         names = ["inputs"] + [variable.op.name for variable in trainable]
         results = session.run([outputs, losses] + gradients, {inputs: batches[0]})
         observed["outputs"] = results[0]
-        observed["regularization losses"] = np.array(results[1], np.float32)
+        observed["sum of regularization losses"] = np.array(sum(results[1]), np.float32)
         observed.update({f"gradient of {name}": value for name, value in zip(names, results[2:])})
         averages = [variable for variable in variables if "moving" in variable.op.name]
         history = []

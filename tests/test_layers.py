@@ -161,7 +161,7 @@ def test_a_name_belongs_to_one_layer_unless_it_is_reused():
 
 def test_half_precision_is_normalized_in_single_precision():
     with tf.Graph().as_default(), tf.Session() as session:
-        values = 300 + np.random.RandomState(0).randn(64, 3, 3, 2).astype(np.float16)
+        values = (300 + np.random.RandomState(0).randn(64, 3, 3, 2)).astype(np.float16)
         outputs = layers.batch_normalization(tf.constant(values), training=True)
         assert {v.dtype.base_dtype for v in tf.global_variables()} == {tf.float32}
         session.run(tf.global_variables_initializer())

@@ -21,9 +21,7 @@ def backward(forward, labels, flags):
     forward = [layer for layer in forward if layer.kind in ("dense", "batch_normalization")]
     for i, layer in reversed(list(enumerate(forward))):
         if layer.kind == "batch_normalization":
-            d_outputs, gradients = batch_normalization(
-                layer, d_outputs, flags.batch_norm_epsilon
-            )
+            d_outputs, gradients = batch_normalization(layer, d_outputs, flags.batch_norm_epsilon)
         else:
             gradients = dense(layer, d_outputs)
             if i > 0:
