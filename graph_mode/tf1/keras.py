@@ -10,7 +10,7 @@ from graph_mode.tf1 import addresses
 
 
 def load_data(path="mnist.npz"):
-    """tf.keras.datasets.mnist.load_data: (images uint8 [60000, 28, 28], labels uint8 [60000]) twice.
+    """tf.keras.datasets.mnist.load_data: images uint8 [60000, 28, 28] and labels [60000], twice.
 
     The second pair is the test set, of 10,000. Read from `path`, in the folder where Keras keeps
     its copies, if it is there; else from this project's own MNIST.
