@@ -1,17 +1,25 @@
 # `make` trains and plots; the other targets are in `make help`.
 
-PYTHON ?= python3
-PYTHON37 ?= $(shell for python in python3.7 $${PYENV_ROOT:-$$HOME/.pyenv}/versions/3.7.*/bin/python; \
+# The newest Python that TensorFlow has packages for. Each is tried by running it: the command of a
+# version manager may be there and fail, and Debian's Python may be without venv.
+SUITABLE = import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_info < (3, 14))
+PYENV = $${PYENV_ROOT:-$$HOME/.pyenv}/versions
+PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3.10 python3 \
+	$(PYENV)/3.1[0-3].*/bin/python; \
+	do "$$python" -c '$(SUITABLE)' >/dev/null 2>&1 && echo "$$python" && break; done)
+PYTHON37 ?= $(shell for python in python3.7 $(PYENV)/3.7.*/bin/python; \
 	do "$$python" --version >/dev/null 2>&1 && echo "$$python" && break; done)
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
-EXPERIMENTS = exercise depth learning_rate paper paper_rates diagnostics
+EXPERIMENTS = exercise momentum depth learning_rate paper paper_rates diagnostics
 
-.PHONY: all help test test-tf1 test-ray test-kills lint gradients matrix fuzz benchmark results clean
+.PHONY: all help test test-tf1 test-windows-like test-ray test-kills lint gradients matrix fuzz \
+	check-requirements benchmark ablation results clean
 
 all: .venv/installed  ## train the fully connected network without and with batch norm, and plot
-	.venv/bin/python fc_train.py
-	.venv/bin/python fc_train.py --batch-norm
+	for optimizer in momentum adam; do for batch_norm in --no-batch-norm --batch-norm; do \
+		.venv/bin/python fc_train.py --num-batches 1000 --optimizer $$optimizer $$batch_norm || exit; \
+	done; done
 	.venv/bin/python plot_losses.py
 
 help:  ## show this
@@ -22,6 +30,9 @@ test: .venv/tests-installed  ## run the tests on the newest TensorFlow
 
 test-tf1: .venv-tf1/tests-installed  ## run the tests on TensorFlow 1.15.5 (Python 3.7: PYTHON37=)
 	.venv-tf1/bin/python -m pytest
+
+test-windows-like: .venv/tests-installed  ## run the tests without what Windows lacks
+	PYTHONPATH=tests .venv/bin/python -m pytest -p windows_like
 
 test-ray: .venv-ray/tests-installed  ## test compare.py --ray on a Ray cluster of two nodes
 	.venv-ray/bin/python $(PIP_INSTALL) ray
@@ -45,22 +56,29 @@ fuzz: .venv/tests-installed  ## read N damaged image sets and event files (N=100
 	.venv/bin/python tests/fuzz_mnist_data.py $(or $(N),100000)
 	.venv/bin/python tests/fuzz_event_files.py $(or $(N),100000)
 
-benchmark: .venv/installed  ## compare with the alternatives, and write docs/benchmarks.md (an hour)
+check-requirements: .venv/tests-installed  ## show which TensorFlow each system and Python gets
+	.venv/bin/python $(PIP_INSTALL) uv
+	.venv/bin/python tests/check_requirements.py
+
+benchmark: .venv/installed  ## compare with the alternatives, and write docs/benchmarks.md (two hours)
 	.venv/bin/python benchmarks/run.py
+
+ablation: .venv/installed  ## measure what each idea brings, and write docs/ablation.md (an hour)
+	.venv/bin/python benchmarks/ablation.py
 
 results: .venv/installed  ## repeat all experiments of docs/results.md (an hour on 2 cores)
 	for f in $(EXPERIMENTS); do \
 		.venv/bin/python compare.py --config docs/results/$$f.json --log-dir runs/results \
 			--report-dir docs/results/$$f || exit; \
 	done
-	.venv/bin/python docs/results/fill_page.py
 
 clean:  ## remove the environments; runs stay
 	rm -rf .venv .venv-tf1 .venv-ray
 
 .venv/installed .venv-ray/installed: requirements.txt
-	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
-		{ echo "make: $(PYTHON) is older than Python 3.10: name another with PYTHON=" >&2; exit 2; }
+	@"$(PYTHON)" -c '$(SUITABLE)' >/dev/null 2>&1 || { echo "make: found" \
+		"$(or $(PYTHON),no Python that will do), expected Python 3.10 to 3.13 with venv, which" \
+		"TensorFlow has packages for: name one with PYTHON=" >&2; exit 2; }
 	"$(PYTHON)" -m venv $(@D)
 	$(@D)/bin/python $(PIP_INSTALL) -r requirements.txt
 	touch $@

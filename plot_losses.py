@@ -4,16 +4,12 @@
     python plot_losses.py "runs/fc/adam*" --format pdf  some runs, as vector graphics
     python plot_losses.py --watch                       again whenever a run has written more
 
-One figure for each network: the training loss of each batch (light) and smoothed, the validation
-loss as markers, a colour for each optimizer, solid with batch normalization and dashed without.
-Runs that differ only in their seed become their mean, with a band from the smallest to the largest.
-Of runs with --diagnostics, figures of what these recorded besides, without and with batch norm.
+One figure for each network: on the left the training loss, smoothed, with the validation loss as
+markers; on the right the validation accuracy. With one optimizer, blue is with batch norm and
+orange without; with several, each has its colour, and lines without batch norm are dashed. Runs
+that differ only in their seed become their mean, with a band from the smallest to the largest.
+Runs with --diagnostics also give figures of what they recorded, without and with batch norm.
 """
-
-if __name__ == "__main__":
-    from graph_mode import start
-
-    start.program()
 
 import argparse
 import contextlib
@@ -23,7 +19,7 @@ import os
 import sys
 import time
 
-from graph_mode import command_line
+from graph_mode import command_line, machine, output_file
 from graph_mode.plotting import (
     diagnostic_figures,
     diagnostic_lines,
@@ -36,25 +32,26 @@ from graph_mode.plotting import (
 from graph_mode.plotting.run_table import table
 
 FORMATS = ("png", "svg", "pdf")
+DEFAULT_RUNS = "runs"
+COMPARISONS = os.path.join(DEFAULT_RUNS, "compare")
+DEFAULT_TAGS = "loss,*_loss"
 WATCH_SECONDS = 2
 
 
 def main(arguments=None):
+    machine.open_closed_streams()
     flags = parse_arguments(arguments)
-    for stream in (sys.stdout, sys.stderr):
-        # A file name need not be text that this terminal can show.
-        stream.reconfigure(errors="backslashreplace")
+    flags.show = flags.show and not figures.can_show_inline()
     if flags.show:
         figures.require_window()
     if flags.watch:
         watch(flags)
-    found = saved_runs.find_event_files(flags.paths)
+    found = find_event_files(flags)
     with reading_progress(found) as read:
-        runs = saved_runs.read_runs(found, flags.paths, report, read)
-    plot(runs, flags, report)
+        runs = saved_runs.read_runs(found, flags.paths or [DEFAULT_RUNS], say, read)
+    plot(runs, flags, say)
     if flags.show:
         figures.show()
-    return 0
 
 
 def parse_arguments(arguments):
@@ -62,15 +59,15 @@ def parse_arguments(arguments):
     parser.add_argument(
         "paths",
         nargs="*",
-        default=["runs"],
         metavar="RUNS",
-        help="folders, event files or patterns (** for any depth) of runs (default: runs)",
+        help="folders, event files or patterns (** for any depth) of runs (default: runs, without "
+        "the runs of compare.py in runs/compare)",
     )
     parser.add_argument(
         "--tags",
         type=comma_list,
-        default="loss,*_loss",
-        help="which scalars to draw and export; patterns, with commas between them",
+        help="which scalars to draw and export; patterns, with commas between them (default: "
+        f"{DEFAULT_TAGS}, and validation accuracy beside the loss)",
     )
     parser.add_argument(
         "--x",
@@ -94,17 +91,25 @@ def parse_arguments(arguments):
         type=smoothing_weight,
         default=0.95,
         metavar="WEIGHT",
-        help="of TensorBoard's moving average, 0 (none) to 0.999; 0.95 calms the noise of batches "
-        "and lags 20 of them behind, 0.99 lags 100",
+        help="0 (none) to 0.999: how much a neighbouring batch counts, in both directions: 0.95 "
+        "averages about 20 on either side, 0.99 about 100; short curves get less",
     )
     parser.add_argument(
         "--group-by",
         type=comma_list,
         metavar="FLAGS",
         help="draw the mean of all runs with the same value of these training flags, with commas "
-        "between them: learning_rate, or optimizer,batch_norm (default: all flags but the seed)",
+        "between them: learning_rate, or optimizer,learning_rate. Runs with and without batch norm "
+        "are kept apart (default: all flags but the seed)",
     )
     parser.add_argument("--title", help="of every figure (default: what it shows)")
+    parser.add_argument(
+        "--width",
+        type=inches,
+        metavar="INCHES",
+        help="of the figures, 2 to 20, with smaller text and the legend below: 3.3 for a column of "
+        "a paper, 6.5 for a page (default: as wide as needed)",
+    )
     parser.add_argument("--dpi", type=dots_per_inch, default=150, help="of PNG files, 20 to 1200")
     parser.add_argument(
         "--format",
@@ -118,8 +123,13 @@ def parse_arguments(arguments):
         metavar="FOLDER",
         help="where the figures go",
     )
-    parser.add_argument("--csv", metavar="FILE", help="write all points, unsmoothed, as CSV")
-    parser.add_argument("--json", metavar="FILE", help="write all points, unsmoothed, as JSON")
+    for name in ("csv", "json"):
+        parser.add_argument(
+            f"--{name}",
+            metavar="FILE",
+            help=f"write all points, unsmoothed, as {name.upper()}; - is standard output, and "
+            "everything else then goes to standard error",
+        )
     repeat = parser.add_mutually_exclusive_group()
     repeat.add_argument(
         "--watch", action="store_true", help="go on, and redraw when a run has written more"
@@ -128,6 +138,8 @@ def parse_arguments(arguments):
     flags = parser.parse_args(arguments)
     if flags.x == "wall" and flags.group_by:
         parser.error("--x wall shows each run by itself: leave out --group-by, or use --x relative")
+    if flags.csv and flags.csv == flags.json:
+        parser.error(f"--csv and --json name the same file, {flags.csv}")
     return flags
 
 
@@ -159,64 +171,64 @@ def number_between(low, high, kind, text):
 
 smoothing_weight = functools.partial(number_between, 0, 0.999, float)
 dots_per_inch = functools.partial(number_between, 20, 1200, int)
+inches = functools.partial(number_between, 2, 20, float)
 
 
-def report(line):
-    print(f"note: {saved_runs.printable(line)}", file=sys.stderr)
+def say(line):
+    command_line.say(saved_runs.printable(line))
 
 
-def plot(runs, flags, report):
+def find_event_files(flags):
+    if flags.paths:
+        return saved_runs.find_event_files(flags.paths)
+    return saved_runs.find_event_files([DEFAULT_RUNS], left_out=COMPARISONS)
+
+
+def plot(runs, flags, say):
     """Draws and writes all that the flags ask for, and prints what was written and the table.
 
-    Raises:
-        CommandError: there is nothing to draw.
-        OSError: a file cannot be written.
+    Raises CommandError if there is nothing to draw, and OSError if a file cannot be written.
     """
-    wanted = functools.partial(matches_any, flags.tags)
+    wanted = functools.partial(matches_any, flags.tags or comma_list(DEFAULT_TAGS))
     plots = run_lines.plots_of(runs, wanted)
     if not plots:
         raise command_line.CommandError(nothing_to_draw(runs, flags))
-    written = []
-    for plot in plots:
-        panel = run_lines.panel_of(plot, flags.x, flags.smoothing, flags.group_by, report)
-        log_y = figures.spans_decade(panel.lines) if flags.log_y is None else flags.log_y
-        if log_y:
-            run_lines.report_not_positive(plot, report)
-        figure = figures.draw(
-            panel.lines,
-            title=flags.title or panel.title,
-            x_label=panel.x_label,
-            y_label=panel.y_label,
-            log_y=log_y,
-            dates=flags.x == "wall",
-            notes=panel.notes,
-            window=flags.show,
-        )
-        for image_format in flags.format:
-            path = os.path.join(flags.output_dir, f"{plot.file_name}.{image_format}")
-            figures.save(figure, path, image_format, flags.dpi)
-            written.append(path)
-    written += plot_diagnostics(runs, flags)
-    for path, write in ((flags.csv, point_files.write_csv), (flags.json, point_files.write_json)):
-        if path:
-            write(point_files.points(runs, wanted), path)
-            written.append(path)
-    for path in written:
-        print(f"wrote {saved_runs.printable(path)}")
-    print(table(plots))
-
-
-def plot_diagnostics(runs, flags):
-    """Draws what --diagnostics recorded, if any run did, over steps; returns the files' paths."""
-    written = []
+    view = run_lines.View(flags.x, flags.smoothing, flags.log_y, flags.group_by)
+    drawn = [(plot.file_name, draw(plot, flags, view, say)) for plot in plots]
     for pair in diagnostic_lines.pairs_of(runs):
         for name, _, figure in diagnostic_figures.draw_all(pair):
-            base = run_lines.safe_name(f"{pair.network}_{name}_{pair.label}")
-            for image_format in flags.format:
-                path = os.path.join(flags.output_dir, f"{base}.{image_format}")
-                figures.save(figure, path, image_format, flags.dpi)
-                written.append(path)
-    return written
+            drawn.append((run_lines.safe_name(f"{pair.network}_{name}_{pair.label}"), figure))
+    written = []
+    for name, figure in drawn:
+        for image_format in flags.format:
+            path = os.path.join(flags.output_dir, f"{name}.{image_format}")
+            figures.save(figure, path, image_format, flags.dpi)
+            written.append(path)
+    stream = sys.stdout
+    for path, write in ((flags.csv, point_files.write_csv), (flags.json, point_files.write_json)):
+        if path:
+            if output_file.standard_stream(path) is sys.stdout:
+                stream = sys.stderr
+            write(point_files.points(runs, wanted), path)
+            written.append(path)
+    text = [f"wrote {saved_runs.printable(path)}" for path in written if path != "-"]
+    show_text("\n".join(text + [table(plots)]), stream)
+    if figures.can_show_inline():
+        for _, figure in drawn:
+            figures.show_inline(figure)
+
+
+def draw(plot, flags, view, say):
+    """The figure of a Plot; validation accuracy stands beside the loss unless --tags are given."""
+    panels = run_lines.panels_of(plot, view, say, flags.tags is None and plot.tag.endswith("loss"))
+    title = run_lines.title_of(plot) if flags.width is None else ""
+    return figures.draw(panels, flags.title or title, flags.width, flags.show)
+
+
+def show_text(text, stream):
+    # A file name need not be text that this terminal can show.
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
 
 
 def matches_any(patterns, tag):
@@ -224,7 +236,8 @@ def matches_any(patterns, tag):
 
 
 def nothing_to_draw(runs, flags):
-    paths, tags = " ".join(flags.paths), ",".join(flags.tags)
+    paths = " ".join(flags.paths) or DEFAULT_RUNS
+    tags = ",".join(flags.tags) if flags.tags else DEFAULT_TAGS
     if not runs:
         return (
             f"found no event files in {paths}; expected what a training run writes: train first "
@@ -258,35 +271,23 @@ def reading_progress(found):
 def watch(flags):
     """Draws whenever a file of the runs has changed, until it is interrupted."""
     states = None
-    cache = {}
     said = set()
 
-    def report_once(line):
+    def say_once(line):
         if line not in said:
             said.add(line)
-            report(line)
+            say(line)
 
     while True:
-        found = saved_runs.find_event_files(flags.paths)
+        found = find_event_files(flags)
         before, states = states, saved_runs.file_states(found)
         if states != before:
-            read = functools.partial(read_if_changed, cache)
-            runs = saved_runs.read_runs(found, flags.paths, report_once, read)
+            runs = saved_runs.read_runs(found, flags.paths or [DEFAULT_RUNS], say_once)
             try:
-                plot(runs, flags, report_once)
+                plot(runs, flags, say_once)
             except command_line.CommandError as error:
-                report_once(f"{error}; waiting")
-            sys.stdout.flush()
+                say_once(f"{error}; waiting")
         time.sleep(WATCH_SECONDS)
-
-
-def read_if_changed(cache, path):
-    """read_event_file(path), or what it gave before if the file is as it was then."""
-    status = os.stat(path)
-    state = (status.st_size, status.st_mtime_ns)
-    if path not in cache or cache[path][0] != state:
-        cache[path] = (state, event_files.read_event_file(path))
-    return cache[path][1]
 
 
 if __name__ == "__main__":

@@ -1,24 +1,57 @@
-"""The stored measurements, one JSON file a part, and the statistics the tables are made of."""
+"""The stored measurements: benchmarks/results/<table>.json, one measurement a line."""
 
 import datetime
 import json
 import os
 import platform
-import statistics
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent / "results"
+UNFINISHED = FOLDER / "unfinished"
+
+
+def load(table, folder=FOLDER):
+    """{"machine": {...}, "measurements": [{...}]} of a table, or None where it is not measured."""
+    path = folder / f"{table}.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def begin(table):
+    """What an interrupted measuring of the table left on this machine, or an empty start."""
+    here = machine()
+    stored = load(table, UNFINISHED)
+    if stored and all(stored["machine"][key] == here[key] for key in ("processor", "cores")):
+        return stored
+    return {"machine": here, "measurements": []}
+
+
+def keep(table, content):
+    """Writes what is measured so far, whole or not at all."""
+    UNFINISHED.mkdir(parents=True, exist_ok=True)
+    path = UNFINISHED / f"{table}.json"
+    lines = ",\n".join(map(json.dumps, content["measurements"]))
+    text = f'{{"machine": {json.dumps(content["machine"])},\n"measurements": [\n{lines}\n]}}\n'
+    temporary = path.with_suffix(".partial")
+    temporary.write_text(text)
+    temporary.replace(path)
+
+
+def finish(tables):
+    """Puts the tables, measured to their end, in the place of those measured before."""
+    for table in tables:
+        (UNFINISHED / f"{table}.json").replace(FOLDER / f"{table}.json")
 
 
 def machine():
-    """What the figures depend on, for the head of each table."""
+    """What the figures depend on, for the foot of each table."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "processor": processor_name(),
-        "cores": os.cpu_count(),
-        "memory_gigabytes": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gigabytes": round(memory / 2**30),
         "system": platform.platform(),
         "date": datetime.date.today().isoformat(),
-        # How busy the machine was with other work before the part began.
+        # How busy the machine was with other work before measuring began.
         "load_average": round(os.getloadavg()[0], 2),
     }
 
@@ -30,31 +63,3 @@ def processor_name():
         return platform.processor() or platform.machine()
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
-
-
-def save(part, content, machine_description):
-    """Writes results/<part>.json whole or not at all."""
-    FOLDER.mkdir(exist_ok=True)
-    path = FOLDER / f"{part}.json"
-    temporary = path.with_suffix(".partial")
-    text = json.dumps(dict(content, machine=machine_description), indent=1)
-    temporary.write_text(text + "\n")
-    temporary.replace(path)
-
-
-def load(part):
-    """The stored content of a part, or None where it was never measured."""
-    path = FOLDER / f"{part}.json"
-    return json.loads(path.read_text()) if path.exists() else None
-
-
-def spread(values):
-    """{'median', 'low', 'high', 'n'} of a list of numbers, or None where there are none."""
-    if not values:
-        return None
-    return {
-        "median": statistics.median(values),
-        "low": min(values),
-        "high": max(values),
-        "n": len(values),
-    }

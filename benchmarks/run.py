@@ -1,80 +1,132 @@
 """Measures this project beside what a user would pick instead, and writes docs/benchmarks.md.
 
-python benchmarks/run.py                    everything, in somewhat over an hour on 2 cores
-python benchmarks/run.py steps render       one part, and the page again
+python benchmarks/run.py                       every table (two hours on 2 cores)
+python benchmarks/run.py --only steps,events   these tables, and the page again
+python benchmarks/run.py --page                the page alone, from the stored measurements
 
-Every part stores its measurements in benchmarks/results/<part>.json; render makes the page and its
-figures from whatever is stored, so a part can be measured again alone.
+Each contestant of benchmarks/peers/__init__.py gets a virtual environment of its own with the real
+released packages. Contestants take turns (A B A B), each time as a process of its own. A run that
+was interrupted goes on where it stopped; benchmarks/results/ changes when all of it is measured.
 """
 
 import argparse
+import itertools
+import json
+import os
+import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import environments  # noqa: E402
-import growth  # noqa: E402
-import limits  # noqa: E402
-import readers  # noqa: E402
-import render  # noqa: E402
-import steps  # noqa: E402
-import time_to_accuracy  # noqa: E402
-import whole  # noqa: E402
+import page  # noqa: E402
+import results  # noqa: E402
+import tables  # noqa: E402
+from tqdm import tqdm  # noqa: E402
 
-PARTS = {
-    "setup": "the virtual environments, .venv-benchmark-<peer>/",
-    "steps": "milliseconds a training step",
-    "whole": "whole processes, start-up and memory",
-    "accuracy": "time to a test accuracy",
-    "readers": "loading MNIST and reading event files",
-    "growth": "batch size, layers, training images",
-    "limits": "floor and profile of a step",
-    "render": "docs/benchmarks.md from what is stored",
-}
+PEERS = environments.PROJECT / "benchmarks" / "peers"
+LONGEST_SECONDS = 1200
 
 
-def set_up():
-    for name in environments.ENVIRONMENTS:
-        reason = environments.set_up(name)
+def measure(groups_of):
+    """Measures {table: [Group]} and stores the results; what fails is told and left out."""
+    groups = [(table, group) for table in groups_of for group in groups_of[table]]
+    ready = set_up({c.environment: None for _, group in groups for c in group.contestants})
+    total = sum(group.rounds * len(group.contestants) for _, group in groups)
+    try:
+        with tqdm(total=total, unit="process") as progress:
+            for table, group in groups:
+                measure_group(group, table, ready, progress)
+    except KeyboardInterrupt:
+        print("interrupted: the same command continues from here", file=sys.stderr)
+        sys.exit(130)
+    results.finish(groups_of)
+
+
+def set_up(environment_list):
+    """Those of the environments that are there or could be made."""
+    ready = []
+    for environment in environment_list:
+        reason = environments.set_up(environment)
         if reason:
-            print(f"benchmarks: {name} is left out: {reason}", file=sys.stderr)
+            print(f"{environment.folder} is left out: {reason}", file=sys.stderr)
+        else:
+            ready.append(environment)
+    return ready
 
 
-def measure(part):
-    print(f"benchmarks: {part}: {PARTS[part]}", file=sys.stderr)
-    if part == "setup":
-        set_up()
-    elif part == "steps":
-        steps.measure()
-    elif part == "whole":
-        whole.measure()
-    elif part == "accuracy":
-        time_to_accuracy.measure()
-    elif part == "readers":
-        readers.measure()
-    elif part == "growth":
-        growth.measure()
-    elif part == "limits":
-        limits.measure()
-    elif part == "render":
-        render.write_page()
+def measure_group(group, table, ready, progress):
+    """Measures what is missing of the group, and stores it after each process."""
+    content = results.begin(table)
+    done = {(m["label"], m["contestant"], m["round"]) for m in content["measurements"]}
+    with tempfile.TemporaryDirectory() as folder:
+        for number, contestant in itertools.product(range(group.rounds), group.contestants):
+            progress.set_description(f"{table}: {group.label}: {contestant.name}")
+            key = {"label": group.label, "contestant": contestant.name, "round": number}
+            if tuple(key.values()) not in done and contestant.environment in ready:
+                if group.data and not os.listdir(folder):
+                    make_data(folder, *group.data)
+                measurement = run(contestant, group, number, folder)
+                if measurement:
+                    content["measurements"].append({**key, **measurement})
+                    results.keep(table, content)
+            progress.update()
+
+
+def make_data(folder, kind, count):
+    """In another process: the memory of this one would count as that of the programs it starts."""
+    script = environments.PROJECT / "benchmarks" / "made_data.py"
+    quiet = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="3")
+    subprocess.run([sys.executable, str(script), kind, str(count), folder], check=True, env=quiet)
+
+
+def run(contestant, group, seed, data_dir):
+    """What one process of the contestant reports, or None if it fails."""
+    command = [environments.python_of(contestant.environment), str(PEERS / contestant.file)]
+    command += ["--mode", contestant.mode] + list(map(str, group.arguments))
+    command += ["--data-dir", data_dir] if group.data else []
+    with tempfile.TemporaryDirectory() as folder:
+        if group.arguments:
+            command += ["--seed", str(seed), "--log-dir", folder]
+        started = time.time()
+        try:
+            result = subprocess.run(
+                command,
+                capture_output=True,
+                timeout=LONGEST_SECONDS,
+                env=dict(os.environ, BENCHMARK_STARTED=str(started)),
+                cwd=str(environments.PROJECT),
+                check=True,
+            )
+        except subprocess.SubprocessError as error:
+            output = (error.stderr or b"").decode(errors="replace").strip()[-2000:]
+            tqdm.write(f"{contestant.name}: {error}\n{output}", file=sys.stderr)
+            return None
+        seconds = time.time() - started
+    measurement = json.loads(result.stdout.decode().strip().splitlines()[-1])
+    return dict(measurement, process_seconds=round(seconds, 3))
 
 
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    lines = ", ".join(f"{part} ({meaning})" for part, meaning in PARTS.items())
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"default: all of {lines}")
+    names = ", ".join(tables.TABLES)
+    parser.add_argument("--only", metavar="TABLE,...", help=f"some of {names}")
+    parser.add_argument("--rounds", type=int, default=5, help="processes a figure (default: 5)")
+    parser.add_argument("--page", action="store_true", help="measure nothing")
     arguments = parser.parse_args()
-    unknown = sorted(set(arguments.parts) - set(PARTS))
+    chosen = arguments.only.split(",") if arguments.only else list(tables.TABLES)
+    unknown = [table for table in chosen if table not in tables.TABLES]
     if unknown:
-        parser.error(f"found part {unknown[0]!r}, expected one of {', '.join(PARTS)}")
-    for part in arguments.parts or PARTS:
-        measure(part)
-    return 0
+        parser.error(f"found table {unknown[0]!r}, expected one of {names}")
+    if not arguments.page:
+        measure({table: list(tables.TABLES[table](arguments.rounds)) for table in chosen})
+    page.write()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,102 +1,74 @@
-"""Markdown tables of spreads: a row for each program, a column for each measure."""
+"""What each table measures: groups of processes that differ in the contestant alone."""
 
-import claims
-import results
-from processes import CONTESTANTS
+import collections
 
-OURS = claims.OURS
+from peers import OURS, PEERS, PUBLISHED, READERS
 
+# `contestants` run in turn, `rounds` times, each time with another seed, with the same `arguments`.
+# `data` is what made_data.py writes for them to read, as ("images", count), or None for MNIST.
+Group = collections.namedtuple("Group", "label contestants rounds arguments data")
 
-def table(head, rows):
-    lines = ["| " + " | ".join(cells) + " |" for cells in [head, ["---"] * len(head)] + rows]
-    return "\n".join(lines) + "\n"
-
-
-def measured_on(stored, remark=""):
-    machine = stored["machine"]
-    return (
-        f"\n{machine['processor']}, {machine['cores']} cores, {machine['memory_gigabytes']} GiB, "
-        f"{machine['system']}; {machine['date']}; load average before: "
-        f"{machine['load_average']}. {remark}\n"
-    )
-
-
-def number(value):
-    """Three significant digits, without an exponent."""
-    if value >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+NETWORKS = ("fc", "conv")
+# Enough windows for a median, few enough that the slowest program is done in half a minute.
+STEPS = {"fc": ["--steps", 1000], "conv": ["--steps", 125, "--window", 25]}
+ONE_CYCLE = ["--one-cycle", "--learning-rate", 0.02, "--momentum", 0.9, "--steps", 400]
+RECIPES = [
+    ("fc: 400 batches of 256 in one cycle", "fc", ["--batch-size", 256]),
+    ("conv: 400 batches of 128 in one cycle", "conv", []),
+]
+IMAGES = (60000, 250000, 1000000)
+# Only for those that keep the images as bytes.
+MOST_IMAGES = 4000000
+EVENTS = 100000
 
 
-def figure(found, reference=None):
-    """'median (low-high), × ours' of a spread, or a dash where nothing was measured."""
-    if not found:
-        return "-"
-    text = f"{number(found['median'])} ({number(found['low'])}-{number(found['high'])})"
-    return text + (f", {found['median'] / reference['median']:.2f} ×" if reference else "")
+def measured_in(table, network):
+    return [peer for peer in PEERS if table in getattr(peer, network)]
 
 
-def grouped(measurements, values):
-    """{(label, contestant): spread of values(measurements of that pair)}; failures left out."""
-    groups = {}
-    for measurement in measurements:
-        if "error" not in measurement:
-            key = measurement.get("label"), measurement["contestant"]
-            groups.setdefault(key, []).append(measurement)
-    return {key: results.spread(values(found)) for key, found in groups.items()}
+def steps(rounds):
+    for network in NETWORKS:
+        for label, flags in ((f"{network}, batch norm", ["--batch-norm"]), (network, [])):
+            arguments = ["--network", network] + STEPS[network] + flags
+            yield Group(label, measured_in("steps", network), rounds, arguments, None)
 
 
-def contestant_table(columns):
-    """A row for each contestant; columns are (title, {contestant: spread}), with ratios to ours."""
-    rows = []
-    for contestant in CONTESTANTS:
-        if any(contestant in spreads for _, spreads in columns):
-            cells = [figure(spreads.get(contestant), spreads.get(OURS)) for _, spreads in columns]
-            rows.append([contestant] + cells)
-    return table(["program"] + [title for title, _ in columns], rows)
+def startup(rounds):
+    return whole(rounds, num_steps=1)
 
 
-def column(measurements, label, values):
-    spreads = grouped([m for m in measurements if m.get("label") == label], values)
-    return {contestant: spread for (_, contestant), spread in spreads.items()}
+def whole(rounds, num_steps=3000):
+    for network in NETWORKS:
+        arguments = ["--network", network, "--batch-norm", "--steps", num_steps]
+        label = f"{network}, batch norm"
+        yield Group(label, measured_in("whole", network), rounds, arguments, None)
 
 
-def processes_label(measurements):
-    counts = {}
-    for m in measurements:
-        if "error" not in m:
-            key = str(m.get("label")), m["contestant"]
-            counts[key] = counts.get(key, 0) + 1
-    low, high = min(counts.values()), max(counts.values())
-    return f"n = {low}" if low == high else f"n = {low} to {high}"
+def accuracy(rounds):
+    for label, network, flags in RECIPES:
+        arguments = ["--network", network, "--batch-norm"] + ONE_CYCLE + flags
+        yield Group(label, measured_in("accuracy", network), rounds, arguments, None)
 
 
-def versions(measurements):
-    """Which versions were measured, one line a program."""
-    lines = {}
-    for measurement in measurements:
-        if "error" not in measurement:
-            found = ", ".join(f"{k} {v}" for k, v in sorted(measurement["versions"].items()))
-            lines.setdefault(found, []).append(measurement["contestant"])
-    return "\n" + "".join(
-        f"- {versions}: {'; '.join(dict.fromkeys(names))}\n" for versions, names in lines.items()
-    )
+def growth(rounds):
+    arguments = ["--network", "fc", "--batch-norm", "--steps", 601]
+    contestants = measured_in("growth", "fc")
+    for images in IMAGES + (MOST_IMAGES,):
+        if images == MOST_IMAGES:
+            contestants = [peer for peer in contestants if peer.name in (OURS, PUBLISHED)]
+        data = ("images", images)
+        yield Group(f"{images:,} images", contestants, rounds, arguments, data)
 
 
-def plain_table(measurements, columns):
-    """A row for each contestant in the order measured; columns are (title, values, with ratio)."""
-    spreads = [
-        (title, {c: s for (_, c), s in grouped(measurements, values).items()}, ratio)
-        for title, values, ratio in columns
-    ]
-    names = dict.fromkeys(m["contestant"] for m in measurements if "error" not in m)
-    first = next(iter(names))
-    rows = [
-        [name]
-        + [
-            figure(found.get(name), found.get(first) if ratio else None)
-            for _, found, ratio in spreads
-        ]
-        for name in names
-    ]
-    return table(["reader"] + [title for title, _, _ in spreads], rows)
+def events(rounds):
+    yield Group(f"{EVENTS:,} events", READERS, rounds, [], ("events", EVENTS))
+
+
+TABLES = {
+    "steps": steps,
+    "startup": startup,
+    "whole": whole,
+    "accuracy": accuracy,
+    "growth": growth,
+    "events": events,
+}

@@ -35,7 +35,8 @@ class Script:
     def parse_flags(self, arguments=None):
         """The flags as a namespace; with --resume, or --evaluate of a run, the run's own.
 
-        `resolved` of a run is in the namespace too: its slices and threads inside an operation.
+        `resolved` of a run is in the namespace too: its slices and threads inside an operation; and
+        `default_name`, that of a new run.
         Raises CommandError for a run of another network, for a flag that contradicts the run's, and
         for settings that no run of this script has.
         """
@@ -46,6 +47,8 @@ class Script:
         if folder is None:
             if self.complete:
                 self.complete(parser, flags)
+            named = flag_table.given(parser, arguments)
+            flags.default_name = run.default_name(flags, self.table, named)
             flags.resolved = None
             return flags
         recorded = run.read_settings(folder)

@@ -43,30 +43,36 @@ def evaluate(session, inference, images, labels):
 class Population:
     """The network at inference with population statistics in place of the moving averages.
 
-    Algorithm 2 of Ioffe and Szegedy (2015): the means of E[x] and of the unbiased Var[x] over
-    training batches, in training mode, with the weights as they are. The batches are the first
-    images of the training set, in batches of the run's size; nothing that trains is changed.
+    Algorithm 2 of Ioffe and Szegedy (2015): E[x] and Var[x] are the means, over training batches in
+    training mode, of what the moving averages would follow. The batches are the first images of the
+    training set, in batches of the run's size; nothing that trains is changed.
     """
 
     def __init__(self, program, examples, batch_size):
         self._examples, self._batch_size = examples, batch_size
         self._in_training = program.inference("population", training=True)
         self._moments, self._set, self._fed = [], [], []
-        statistics = {}
-        for layer in self._in_training.tower.built:
-            if layer.kind == "batch_normalization":
-                for name, value in zip(("moving_mean", "moving_variance"), layer.moments):
-                    fed = tf.placeholder(value.dtype, value.shape)
-                    own = tf.Variable(fed, trainable=False, collections=[], name="population")
-                    statistics[f"{layer.name}/{name}"] = own
-                    self._moments.append(value)
-                    self._fed.append(fed)
-                    self._set.append(own.initializer)
+        self._statistics = statistics = {}
+        with tf.name_scope("population_statistics"):
+            for layer in self._in_training.tower.built:
+                if layer.kind == "batch_normalization":
+                    for name, value in zip(("moving_mean", "moving_variance"), layer.moments):
+                        fed = tf.placeholder(value.dtype, value.shape)
+                        own = tf.Variable(fed, trainable=False, collections=[], name="population")
+                        statistics[f"{layer.name}/{name}"] = own
+                        self._moments.append(value)
+                        self._fed.append(fed)
+                        self._set.append(own.initializer)
 
         def variable(getter, name, *args, **kwargs):
             return statistics[name] if name in statistics else getter(name, *args, **kwargs)
 
         self.inference = program.inference("with_population", False, variable)
+
+    def statistics(self, session, layer):
+        """The mean [c] and the variance [c] last taken for the batch normalization `layer`."""
+        names = ("moving_mean", "moving_variance")
+        return session.run([self._statistics[f"{layer}/{name}"] for name in names])
 
     def take(self, session):
         """Takes the statistics afresh, for the weights as they are."""

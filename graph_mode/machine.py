@@ -38,6 +38,12 @@ WINDOWS_DEVICES = {"con", "prn", "aux", "nul"} | {
 WINDOWS_REFUSES = set('<>:"|?*\\/')
 
 
+# With one of these, TensorFlow 2.9 and later use oneDNN by themselves (names as in /proc/cpuinfo).
+ONEDNN_FEATURES = {
+    *("avx512_vnni", "avx512_bf16", "avx_vnni", "amx_tile", "amx_int8", "amx_bf16"),
+}
+
+
 class Locked(Exception):
     """Another process holds the lock."""
 
@@ -135,6 +141,40 @@ def keep_freed_memory():
         mallopt(M_MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD)
         mallopt(M_TRIM_THRESHOLD, 2**30)
         mallopt(M_TOP_PAD, 2**26)
+
+
+def switch_onednn_on():
+    """Has TensorFlow 2.9 and later use oneDNN where it would leave it off; to be called before its
+    import. A user's own TF_ENABLE_ONEDNN_OPTS wins.
+
+    That is Linux on processors with AVX2 and none of ONEDNN_FEATURES: AMD Zen 1 to 3, Intel before
+    Cascade Lake. docs/machines.md has the measurement.
+    """
+    features = _processor_features()
+    if "avx2" in features and not features & ONEDNN_FEATURES and _tensorflow_version() >= (2, 9):
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+
+def _processor_features():
+    for entry in (_read("/proc/cpuinfo") or "").splitlines():
+        if entry.startswith("flags"):
+            return set(entry.split(":")[1].split())
+    return set()
+
+
+def _tensorflow_version():
+    """TensorFlow's version as it is installed, (2, 21), without importing it; (0, 0) if unknown."""
+    try:
+        from importlib import metadata
+    except ImportError:  # Python 3.7, which has no TensorFlow after 2.11
+        return (0, 0)
+    for name in ("tensorflow", "tensorflow-cpu", "tensorflow-intel"):
+        try:
+            major, minor = metadata.version(name).split(".")[:2]
+            return (int(major), int(minor))
+        except (metadata.PackageNotFoundError, ValueError):
+            continue
+    return (0, 0)
 
 
 def in_notebook():

@@ -13,27 +13,28 @@ import subprocess
 
 from graph_mode import event_writer, flags, machine
 from graph_mode.command_line import CommandError
-from graph_mode.whole_file import whole_file
+from graph_mode.output_file import output_file
 
 SPLITS = ("train", "validation", "test")
 SETTINGS = "settings.json"
 RESULT = "result.json"
 LARGEST_SETTINGS = 1 << 16  # bytes; real ones have about 2000
 LONGEST_DEFAULT_NAME = 100
+LARGEST_COUNT = 4096  # slices of a batch, threads inside an operation
 PROJECT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
-def default_name(given, known):
-    """<optimizer>_<batchnorm|no_batchnorm>, and the flags that decide numbers and are not default.
+def default_name(given, known, named):
+    """<optimizer>_<batchnorm|no_batchnorm>, and the flags that were given other values than theirs.
 
-    given: the flags; known: the script's table. The name is one that every system takes.
+    given: the flags; known: the script's table; named: the names that stand on the command line.
+    The name is one that every system takes.
     """
     words = [given.optimizer, "batchnorm" if given.batch_norm else "no_batchnorm"]
-    shown = ("optimizer", "batch_norm")
     for name, flag in known.items():
-        value = getattr(given, name)
-        if flag.role == flags.NUMBERS and name not in shown and value != flag.default:
-            words.append(flags.as_word(name, value).lstrip("-").replace("=", "-"))
+        is_new = name in named and getattr(given, name) != flag.default
+        if is_new and flag.role == flags.NUMBERS and name not in ("optimizer", "batch_norm"):
+            words.append(flags.as_word(name, getattr(given, name)).lstrip("-").replace("=", "-"))
     name = "_".join(words)
     name = "".join("-" if c in machine.WINDOWS_REFUSES else c for c in name)
     if len(name) > LONGEST_DEFAULT_NAME:
@@ -246,7 +247,18 @@ def _are_settings(value):
         isinstance(value, dict)
         and isinstance(value.get("network"), str)
         and all(isinstance(value.get(key), dict) for key in ("flags", "data"))
+        and _is_resolved(value.get("resolved"))
     )
+
+
+def _is_resolved(value):
+    """Whether this can be what trainer.resolve() gives; a run may be from before it."""
+    if value is None:
+        return True
+    if not isinstance(value, dict) or value.get("device") not in ("cpu", "gpu"):
+        return False
+    counts = [value.get(name) for name in ("slices", "operation_threads")]
+    return all(type(count) is int and 1 <= count <= LARGEST_COUNT for count in counts)
 
 
 def has_result(folder):
@@ -265,7 +277,7 @@ def read_json(path):
 
 def write_json(path, value):
     """Writes a JSON file, whole or not at all."""
-    with whole_file(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+    with output_file(path) as file:
         json.dump(value, file, indent=2, sort_keys=True)
         file.write("\n")
 

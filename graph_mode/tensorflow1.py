@@ -17,10 +17,15 @@ import warnings
 from graph_mode import machine
 from graph_mode.command_line import CommandError, signals_end_the_process
 
-# What the import reads: no start-up lines; and since 2.16, TensorFlow imports Keras 3 and matplotlib
-# with it, unless told to use the legacy Keras, which it only looks for: 0.7 s and 48 MB saved for
-# what no script here uses.
+# What the import reads: no start-up lines; and since 2.16, TensorFlow imports Keras 3 and with it
+# matplotlib, unless told to use the legacy Keras, which it only looks for: 0.7 s and 48 MB saved
+# for what no script here uses.
 IMPORT_ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_USE_LEGACY_KERAS": "1"}
+
+
+# What this process has found out: "onednn", a bool; "configuration", that of its sessions, since
+# the first session's threads are those of all.
+_known = {}
 
 
 def __getattr__(name):
@@ -39,8 +44,28 @@ def version():
 
 
 def has_onednn():
-    """Whether oneDNN computes convolutions and fused operations: by default from 2.9 on."""
-    return version() >= (2, 9)
+    """Whether oneDNN computes convolutions and fused operations here: TensorFlow is asked.
+
+    That depends on its version, the processor and TF_ENABLE_ONEDNN_OPTS. Where it is so, the
+    operations that TensorFlow has left of a small convolution are oneDNN's.
+    """
+    if "onednn" not in _known:
+        loaded = _load()
+        with loaded.Graph().as_default() as graph:
+            image = loaded.placeholder(loaded.float32, [1, 4, 4, 1])
+            kernel = loaded.placeholder(loaded.float32, [1, 1, 1, 1])
+            convolved = loaded.nn.conv2d(image, kernel, strides=[1, 1, 1, 1], padding="SAME")
+        ran = loaded.RunMetadata()
+        with loaded.Session(graph=graph, config=_known.get("configuration")) as session:
+            session.run(
+                convolved,
+                {image: [[[[0.0]] * 4] * 4], kernel: [[[[0.0]]]]},
+                loaded.RunOptions(output_partition_graphs=True),
+                ran,
+            )
+        operations = {node.op for part in ran.partition_graphs for node in part.node}
+        _known["onednn"] = any(name.startswith("_Mkl") for name in operations)
+    return _known["onednn"]
 
 
 def has_gpu():
@@ -66,6 +91,7 @@ def configuration(side_by_side, in_each, device="cpu"):
     )
     # Not all of its memory at once: other processes share it.
     found.gpu_options.allow_growth = True
+    _known["configuration"] = found
     return found
 
 
@@ -109,6 +135,7 @@ def _load():
 def _import_quietly():
     """Imports TensorFlow without its start-up lines; shows them only if the import fails."""
     machine.keep_freed_memory()
+    machine.switch_onednn_on()
     with tempfile.TemporaryFile() as noise, _environment(IMPORT_ENVIRONMENT):
         try:
             with _standard_error_into(noise), warnings.catch_warnings():

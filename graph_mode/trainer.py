@@ -168,7 +168,7 @@ def open_run(script, flags, data, settings, built, session, saved, stack):
         current = run.Run.resume(flags.resume)
         stack.callback(current.close)
         return current, resume(current, flags, settings, session, saved)
-    name = flags.run_name or run.default_name(flags, script.table)
+    name = flags.run_name or flags.default_name
     current = run.Run.create(flags.log_dir, script.name, name, settings)
     stack.callback(current.close)
     try:

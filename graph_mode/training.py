@@ -92,7 +92,7 @@ def _call(session, loop, examples, batch_size, first, last):
         examples.restore(before)
         batches = [examples.next_indices(batch_size) for _ in range(done)]
     batch = batches[-1] if batches else None
-    return Call(first, first + done - 1, batch, scalars, started, ended)
+    return Call(first, first + int(done) - 1, batch, scalars, started, ended)
 
 
 def _result(future):

@@ -11,6 +11,7 @@ import numpy as np
 from idx_files import write_set
 from tensorboard.compat.proto import event_pb2
 
+from graph_mode import evaluation, program, trainer
 from graph_mode import tensorflow1 as tf
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -32,13 +33,50 @@ def first_examples(part, count):
     return images.reshape(count, 28, 28), labels
 
 
-def run_loop(session, loop, data_set, batch_size, steps):
-    """Trains the next `steps` batches of the data set in one session call: the losses [steps]."""
-    indices = np.zeros(loop.indices.shape.as_list(), np.int32)
-    indices[:steps] = [data_set.next_indices(batch_size) for _ in range(steps)]
-    done, losses = session.run(loop.done_and_losses, {loop.indices: indices, loop.steps: steps})
-    assert done == steps
-    return losses[:steps]
+class Trained:
+    """A script's network with its data in a session, for calls of any number of steps.
+
+    data: in place of what --data-dir names.
+    """
+
+    def __init__(self, script, *arguments, data=None, slices=2):
+        self.flags = script.parse_flags(list(arguments))
+        self.data = data or trainer.load_data(self.flags)
+        with tf.Graph().as_default() as self.graph:
+            self.program = program.Program(script.network, self.data.train, self.flags)
+            self.model_variables = tf.global_variables()
+            self.loop = self.program.training_loop(slices)
+            self._initialize = tf.global_variables_initializer()
+        self.session = tf.Session(graph=self.graph)
+        self.start()
+
+    def start(self):
+        """Sets the initial weights."""
+        self.session.run(self._initialize)
+        self.loop.prepare(self.session)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.session.close()
+
+    def train(self, steps, steps_per_call=program.STEPS_PER_CALL):
+        """The losses of the next `steps` batches, a list."""
+        losses = []
+        while len(losses) < steps:
+            count = min(steps_per_call, steps - len(losses))
+            batches = [self.data.train.next_indices(self.flags.batch_size) for _ in range(count)]
+            done, scalars = self.loop.run(self.session, batches)
+            assert done == count
+            losses += scalars["loss"].tolist()
+        return losses
+
+    def evaluate(self, split):
+        examples = getattr(self.data, split)
+        return evaluation.evaluate(
+            self.session, self.program.evaluation, examples.images, examples.labels
+        )
 
 
 def read_events(folder):

@@ -34,8 +34,14 @@ def tensor_event(step, tag, value, plugin="scalars", wall_time=BEGAN):
     return event.SerializeToString()
 
 
-def version_event(wall_time=BEGAN):
-    return event_pb2.Event(wall_time=wall_time, file_version="brain.Event:2").SerializeToString()
+def version_event(wall_time=BEGAN, version="brain.Event:2"):
+    return event_pb2.Event(wall_time=wall_time, file_version=version).SerializeToString()
+
+
+def restart_event(step, wall_time=BEGAN):
+    """The SessionLog.START with which a program says that it goes on from `step`."""
+    log = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+    return event_pb2.Event(wall_time=wall_time, step=step, session_log=log).SerializeToString()
 
 
 def write_event_file(path, messages, began=BEGAN):
@@ -75,6 +81,9 @@ def write_run(
     losses=None,
     began=BEGAN,
     ended=True,
+    data=None,
+    class_frequencies=None,
+    code="abc",
     **flags,
 ):
     """A run folder as training leaves it: event files, settings.json and result.json."""
@@ -98,12 +107,19 @@ def write_run(
         "log_dir": "runs",
         **flags,
     }
-    settings = {"network": network, "flags": flags, "versions": {}, "data": {"images": "00"}}
+    settings = {
+        "network": network,
+        "flags": flags,
+        "versions": {"code": code},
+        "data": {"images": "00"} if data is None else data,
+    }
     write_json(os.path.join(folder, "settings.json"), settings)
     if ended:
         test = [scalar_event(last, began + 0.01 * last, loss=0.03, accuracy=0.98)]
         write_event_file(os.path.join(folder, "test", name), test, began)
         result = {"validation_accuracy": 0.97, "test_accuracy": 0.98, "steps": len(losses)}
+        if class_frequencies:
+            result["class_frequencies"] = class_frequencies
         write_json(os.path.join(folder, "result.json"), result)
     return folder
 

@@ -5,9 +5,11 @@
 writes tests/original_batches.json. The tests ask mnist_data for the same and compare.
 """
 
+import copy
 import hashlib
 import json
 import os
+import pickle
 import tempfile
 
 import numpy as np
@@ -47,11 +49,185 @@ REAL = {
 }
 
 
-def record(input_data):
+def images_replaced(train, _data_set):
+    yield train.next_batch(100)
+    train._images = train.images[:, ::-1][:, :5]
+    yield from (train.next_batch(90) for _ in range(8))
+
+
+def labels_replaced(train, _data_set):
+    yield train.next_batch(100)
+    train._labels = np.eye(10)[train.labels]
+    yield from (train.next_batch(90) for _ in range(8))
+
+
+def images_written(train, _data_set):
+    train.images[:] *= 0.5
+    yield train.next_batch(100)
+    train.images[:50] = 0
+    train._images[60, :] = 0.25
+    yield from (train.next_batch(90) for _ in range(8))
+    train.images[:] = 0
+    yield from (train.next_batch(90) for _ in range(8))
+
+
+def labels_written(train, _data_set):
+    yield train.next_batch(100)
+    train.labels[:200] = 7
+    train._labels[0] = 3
+    yield from (train.next_batch(90) for _ in range(8))
+
+
+def arrays_held_over_a_shuffle(train, _data_set):
+    images = train.images
+    yield train.next_batch(100)
+    labels = train.labels
+    images[:] = 0
+    yield from (train.next_batch(90) for _ in range(4))
+    labels[:] = 0
+    yield from (train.next_batch(90) for _ in range(4))
+    yield images, labels
+
+
+def fewer_examples(train, _data_set):
+    yield train.next_batch(250)
+    train._num_examples = 100
+    yield from (train.next_batch(50) for _ in range(9))
+    yield train.images, train.labels
+
+
+def fewer_examples_from_the_start(train, _data_set):
+    train._num_examples = 100
+    yield from (train.next_batch(50) for _ in range(6))
+    yield from (train.next_batch(30, shuffle=False) for _ in range(6))
+
+
+def fewer_examples_not_shuffled(train, _data_set):
+    train._num_examples = 100
+    yield from (train.next_batch(30, shuffle=False) for _ in range(6))
+    train._num_examples = 303
+    yield from (train.next_batch(30) for _ in range(20))
+
+
+def other_examples(train, _data_set):
+    yield train.next_batch(300)
+    train._images = np.concatenate([train._images, train._images[:97]])
+    train._labels = np.concatenate([train._labels, train._labels[:97]])
+    train._num_examples = 400
+    yield from (train.next_batch(60) for _ in range(14))
+
+
+def begun_again(train, _data_set):
+    yield from (train.next_batch(60) for _ in range(3))
+    train._index_in_epoch = 0
+    yield from (train.next_batch(60) for _ in range(12))
+    train._index_in_epoch = train._epochs_completed = 0
+    yield from (train.next_batch(60, shuffle=False) for _ in range(3))
+    train._index_in_epoch, train._epochs_completed = 250, 7
+    yield from (train.next_batch(60) for _ in range(3))
+
+
+def looked_at_after_each_batch(train, _data_set):
+    for turn in range(12):
+        yield train.next_batch(77, shuffle=turn % 4 != 3)
+        yield (train.images, train.labels) if turn % 2 else (train._images, train._labels)
+
+
+def cut_out_by_hand(train, _data_set):
+    for _ in range(5):
+        start = train._index_in_epoch
+        yield train.next_batch(40)
+        yield train._images[start : start + 40], train._labels[start : start + 40]
+
+
+def copied(train, _data_set):
+    yield train.next_batch(100)
+    other = copy.copy(train)
+    other._images, other._labels, other._num_examples = other.images[:9], other.labels[:9], 9
+    yield other.next_batch(5, shuffle=False)
+    for other in (copy.deepcopy(train), pickle.loads(pickle.dumps(train))):
+        yield other._images, other._labels
+        other._images[:] = 0
+    yield from (train.next_batch(90) for _ in range(8))
+
+
+def made_by_hand(_train, data_set):
+    images = np.arange(60 * 4 * 3, dtype=np.float64).reshape(60, 4, 3, 1) / 9
+    labels = np.arange(60)
+    made = data_set(images, labels, seed=3)
+    images[:], labels[50:] = 0, 0
+    yield from (made.next_batch(25) for _ in range(7))
+    coloured = (np.arange(60 * 4 * 3) % 256).astype(np.uint8).reshape(20, 3, 3, 4)
+    made = data_set(coloured, labels[:20], dtype=np.uint8, reshape=False, seed=4)
+    coloured[:5] = 0
+    yield from (made.next_batch(15) for _ in range(7))
+    yield made.images, made.labels
+
+
+def subclassed(_train, data_set):
+    class Halves(data_set):
+        """Overrides next_batch with the original's inner names."""
+
+        def next_batch(self, batch_size, fake_data=False, shuffle=True):
+            images, labels = super().next_batch(2 * batch_size, fake_data, shuffle)
+            self._index_in_epoch -= batch_size
+            self._images = self._images[::-1]
+            self._labels = self._labels[::-1]
+            return images[:batch_size], labels[:batch_size]
+
+    images, labels, _, _ = image_set(train=70)
+    made = Halves(images[..., np.newaxis], labels, seed=5)
+    yield from (made.next_batch(9) for _ in range(20))
+
+
+def subclassed_without_calling_init(_train, data_set):
+    class Pairs(data_set):
+        """Sets the inner names itself."""
+
+        def __init__(self, images, labels):
+            self._images, self._labels = images, labels
+            self._num_examples = len(images)
+            self._index_in_epoch = self._epochs_completed = 0
+
+    np.random.seed(6)
+    made = Pairs(np.arange(80.0).reshape(40, 2), np.arange(40))
+    yield from (made.next_batch(9) for _ in range(12))
+    yield made.images, made.labels
+
+
+# What programs do with the inner names of a DataSet: (training set, class DataSet) -> arrays.
+INNER_NAMES = (
+    images_replaced,
+    labels_replaced,
+    images_written,
+    labels_written,
+    arrays_held_over_a_shuffle,
+    fewer_examples,
+    fewer_examples_from_the_start,
+    fewer_examples_not_shuffled,
+    other_examples,
+    begun_again,
+    looked_at_after_each_batch,
+    cut_out_by_hand,
+    copied,
+    made_by_hand,
+    subclassed,
+    subclassed_without_calling_init,
+)
+
+
+def record(input_data, data_set):
     """What `input_data` (the original or mnist_data) gives for each of the calls above."""
     found = {"whole sets": {}}
     with tempfile.TemporaryDirectory() as folder:
         write_set(folder, image_set(train=TRAIN, test=50))
+        for program in INNER_NAMES:
+            train = input_data.read_data_sets(folder, validation_size=VALIDATION, seed=1).train
+            found[f"program: {program.__name__}"] = [
+                [[list(each.shape), describe(each)[2][:12]] for each in arrays]
+                + [train._index_in_epoch, train._epochs_completed, train._num_examples]
+                for arrays in program(train, data_set)
+            ]
         for name, (arguments, calls) in SMALL.items():
             data = input_data.read_data_sets(folder, validation_size=VALIDATION, **arguments)
             found["whole sets"][name] = whole_set(data)
@@ -95,10 +271,11 @@ def describe(array):
 
 
 def main():
+    from tensorflow.contrib.learn.python.learn.datasets import mnist
     from tensorflow.examples.tutorials.mnist import input_data
 
     # One line a recorded case, so that a change shows which.
-    cases = sorted(record(input_data).items())
+    cases = sorted(record(input_data, mnist.DataSet).items())
     lines = [f"{json.dumps(name)}: {json.dumps(found)}" for name, found in cases]
     with open(RECORD, "w") as file:
         file.write("{\n" + ",\n".join(lines) + "\n}\n")

@@ -132,7 +132,7 @@ def _text(path):
 
 
 def serve():
-    from graph_mode import tensorflow1, training  # noqa: F401
+    from graph_mode import tensorflow1, trainer  # noqa: F401
 
     tensorflow1.version()
     from tensorboard.plugins.custom_scalar import summary as custom_scalar  # noqa: F401

@@ -113,7 +113,9 @@ def test_a_node_is_killed_and_no_run_is_lost_or_repeated_or_different(cluster, d
     output, errors = second.communicate(timeout=PATIENCE_SECONDS)
     assert (second.returncode, errors) == (0, "")
     assert "failed" not in output
-    assert len(output.splitlines()) == RUNS - len(before) + 1
+    # Ray itself tells of the node.
+    ended = [line for line in output.splitlines() if line.startswith("[")]
+    assert len(ended) == RUNS - len(before), output
     now = finished(tmp_path / "ray")
     assert {folder: now[folder] for folder in before} == before
     assert len(now) == len(glob.glob(str(tmp_path / "ray" / "fc" / "*"))) == RUNS
@@ -129,3 +131,26 @@ def test_where_there_is_no_cluster_one_line_says_so(data_dir, tmp_path):
     _, errors = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 2 and errors.count("\n") == 1, errors
     assert "found no Ray cluster at auto" in errors
+
+
+OWN_SCRIPT = """
+import fc_train
+from graph_mode import commands
+
+NETWORK, FLAGS = "own", fc_train.FLAGS
+script = commands.Script(NETWORK, fc_train.network, FLAGS, "An own network", fc_train.complete)
+parse_flags, main = script.parse_flags, script.main
+"""
+
+
+def test_a_script_of_ones_own_is_trained_on_the_cluster(cluster, data_dir, tmp_path):
+    (tmp_path / "own_train.py").write_text(OWN_SCRIPT)
+    own = ["--ray", cluster.address, "--networks", str(tmp_path / "own_train.py"), "--seeds", "1"]
+    own += ["--optimizers", "sgd", "--batch-norm", "false", "--num-batches", "20"]
+    arguments = [word for word in command(data_dir, tmp_path / "runs") if word not in GRID] + own
+    arguments += ["--batch-size", "20", "--validation-size", "50"]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert os.path.exists(
+        str(tmp_path / "runs" / "own" / "sgd_no_batchnorm_seed-0" / "result.json")
+    )

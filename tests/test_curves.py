@@ -2,47 +2,57 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hypothesis_numpy
 
 from graph_mode.plotting import curves
 
 NAN = float("nan")
-VALUES = hypothesis_numpy.arrays(np.float64, st.integers(1, 30), elements=st.floats(-1e6, 1e6))
 
 
-def smooth_as_tensorboard(values, weight):
-    """TensorBoard's loop, as it stands in its source, in Python."""
-    last, smoothed, num_accumulated = 0.0, [], 0
-    for value in values:
-        if not np.isfinite(value):
-            smoothed.append(value)
-            continue
-        last = last * weight + (1 - weight) * value
-        num_accumulated += 1
-        smoothed.append(last / (1 - weight**num_accumulated))
-    return smoothed
+def fitted(values, weight):
+    """What smooth() says it gives, point by point by numpy.polyfit."""
+    places = np.arange(len(values))
+    logs = np.append(0, np.cumsum(np.log(curves.links_of(len(values), weight))))
+    return [
+        np.polyfit(places - t, values, 1, w=np.sqrt(np.exp(-np.abs(logs - logs[t]))))[1]
+        for t in places
+    ]
 
 
-@given(VALUES, st.sampled_from([0.1, 0.6, 0.9, 0.99, 0.999]))
-def test_smoothing_is_that_of_tensorboard(values, weight):
-    expected = smooth_as_tensorboard(values, weight)
-    np.testing.assert_allclose(curves.smooth(values, weight), expected, rtol=1e-9, atol=1e-5)
+@pytest.mark.parametrize("weight", [0.1, 0.6, 0.95, 0.999])
+def test_each_point_is_that_of_a_line_fitted_to_its_neighbours(weight):
+    values = np.random.RandomState(0).normal(size=500)
+    np.testing.assert_allclose(curves.smooth(values, weight), fitted(values, weight), atol=1e-9)
+
+
+@pytest.mark.parametrize("weight", [0.9, 0.95])
+def test_a_falling_curve_is_followed_without_delay_from_its_first_value_to_its_last(weight):
+    falling = 0.02 + 0.7 * np.exp(-np.arange(3000) / 300)
+    np.testing.assert_allclose(curves.smooth(falling, weight), falling, rtol=0.06)
+    straight = 5 - 0.001 * np.arange(3000)
+    np.testing.assert_allclose(curves.smooth(straight, weight), straight, rtol=1e-9)
+
+
+def test_noise_becomes_less():
+    noise = np.random.RandomState(0).normal(size=3000)
+    assert curves.smooth(noise, 0.95)[300:].std() < 0.2
 
 
 def test_smoothing_passes_over_values_that_are_not_finite():
-    smoothed = curves.smooth(np.array([NAN, 1.0, np.inf, 3.0, NAN]), 0.5)
-    np.testing.assert_array_equal(smoothed[[0, 2, 4]], [NAN, np.inf, NAN])
-    assert smoothed[[1, 3]].tolist() == pytest.approx([1.0, (0.5 * 1 + 3) / 1.5])
+    values = np.random.RandomState(0).normal(size=200)
+    with_gaps = np.insert(values, [0, 50, 200], [NAN, np.inf, NAN])
+    smoothed = curves.smooth(with_gaps, 0.9)
+    np.testing.assert_array_equal(smoothed[[0, 51, 202]], [NAN, np.inf, NAN])
+    np.testing.assert_array_equal(smoothed[np.isfinite(smoothed)], curves.smooth(values, 0.9))
 
 
 def test_a_constant_stays_exactly_that_constant_however_it_is_smoothed():
     assert set(curves.smooth(np.full(1000, 0.1), 0.999)) == {0.1}
 
 
-def test_no_smoothing_returns_the_values():
-    assert curves.smooth(np.array([3.0, 1.0, 2.0]), 0).tolist() == [3.0, 1.0, 2.0]
+def test_few_points_and_no_weight_return_the_values():
+    values = np.random.RandomState(0).normal(size=29)
+    np.testing.assert_array_equal(curves.smooth(values, 0.95), values)
+    assert curves.smooth(np.arange(100.0), 0).tolist() == list(range(100))
 
 
 def test_the_band_reaches_from_the_smallest_to_the_largest_around_the_mean():

@@ -6,10 +6,11 @@ import os
 import idx_files
 import numpy as np
 import pytest
+from helpers import Trained
 
 import conv_train
 import fc_train
-from graph_mode import diagnostics, training
+from graph_mode import diagnostics
 from graph_mode import tensorflow1 as tf
 from graph_mode.plotting import saved_runs
 
@@ -25,21 +26,15 @@ def data_dir(tmp_path_factory):
 
 def measured(data_dir, network, *flags):
     """(scalars, weights {name: float64 array}, data set) of an untrained network."""
-    options = SCRIPTS[network].parse_options(
-        ["--data-dir", data_dir, "--validation-size", "20", "--batch-size", "10"] + list(flags)
-    )
-    data_set = training.load_data(options).train
-    with tf.Graph().as_default():
-        tf.set_random_seed(0)
-        training.build_training_loop(SCRIPTS[network].network, data_set, options)
-        probe = diagnostics.build(SCRIPTS[network].network, data_set, options)
-        with tf.Session() as session:
-            session.run(tf.global_variables_initializer())
-            scalars = diagnostics.measure(session, probe, data_set)
+    flags = [f"--data-dir={data_dir}", "--validation-size=20", "--batch-size=10", *flags]
+    with Trained(SCRIPTS[network], *flags) as one:
+        with one.graph.as_default():
+            measure = diagnostics.Diagnostics(one.program, one.data.train)
             variables = tf.trainable_variables()
-            values = session.run(variables)
+        scalars = measure.measure(one.session)
+        values = one.session.run(variables)
     weights = {v.op.name: value.astype(np.float64) for v, value in zip(variables, values)}
-    return scalars, weights, data_set
+    return scalars, weights, one.data.train
 
 
 def forward(weights, images, labels, activation):
@@ -148,6 +143,6 @@ def test_a_run_is_the_same_with_and_without_and_records_at_each_evaluation(data_
     for split in ("train", "validation", "test"):
         for tag, series in plain.scalars[split].items():
             assert series.values.tolist() == diagnosed.scalars[split][tag].values.tolist()
-    found = diagnosed.scalars["train"]["gradient_norm/dense"]
-    assert found.steps.tolist() == [0, 10, 20]
-    assert not any("/" in tag for tag in plain.scalars["train"])
+    found = diagnosed.scalars["train"]["diagnostics/gradient_norm/dense"]
+    assert found.steps.tolist() == [0, 10, 20, 25]
+    assert not any(tag.startswith("diagnostics") for tag in plain.scalars["train"])

@@ -9,13 +9,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c as reference_crc
 
 from graph_mode.plotting import event_files
-from graph_mode.plotting.crc32c import crc32c, masked_crc32c
 from tests import fuzz_event_files, made_runs
 from tests.fuzz_event_files import framed
-from tests.made_runs import scalar_event, tensor_event, version_event, write_event_file
+from tests.made_runs import (
+    restart_event,
+    scalar_event,
+    tensor_event,
+    version_event,
+    write_event_file,
+)
 
 LIE = struct.pack("<Q", 1 << 30)
 LYING_HEADER = LIE + struct.pack("<I", reference_crc(LIE))
@@ -34,27 +40,6 @@ def losses(content, tag="loss"):
 def records(count, first=0):
     """The framed records of `count` losses, each of its own value."""
     return [framed(scalar_event(step, loss=step)) for step in range(first, first + count)]
-
-
-def test_crc32c_gives_the_published_check_value():
-    assert crc32c(np.frombuffer(b"123456789", np.uint8).reshape(1, 9)) == 0xE3069283
-
-
-@pytest.mark.parametrize(
-    "count, length",
-    [(1, 0), (0, 12), (3, 1), (3, 8), (7, 128), (7, 129), (2, 1000), (40, 300), (1, 70001)],
-)
-def test_masked_crc32c_is_that_of_tensorboard_for_every_shape(count, length):
-    rows = np.random.RandomState(length).randint(0, 256, (count, length)).astype(np.uint8)
-    expected = [reference_crc(row.tobytes()) for row in rows]
-    assert masked_crc32c(rows).tolist() == expected
-
-
-def test_crc32c_of_a_row_longer_than_a_segment_is_that_of_the_whole_row(monkeypatch):
-    row = np.random.RandomState(0).randint(0, 256, (2, 5000)).astype(np.uint8)
-    whole = crc32c(row)
-    monkeypatch.setattr("graph_mode.plotting.crc32c.SEGMENT_BYTES", 700)
-    assert crc32c(row).tolist() == whole.tolist()
 
 
 def test_points_come_back_exactly_in_the_order_of_the_file(tmp_path):
@@ -143,7 +128,8 @@ def test_a_file_cut_off_at_the_end_is_read_up_to_there_without_damage(read, left
 
 
 def test_an_empty_file_has_nothing_and_no_damage(read):
-    assert read(b"") == event_files.EventFile({}, [], False)
+    content = read(b"")
+    assert (content.scalars, content.damage, content.cut_off) == ({}, [], False)
 
 
 @pytest.mark.parametrize(
@@ -249,13 +235,45 @@ def test_a_file_that_is_shortened_while_it_is_read_ends_where_it_ends(read, monk
         assert losses(read(b"".join(records(5)) + tail)) == list(range(5))
 
 
-def test_later_files_replace_earlier_points_of_the_same_step():
-    first = event_files.as_series([0, 1, 2, 3], [10, 11, 12, 13], [0.0, 0.1, 0.2, 0.3])
-    second = event_files.as_series([2, 3, 4], [20, 21, 22], [2.2, 2.3, 2.4])
-    merged = event_files.merge_series([first, second])
-    assert merged.steps.tolist() == [0, 1, 2, 3, 4]
-    assert merged.wall_times.tolist() == [10, 11, 20, 21, 22]
-    assert merged.values.tolist() == [0.0, 0.1, 2.2, 2.3, 2.4]
+def content_of(*messages, version="brain.Event:2"):
+    """What reading a file of these messages gives, as (step, value) of loss; and the EventFile."""
+    first = made_runs.version_event(version=version)
+    return b"".join(map(framed, (first,) + messages))
+
+
+def merged(read, *files):
+    series = event_files.merge_series([read(data) for data in files], "loss")
+    return dict(zip(series.steps.tolist(), series.values.tolist()))
+
+
+def test_later_files_replace_earlier_points_of_the_same_step(read):
+    first = content_of(*[scalar_event(step, loss=0) for step in (0, 1, 2, 3)])
+    second = content_of(*[scalar_event(step, loss=1) for step in (2, 3, 4)])
+    assert merged(read, first, second) == {0: 0, 1: 0, 2: 1, 3: 1, 4: 1}
+
+
+def test_points_at_or_behind_the_step_of_a_restart_are_dropped_as_tensorboard_does(read, tmp_path):
+    first = content_of(*[scalar_event(step, loss=5.0) for step in range(0, 1001, 100)])
+    restarted = [restart_event(500)] + [scalar_event(s, loss=1.0) for s in range(505, 756, 50)]
+    expected = {**dict.fromkeys(range(0, 401, 100), 5.0), **dict.fromkeys(range(505, 756, 50), 1.0)}
+    assert merged(read, first, content_of(*restarted)) == expected
+    # The same within one file.
+    assert merged(read, first + b"".join(map(framed, restarted))) == expected
+    # A run that was restarted, but has written nothing yet.
+    assert max(merged(read, first, content_of(restart_event(500)))) == 400
+    (tmp_path / "a").mkdir()
+    for number, data in enumerate((first, content_of(*restarted))):
+        (tmp_path / "a" / f"events.out.tfevents.{number}.host").write_bytes(data)
+    accumulator = EventAccumulator(str(tmp_path / "a"), {"scalars": 0}).Reload()
+    assert {point.step: point.value for point in accumulator.Scalars("loss")} == expected
+
+
+def test_in_files_of_the_first_version_a_step_that_goes_back_is_a_restart(read):
+    steps = (0, 100, 200, 300, 150, 250)
+    data = content_of(*[scalar_event(s, loss=s) for s in steps], version="brain.Event:1")
+    assert list(merged(read, data)) == [0, 100, 150, 250]
+    older = content_of(*[scalar_event(s, loss=7.0) for s in (-1, 50)], version="brain.Event:1")
+    assert merged(read, older, data) == {-1: 7.0, 0: 0.0, 100: 100.0, 150: 150.0, 250: 250.0}
 
 
 @settings(max_examples=150, deadline=None)

@@ -8,14 +8,14 @@ import sys
 
 import numpy as np
 import pytest
-from helpers import read_scalars, tree
+from helpers import Trained, read_scalars, tree
 from idx_files import write_set
 from record_tf_layers import DATA, STEPS, program_data
 from test_model import NARROW
 
 import fc_train
 import mnist_data
-from graph_mode import checkpoints, evaluation, training
+from graph_mode import checkpoints
 
 LINES = r"Validation loss: (\S+), Validation accuracy: (\S+)\n"
 LINES += r"Test loss: (\S+), Test accuracy: (\S+)\n"
@@ -24,8 +24,7 @@ LINES += r"Test loss: (\S+), Test accuracy: (\S+)\n"
 def train(small_mnist, folder, *more):
     flags = ["--batch-norm", "--hidden-units=16", "--validation-size=100", "--batch-size=32"]
     flags += [f"--data-dir={small_mnist}", f"--log-dir={folder}"]
-    options = fc_train.parse_options(flags + list(more))
-    return training.train_and_evaluate("fc", fc_train.network, options)
+    return fc_train.main(flags + list(more))
 
 
 @pytest.fixture(scope="module")
@@ -123,12 +122,14 @@ def test_the_exported_model_gives_other_programs_the_probabilities_of_the_networ
     program = [sys.executable, "-W", "ignore", "-c", LOADER, str(tmp_path / "images.npy")]
     subprocess.run(program + list(runs), check=True, stderr=subprocess.PIPE)
     for folder, exported in runs.items():
-        options = fc_train.parse_options(["--evaluate", exported])
-        checkpoint = checkpoints.latest(exported)
-        logits = evaluation.evaluate_checkpoint(fc_train.network, data, options, checkpoint)
-        logits = logits["test"].logits.astype(np.float64)
+        flags = fc_train.parse_flags(["--evaluate", exported])
+        with Trained(fc_train, "--evaluate", exported) as one, one.graph.as_default():
+            variables = one.model_variables
+            checkpoint = checkpoints.latest(exported)
+            checkpoints.restore_network(one.session, checkpoint, variables)
+            logits = one.evaluate("test").logits.astype(np.float64)
         expected = 1 / (1 + np.exp(-logits))
-        if options.loss == "softmax":
+        if flags.loss == "softmax":
             expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
         with np.load(folder + "-found.npz") as found:
             for name in ("serving_default", "float_images"):

@@ -2,37 +2,45 @@
 
 import json
 import os
-import subprocess
-import sys
 
 import pytest
+from helpers import ROOT
 
-import conv_train
-import fc_train
+import compare
+from graph_mode import command_line, machine
 from graph_mode.command_line import CommandError
 from graph_mode.comparing import grid
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-SCRIPTS = {"fc": fc_train, "conv": conv_train}
-
 
 def runs_of(*grids):
-    return grid.expand([grid.normalized({"networks": "fc", **one}) for one in grids], SCRIPTS)
+    return grid.expand([grid.normalized({"networks": "fc", **one}) for one in grids])
 
 
 def flags_of(runs, *names):
     return [tuple(run.settings["flags"][name] for name in names) for run in runs]
 
 
-def compare(*arguments):
-    command = [sys.executable, os.path.join(ROOT, "compare.py")] + list(arguments)
-    return subprocess.run(command, capture_output=True, text=True)
+@pytest.fixture
+def refusal(capsys):
+    """refusal(*arguments) is the line with which compare.py refuses to begin."""
+
+    def refused(*arguments):
+        try:
+            code = command_line.exit_code_of(lambda: compare.main(list(arguments)))
+        except SystemExit as end:
+            code = end.code
+        output, errors = capsys.readouterr()
+        assert (code, output, errors.count("\n")) == (2, "", 1), errors
+        assert ": error: " in errors
+        return errors
+
+    return refused
 
 
 def test_values_come_with_commas_or_by_repeating_the_flag():
     assert grid.grid_of_arguments(
         ["--layers", "3,5", "--optimizer=sgd", "--optimizer", "adam", "--seeds", "2", "--xla"]
-    ) == {"layers": ["3", "5"], "optimizer": ["sgd", "adam"], "seed": ["0", "1"], "xla": [True]}
+    ) == {"layers": ["3,5"], "optimizer": ["sgd", "adam"], "seed": ["0", "1"], "xla": [True]}
 
 
 def test_every_combination_is_a_run_and_the_first_seed_of_all_comes_first():
@@ -47,6 +55,8 @@ def test_every_combination_is_a_run_and_the_first_seed_of_all_comes_first():
 
 def test_a_flag_with_a_list_for_a_value_takes_several_by_repeating_it():
     runs = runs_of({"hidden-units": ["30,20", "10"]})
+    assert flags_of(runs, "hidden_units") == [([30, 20],), ([10],)]
+    runs = runs_of({"hidden-units": [[30, 20], [10]]})
     assert flags_of(runs, "hidden_units") == [([30, 20],), ([10],)]
 
 
@@ -71,8 +81,32 @@ def test_names_tell_the_settings_that_vary():
     ]
 
 
+def test_names_of_folders_are_names_on_every_system_and_no_patterns(tmp_path):
+    folder = tmp_path / 'a[b]<>:"|?* c.'
+    os.makedirs(str(folder))
+    for name in os.listdir(os.path.join(ROOT, "MNIST_data")):
+        os.symlink(os.path.join(ROOT, "MNIST_data", name), str(folder / name))
+    # A flag of many values makes a name that no file system takes.
+    long_lists = [",".join(["7"] * count) for count in (90, 91)]
+    runs = runs_of({"data-dir": [str(folder), str(tmp_path / "a[b]")[:-1] + ']<>:"|?* c.']})
+    runs += runs_of({"hidden-units": long_lists})
+    names = [run.name for run in runs]
+    assert len(set(names)) == len(names) == 3
+    for name in names:
+        assert machine.refused_by_windows(name) is None and len(name) < 200
+        assert not set(name) & set("[]*? ")
+
+
+def test_what_is_written_besides_makes_no_other_run():
+    (run,) = runs_of({}, {"diagnostics": True}, {})
+    assert flags_of([run], "diagnostics") == [(True,)]
+    both = runs_of({"histograms": True}, {"diagnostics": True})
+    assert flags_of(both, "histograms", "diagnostics") == [(True, False), (False, True)]
+    assert both[0].key == both[1].key == run.key
+
+
 def test_the_default_grid_is_both_networks_four_optimizers_and_five_seeds():
-    runs = grid.expand([grid.DEFAULTS], SCRIPTS)
+    runs = grid.expand([grid.DEFAULTS])
     assert len(runs) == len({run.key for run in runs}) == 2 * 4 * 2 * 5
 
 
@@ -90,6 +124,10 @@ def test_a_config_file_holds_several_grids(tmp_path):
     assert grids == [{"network": ["fc"]}, {"network": ["conv"], "seed": ["0", "1", "2"]}]
 
 
+def test_a_grid_without_networks_has_both():
+    assert [run.network for run in grid.expand([{"optimizer": ["sgd"]}])] == ["fc", "conv"]
+
+
 @pytest.mark.parametrize(
     "content, complaint",
     [
@@ -97,6 +135,9 @@ def test_a_config_file_holds_several_grids(tmp_path):
         ("[]", "expected an object"),
         ('{"grids": [], "seeds": 5}', "nothing besides"),
         ('{"grids": [5]}', "expected a list of objects"),
+        ('{"grids": []}', "expected a list of objects"),
+        ('{"grids": [{"optimizer": []}]}', "--optimizer: found no value"),
+        ('{"grids": [{"seeds": 0}]}', "--seeds: found 0, expected a number of seeds"),
     ],
 )
 def test_a_config_file_of_another_form_is_refused(tmp_path, content, complaint):
@@ -109,10 +150,25 @@ def test_a_config_file_of_another_form_is_refused(tmp_path, content, complaint):
 @pytest.mark.parametrize(
     "arguments, complaint",
     [
-        (["--networks", "fc,mlp"], "found network mlp, expected fc, conv"),
+        (["--networks", "fc,mlp"], "found network mlp, expected fc, conv or the path of a"),
+        (["--networks"], "found network True, expected fc, conv or the path"),
+        (
+            ["--networks", os.path.join(ROOT, "README.md")],
+            "README.md, expected fc, conv or the path",
+        ),
+        (["--networks", ROOT], f"found network {ROOT}, expected fc, conv or the path"),
+        (
+            ["--networks", os.path.join(ROOT, "mnist_data.py")],
+            "it does not define NETWORK, FLAGS, parse_flags",
+        ),
+        (["--seeds", "0"], "--seeds: found 0, expected a number of seeds of at least 1"),
+        (["--seeds", "-1"], "--seeds: found -1, expected a number of seeds of at least 1"),
+        (["--seeds", "two"], "argument --seed: found 'two'"),
+        (["--seeds", ""], "--seeds: found no value"),
+        (["--optimizers", "sgd,"], "--optimizer: found an empty value in 'sgd,'"),
         (["--optimizers", "sgd,lion"], "invalid choice: 'lion'"),
         (["--layers", "3,zero"], "argument --layers: found 'zero'"),
-        (["--nonsense", "1"], "unrecognized arguments: --nonsense=1"),
+        (["--nonsense", "1"], "unknown flag --nonsense"),
         (["--optimizers", "sgd", "--optimizer", "adam"], "leave one of them out"),
         (["--run-name", "x"], "--run-name is for a single run"),
         (["--resume", "x"], "--resume is for a single run"),
@@ -124,21 +180,42 @@ def test_a_config_file_of_another_form_is_refused(tmp_path, content, complaint):
     ],
 )
 def test_a_grid_that_cannot_be_is_refused_in_one_line_before_anything_is_written(
-    tmp_path, arguments, complaint
+    tmp_path, refusal, arguments, complaint
 ):
     log_dir = str(tmp_path / "runs")
-    done = compare("--log-dir", log_dir, *arguments)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert complaint in done.stderr and done.stderr.count("\n") == 1, done.stderr
-    assert done.stderr.startswith("compare.py: error: ")
+    assert complaint in refusal("--log-dir", log_dir, *arguments)
     assert not os.path.exists(log_dir)
 
 
-def test_a_dry_run_lists_the_runs_and_writes_nothing(tmp_path):
+@pytest.mark.parametrize(
+    "content, complaint",
+    [
+        ("1 +", "SyntaxError: "),
+        ("import nowhere", "ModuleNotFoundError: No module named 'nowhere'"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+        ("NETWORK = 'a/b'; FLAGS = parse_flags = main = 1", "NETWORK is 'a/b', expected letters"),
+        ("NETWORK = 'con'; FLAGS = parse_flags = main = 1", "NETWORK is 'con', expected letters"),
+    ],
+)
+def test_a_file_that_is_no_training_script_is_refused(tmp_path, refusal, content, complaint):
+    path = tmp_path / "mine.py"
+    path.write_text(content)
+    line = refusal("--dry-run", "--networks", str(path))
+    assert f"{path}: expected a training script" in line and complaint in line
+
+
+def test_two_scripts_never_share_a_network(tmp_path, refusal):
+    content = "from fc_train import *\nNETWORK, FLAGS = 'fc', []\nparse_flags = main = print\n"
+    (tmp_path / "mine.py").write_text(content)
+    line = refusal("--dry-run", "--networks", f"fc,{tmp_path / 'mine.py'}")
+    assert "both name their network fc: give one of them another NETWORK" in line
+
+
+def test_a_dry_run_lists_the_runs_and_writes_nothing(tmp_path, capsys):
     log_dir = str(tmp_path / "runs")
-    done = compare("--dry-run", "--log-dir", log_dir, "--seeds", "2", "--networks", "fc")
-    lines = done.stdout.splitlines()
+    compare.main(["--dry-run", "--log-dir", log_dir, "--seeds", "2", "--networks", "fc"])
+    lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 * 4 * 2 + 1
     assert lines[0].startswith("fc/sgd_no_batchnorm_seed-0: ") and "--optimizer=sgd" in lines[0]
-    assert "16 runs, 0 ended; estimated time with --jobs" in lines[-1]
+    assert "16 runs, 0 ended, --jobs " in lines[-1]
     assert not os.path.exists(log_dir)

@@ -1,10 +1,13 @@
 """mnist_data on bad data: one line for every mistake, and no memory taken on a file's word."""
 
+import bz2
 import gzip
 import io
+import lzma
 import os
 import struct
 import tracemalloc
+import zipfile
 
 import fuzz_mnist_data
 import numpy as np
@@ -25,33 +28,69 @@ def header(*numbers):
     return struct.pack(f">{len(numbers)}I", *numbers)
 
 
+def packed_as(kind):
+    file = io.BytesIO()
+    if kind == "npy":
+        np.save(file, ARRAYS[0])
+    else:
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr("train-images-idx3-ubyte", GOOD)
+    return file.getvalue()
+
+
+GIT_LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:440fcabf\nsize 9912422\n"
+
 # What stands in a file of 60 images of 4x3 (or of their labels) instead, and what is said about it.
 BAD_FILES = [
-    (IMAGES, b"", "an empty file, expected IDX images (magic number 2051); get the file again"),
+    (IMAGES, b"", "an empty file, expected IDX images (magic number 2051: uint8 in 3 dimensions)"),
     (IMAGES, gzip.compress(b""), "an empty file, expected IDX images"),
-    (IMAGES, b"\x00\x00", "cut off within its header"),
+    (IMAGES, b"\x00", "cut off within its header"),
+    (IMAGES, b"\x00\x00\x08", "cut off within its header"),
     (IMAGES, GOOD[:10], "cut off within its header; get the file again"),
     (IMAGES, b"abcdefgh", "neither gzip nor IDX (magic number 1633837924), expected IDX images"),
-    (IMAGES, header(0xD03, 1, 1, 1) + bytes(4), "neither gzip nor IDX (magic number 3331)"),
+    (IMAGES, header(0x1003, 1, 1, 1), "neither gzip nor IDX (magic number 4099), expected IDX"),
     (IMAGES, b"\n<!DOCTYPE html><html>", "a web page (HTML), expected IDX images"),
     (IMAGES, gzip.compress(b"<html>"), "a web page (HTML), expected IDX images"),
-    (IMAGES, idx_bytes(ARRAYS[1]), "IDX labels, expected IDX images (magic number 2051)"),
-    (LABELS, gzip.compress(GOOD), "IDX images, expected IDX labels (magic number 2049)"),
-    (IMAGES, GOOD[:-1], "cut off after 735 of the 736 bytes that its header promises (60 x 4 x 3)"),
+    (IMAGES, idx_bytes(ARRAYS[1]), "IDX of uint8, 60 (magic number 2049), expected IDX images"),
+    (LABELS, gzip.compress(GOOD), "IDX of uint8, 60x4x3 (magic number 2051), expected IDX labels"),
+    (
+        LABELS,
+        header(0xC02, 60, 8) + bytes(1920),
+        "IDX of int32, 60x8 (magic number 3074), expected",
+    ),
+    (LABELS, header(0x802, 60, 10) + bytes(600), "IDX of uint8, 60x10 (magic number 2050)"),
+    (LABELS, header(0x802, 60, 10), "write the number of the class of each image as one byte"),
+    (IMAGES, header(0xD03, 1, 1, 1), "IDX of float32, 1x1x1 (magic number 3331), expected IDX im"),
+    (IMAGES, header(0xD03, 1, 1, 1), "write them as bytes from 0 to 255, the channels of coloured"),
+    (
+        IMAGES,
+        header(0x804, 60, 3, 28, 28),
+        "IDX of uint8, 60x3x28x28 (magic number 2052), expected",
+    ),
+    (IMAGES, header(0x805, 1, 1, 1, 1, 1), "IDX of uint8, 1x1x1x1x1 (magic number 2053)"),
+    (IMAGES, packed_as("zip"), "a zip archive, expected IDX images"),
+    (IMAGES, lzma.compress(GOOD), "packed with xz, expected IDX images (magic number 2051"),
+    (IMAGES, bz2.compress(GOOD), "packed with bzip2, expected IDX images"),
+    (IMAGES, GIT_LFS_POINTER, "a Git LFS pointer instead of the file, expected IDX images"),
+    (IMAGES, GIT_LFS_POINTER, "; run git lfs pull"),
+    (IMAGES, packed_as("npy"), "a NumPy array, expected IDX images"),
+    (IMAGES, gzip.compress(gzip.compress(gzip.compress(GOOD))), "packed more than twice with gzip"),
+    (IMAGES, gzip.compress(gzip.compress(GOOD)[:-9]), "cut off, the gzip data does not end"),
+    (IMAGES, GOOD[:-1], "cut off after 735 of the 736 bytes that its header promises (60x4x3)"),
     (IMAGES, gzip.compress(GOOD[:-9]), "cut off after 727 of the 736 bytes"),
     (IMAGES, gzip.compress(GOOD)[:-30], "cut off, the gzip data does not end"),
     (IMAGES, b"\x1f\x8b\x08", "cut off, the gzip data does not end; get the file again"),
-    (IMAGES, GOOD + b"x", "more data than the 736 bytes that its header promises (60 x 4 x 3)"),
+    (IMAGES, GOOD + b"x", "more data than the 736 bytes that its header promises (60x4x3)"),
     (IMAGES, gzip.compress(GOOD + b"x"), "more data than the 736 bytes"),
-    (IMAGES, gzip.compress(GOOD) + b"x", "more data after the end of the gzip data"),
+    (IMAGES, gzip.compress(GOOD) + b"x", "damaged gzip data (Not a gzipped file"),
     (IMAGES, gzip.compress(GOOD)[:20] + b"xxxx" + gzip.compress(GOOD)[24:], "damaged gzip data ("),
-    (IMAGES, b"\x1f\x8b" + bytes(30), "damaged gzip data (Error -3 while decompressing"),
+    (IMAGES, b"\x1f\x8b" + bytes(30), "damaged gzip data (Unknown compression method)"),
     (IMAGES, header(2051, 2**32 - 1, 2**32 - 1, 2**32 - 1) + GOOD[16:], "cut off after 736 of the"),
-    (IMAGES, header(2051, 60, 0, 3), "a set of 60 x 0 x 3, expected at least one example"),
+    (IMAGES, header(2051, 60, 0, 3), "a set of 60x0x3, expected at least one example"),
     (LABELS, header(2049, 0), "a set of 0, expected at least one example"),
     (LABELS, idx_bytes(ARRAYS[1][:-1]), "59 labels, expected 60, one for each image of "),
     (LABELS, idx_bytes(ARRAYS[1] + 1), "label 10 at position 0, expected 0 to 9"),
-    (TEST_IMAGES, idx_bytes(np.zeros((20, 3, 4), np.uint8)), "images of 3x4, but those of "),
+    (TEST_IMAGES, idx_bytes(np.zeros((20, 3, 4), np.uint8)), "images of 3x4x1, but those of "),
 ]
 
 
@@ -64,6 +103,14 @@ def test_a_bad_file_is_named_with_what_was_found_and_expected(tmp_path, name, co
     assert str(raised.value).startswith(os.path.join(folder, name) + ": ")
     assert message in str(raised.value)
     assert len(str(raised.value).splitlines()) == 1
+
+
+def test_a_file_opened_as_text_is_told(tmp_path):
+    folder = write_set(tmp_path, ARRAYS, packed=False)
+    path = os.path.join(folder, NAMES[0])
+    message = "opened as text, open it as open"
+    with open(path, encoding="latin-1") as file, pytest.raises(DataError, match=message):
+        mnist_data.extract_images(file)
 
 
 def test_errors_are_value_errors_that_print_as_one_line():
@@ -148,8 +195,9 @@ def test_a_pipe_is_not_waited_for(tmp_path):
     folder = write_set(tmp_path, ARRAYS)
     (tmp_path / IMAGES).unlink()
     os.mkfifo(str(tmp_path / IMAGES))
-    with pytest.raises(DataError, match="gz: a folder or a device, expected a file"):
-        read_data_sets(folder)
+    for read in (read_data_sets, mnist_data.checksums):
+        with pytest.raises(DataError, match="gz: a folder or a device, expected a file"):
+            read(folder)
 
 
 def test_a_link_to_nowhere_is_reported(tmp_path):

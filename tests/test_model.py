@@ -5,7 +5,7 @@ import types
 
 import numpy as np
 import pytest
-from helpers import run_loop
+from helpers import Trained
 from record_tf_layers import (
     BATCH_SIZE,
     CONVOLUTIONS,
@@ -22,8 +22,10 @@ from record_tf_layers import (
 
 import conv_train
 import fc_train
-from graph_mode import evaluation, model, training
+from graph_mode import evaluation, model, program
 from graph_mode import tensorflow1 as tf
+from graph_mode.flags import OPTIMIZERS
+from graph_mode.flags import SCHEDULES as SCHEDULE_NAMES
 
 NARROW = {
     "fc": (fc_train, ["--hidden-units", ",".join(map(str, HIDDEN_UNITS))]),
@@ -39,46 +41,21 @@ NARROW = {
 }
 
 
-class NarrowProgram:
-    """The network, as narrow as that of the record, in a session of its own."""
+def narrow_program(network):
+    """The network, as narrow as that of the record."""
+    script, flags = NARROW[network]
+    common = ["--batch-norm", f"--batch-size={BATCH_SIZE}", f"--learning-rate={LEARNING_RATE}"]
+    return Trained(script, *(common + flags), data=program_data())
 
-    def __init__(self, network):
-        script, flags = NARROW[network]
-        common = [f"--batch-size={BATCH_SIZE}", f"--learning-rate={LEARNING_RATE}"]
-        options = script.parse_options(["--batch-norm"] + common + flags)
-        self.data = program_data()
-        with tf.Graph().as_default():
-            self.inference = evaluation.build_inference(script.network, self.data.train, options)
-            self.model_variables = tf.global_variables()
-            self.loop = training.build_training_loop(script.network, self.data.train, options)
-            self.session = tf.Session()
-            self.session.run(
-                [tf.global_variables_initializer(), self.loop.prepare], self.loop.prepare_feed
-            )
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.session.close()
-
-    def train(self, steps):
-        return run_loop(self.session, self.loop, self.data.train, BATCH_SIZE, steps)
-
-    def restore(self, checkpoint):
-        """Every variable of the checkpoint, those of Adam included, by its name."""
-        with self.session.graph.as_default():
-            variables = {v.op.name: v for v in tf.global_variables()}
-            saved = [name for name, _ in tf.train.list_variables(checkpoint)]
-            # The published programs count no steps.
-            assert set(variables) - set(saved) <= {"global_step"}
-            tf.train.Saver([variables[name] for name in saved]).restore(self.session, checkpoint)
-
-    def validation_logits(self):
-        examples = self.data.validation
-        return evaluation.evaluate(
-            self.session, self.inference, examples.images, examples.labels
-        ).logits
+def restore(trained, checkpoint):
+    """Every variable of the checkpoint, those of Adam included, by its name."""
+    with trained.graph.as_default():
+        variables = {v.op.name: v for v in tf.global_variables()}
+        saved = [name for name, _ in tf.train.list_variables(checkpoint)]
+        # The published programs count no steps.
+        assert set(variables) - set(saved) <= {"global_step"}
+        tf.train.Saver([variables[name] for name in saved]).restore(trained.session, checkpoint)
 
 
 @pytest.fixture(params=sorted(NARROW))
@@ -93,34 +70,34 @@ def recorded(network):
 
 
 def test_a_network_trains_as_the_published_program_does(network, recorded):
-    with NarrowProgram(network) as program:
-        names = [variable.op.name for variable in program.model_variables]
+    with narrow_program(network) as trained:
+        names = [variable.op.name for variable in trained.model_variables]
         assert names == recorded["model variables"].tolist()
-        set_variables(program.session, program.model_variables, np.random.RandomState(9))
-        losses = program.train(2 * STEPS)
-        logits = program.validation_logits()
+        set_variables(trained.session, trained.model_variables, np.random.RandomState(9))
+        losses = trained.train(2 * STEPS)
+        logits = trained.evaluate("validation").logits
     np.testing.assert_allclose(losses, recorded["losses"], rtol=1e-4)
     np.testing.assert_allclose(logits, recorded[f"logits after {2 * STEPS}"], atol=0.01)
 
 
 def test_a_checkpoint_of_tf_layers_restores_and_trains_on(network, recorded):
-    with NarrowProgram(network) as program:
-        program.restore(os.path.join(DATA, f"{network}.ckpt"))
-        logits = program.validation_logits()
+    with narrow_program(network) as trained:
+        restore(trained, os.path.join(DATA, f"{network}.ckpt"))
+        logits = trained.evaluate("validation").logits
         np.testing.assert_allclose(logits, recorded[f"logits after {STEPS}"], rtol=1e-5, atol=1e-5)
         for _ in range(STEPS):
-            program.data.train.next_indices(BATCH_SIZE)
-        losses = program.train(STEPS)
-        logits = program.validation_logits()
+            trained.data.train.next_indices(BATCH_SIZE)
+        losses = trained.train(STEPS)
+        logits = trained.evaluate("validation").logits
     np.testing.assert_allclose(losses, recorded["losses"][STEPS:], rtol=1e-4)
     np.testing.assert_allclose(logits, recorded[f"logits after {2 * STEPS}"], atol=0.01)
 
 
 def variables_of(script, *flags):
     """{name: shape} of the network that the flags give for MNIST."""
-    options = script.parse_options(list(flags))
+    flags = script.parse_flags(list(flags))
     with tf.Graph().as_default():
-        script.network(tf.zeros([1, 28, 28, 1]), True, 10, options)
+        script.network(tf.zeros([1, 28, 28, 1]), True, 10, flags)
         return {v.op.name: v.shape.as_list() for v in tf.global_variables()}
 
 
@@ -158,7 +135,7 @@ def test_network_flags_change_the_network():
     fc = variables_of(fc_train, "--hidden-units", "7,3")
     assert fc["dense/kernel"] == [784, 7]
     assert fc["dense_2/kernel"] == [3, 10]
-    deep = fc_train.parse_options(["--layers", "8"])
+    deep = fc_train.parse_flags(["--layers", "8"])
     assert deep.hidden_units == [256, 128, 64, 32, 16, 8, 8, 8]
     sizes = ["--layers=2", "--filters-step=3", "--kernel-size=5", "--dense-units=9"]
     conv = variables_of(conv_train, "--stride-every=2", *sizes)
@@ -175,11 +152,11 @@ def test_network_flags_change_the_network():
     ],
 )
 def test_activation_is_of_the_hidden_layers_only(activation, function):
-    options = fc_train.parse_options(["--hidden-units", "6", "--activation", activation])
+    flags = fc_train.parse_flags(["--hidden-units", "6", "--activation", activation])
     random = np.random.RandomState(0)
     images = random.randn(5, 2, 2, 1).astype(np.float32)
     with tf.Graph().as_default(), tf.Session() as session:
-        logits = fc_train.network(tf.constant(images), True, 3, options)
+        logits = fc_train.network(tf.constant(images), True, 3, flags)
         session.run(tf.global_variables_initializer())
         observed, hidden, kernel = session.run([logits] + tf.global_variables()[:2])
     expected = function(images.reshape(5, 4).dot(hidden)).dot(kernel)
@@ -209,17 +186,20 @@ def test_losses_are_those_of_the_textbook(label_type):
 
 
 def test_the_accuracy_counts_where_the_largest_logit_is_the_labels():
-    def four_pixels(images, is_training, num_classes, options):
+    def four_pixels(images, training, num_classes, flags):
         return tf.reshape(images, [-1, 4])[:, :3]
 
     pixels = [[3, 1, 2, 9], [0, 5, 1, 9], [3, 2, 1, 9], [1, 2, 0, 9], [0, 1, 2, 9]]
     images = np.array(pixels, np.uint8).reshape(5, 2, 2, 1)
-    data_set = types.SimpleNamespace(image_shape=(2, 2, 1), num_classes=3)
-    options = types.SimpleNamespace(loss="softmax")
+    examples = types.SimpleNamespace(image_shape=(2, 2, 1), num_classes=3)
+    flags = types.SimpleNamespace(loss="softmax", seed=0)
     with tf.Graph().as_default(), tf.Session() as session:
-        inference = evaluation.build_inference(four_pixels, data_set, options)
+        inference = program.Program(four_pixels, examples, flags).evaluation
         labels = np.array([0, 1, 2, 0, 2], np.uint8)
-        assert evaluation.evaluate(session, inference, images, labels).accuracy == 0.6
+        found = evaluation.evaluate(session, inference, images, labels)
+    assert found.accuracy == 0.6
+    table = evaluation.accuracy_by_class(found, labels).splitlines()
+    assert table[1:] == ["0,2,1,0.50000", "1,1,1,1.00000", "2,2,1,0.50000"]
 
 
 RATE = 0.1
@@ -279,10 +259,10 @@ UPDATE_RULES = {
 
 
 def test_every_optimizer_has_its_update_rule_here():
-    assert set(model.OPTIMIZERS) == set(UPDATE_RULES)
+    assert set(OPTIMIZERS) == set(UPDATE_RULES)
 
 
-@pytest.mark.parametrize("name", model.OPTIMIZERS)
+@pytest.mark.parametrize("name", OPTIMIZERS)
 def test_an_optimizer_follows_its_published_update_rule(name):
     expected, slots, observed = 1.5, {}, []
     with tf.Graph().as_default(), tf.Session() as session:
@@ -299,15 +279,13 @@ def test_an_optimizer_follows_its_published_update_rule(name):
 
 def test_the_loss_comes_after_the_whole_step():
     """Whoever has the loss has the updates: of weights, moving averages and step counter."""
-    options = types.SimpleNamespace(
-        loss="sigmoid", optimizer="sgd", learning_rate=0.1, schedule="constant"
-    )
+    flags = types.SimpleNamespace(optimizer="sgd", learning_rate=0.1, schedule="constant")
     with tf.Graph().as_default(), tf.Session() as session:
         weights = tf.get_variable("weights", initializer=tf.ones([1, 2]))
         average = tf.get_variable("average", initializer=0.0, trainable=False)
         update = average.assign_add(1.0, read_value=False)
-        tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, update)
-        loss = model.train_step(weights * 1.0, tf.constant([1]), options)
+        loss = model.mean_loss(weights * 1.0, tf.constant([1]), "sigmoid")
+        loss = model.train_step(loss, [], [update], flags).loss
         session.run(tf.global_variables_initializer())
         losses = [session.run(loss) for _ in range(3)]
         assert losses[0] == pytest.approx((np.log1p(np.e) + np.log1p(np.exp(-1))) / 2)
@@ -325,12 +303,12 @@ SCHEDULES = {
 }
 
 
-@pytest.mark.parametrize("schedule", model.SCHEDULES)
+@pytest.mark.parametrize("schedule", SCHEDULE_NAMES)
 def test_a_schedule_gives_the_learning_rate_of_its_formula(schedule):
-    options = types.SimpleNamespace(learning_rate=0.02, num_batches=1000, schedule=schedule)
+    flags = types.SimpleNamespace(learning_rate=0.02, num_batches=1000, schedule=schedule)
     with tf.Graph().as_default(), tf.Session() as session:
         step = tf.placeholder(tf.int64, [])
-        rate = tf.convert_to_tensor(model.learning_rate(options, step))
+        rate = tf.convert_to_tensor(model.learning_rate(flags, step))
         for share, expected in SCHEDULES[schedule].items():
             found = session.run(rate, {step: round(1000 * share)})
             assert found == pytest.approx(expected, rel=1e-4), share
@@ -338,16 +316,18 @@ def test_a_schedule_gives_the_learning_rate_of_its_formula(schedule):
 
 def test_a_step_uses_the_rate_of_its_own_number():
     """Gradient descent on a loss of slope 1/2 moves by half the rate: none twice, none skipped."""
-    options = types.SimpleNamespace(
-        loss="softmax", optimizer="sgd", learning_rate=1e-3, num_batches=4, schedule="cosine"
+    flags = types.SimpleNamespace(
+        optimizer="sgd", learning_rate=1e-3, num_batches=4, schedule="cosine"
     )
     with tf.Graph().as_default(), tf.Session() as session:
         bias = tf.get_variable("bias", initializer=tf.zeros([1, 2]))
-        loss = model.train_step(bias * 1.0, tf.constant([1]), options)
+        loss = model.mean_loss(bias * 1.0, tf.constant([1]), "softmax")
+        step = model.train_step(loss, [], [], flags)
         session.run(tf.global_variables_initializer())
-        moved = [0.0]
+        moved, rates = [0.0], []
         for _ in range(4):
-            session.run(loss)
+            rates.append(session.run(step).learning_rate)
             moved.append(session.run(bias)[0, 1])
     expected = [1e-3 * (1 + np.cos(np.pi * step / 4)) / 2 for step in range(4)]
+    np.testing.assert_allclose(rates, expected, rtol=1e-6)
     np.testing.assert_allclose(np.diff(moved), np.array(expected) / 2, rtol=2e-3)

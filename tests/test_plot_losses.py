@@ -1,8 +1,14 @@
 import csv
+import functools
+import gzip
+import hashlib
+import io
+import itertools
 import json
 import os
 import re
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -17,7 +23,14 @@ import plot_losses
 from graph_mode import command_line
 from graph_mode.command_line import CommandError
 from graph_mode.plotting import figures, run_groups, run_lines, saved_runs
-from tests.made_runs import BEGAN, scalar_event, write_event_file, write_run, write_scalars
+from tests.made_runs import (
+    BEGAN,
+    restart_event,
+    scalar_event,
+    write_event_file,
+    write_run,
+    write_scalars,
+)
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 NAN = float("nan")
@@ -54,15 +67,20 @@ def read_runs(*paths):
     return saved_runs.read_runs(saved_runs.find_event_files(paths), paths, notes.append), notes
 
 
-def lines_of(runs, x="step", smoothing=0, group_by=None):
-    """The figures.Lines of the only figure that the runs make."""
+def panels_of(runs, notes=None, with_accuracy=False, **view):
+    """The figures.Panels of the only figure that the losses of the runs make."""
     (plot,) = run_lines.plots_of(runs, lambda tag: tag.endswith("loss"))
-    return run_lines.panel_of(plot, x, smoothing, group_by, lambda note: None).lines
+    view = run_lines.View(**{"smoothing": 0, **view})
+    say = (lambda note: None) if notes is None else notes.append
+    return run_lines.panels_of(plot, view, say, with_accuracy)
+
+
+def lines_of(runs, **view):
+    return panels_of(runs, **view)[0].lines
 
 
 def texts_of(figure):
-    axes = figure.axes[0]
-    return [text.get_text() for text in axes.get_legend().get_texts()]
+    return [text.get_text() for text in figure.legends[0].get_texts()]
 
 
 # The command, from its arguments to its files
@@ -149,6 +167,8 @@ def test_exports_hold_every_point_exactly(tmp_path):
         (["--format", "png,jpg"], "expected png, svg, pdf, found 'jpg'"),
         (["--x", "wall", "--group-by", "seed"], "--x wall shows each run by itself"),
         (["--log-y", "--linear-y"], "not allowed with"),
+        (["--width", "1"], "expected a number from 2 to 20, found '1'"),
+        (["--csv", "-", "--json", "-"], "--csv and --json name the same file, -"),
         (["--tags", ","], "expected at least one name"),
     ],
 )
@@ -185,12 +205,10 @@ def test_a_figure_that_cannot_be_written_leaves_the_old_one_and_no_other_file(mo
     with open("runs/figures/fc_loss.png", "rb") as file:
         before = file.read()
 
-    def no_space(self, path, **options):
-        with open(path, "wb") as file:
-            file.write(b"half a figure")
+    def no_space(path, target):
         raise OSError(28, "No space left on device", path)
 
-    monkeypatch.setattr("matplotlib.figure.Figure.savefig", no_space)
+    monkeypatch.setattr("os.replace", no_space)
     with pytest.raises(OSError) as error:
         plot_losses.main(["runs"])
     assert error.value.filename == os.path.join("runs", "figures", "fc_loss.png")
@@ -222,7 +240,7 @@ def test_damage_is_named_by_file_and_offset_and_the_rest_is_drawn(capsys):
         file.write(b"\xff\xff")
     assert run_here() == 0
     output = capsys.readouterr()
-    assert re.search(rf"^note: {re.escape(path)}: byte \d+: .*left out \d+ bytes$", output.err)
+    assert re.search(rf"note: {re.escape(path)}: byte \d+: .*left out \d+ bytes\n", output.err)
     assert output.out.startswith("wrote runs/figures/fc_loss.png")
 
 
@@ -285,6 +303,126 @@ def test_watching_waits_for_the_first_run(monkeypatch, capsys):
     assert "wrote " in output.out
 
 
+def test_the_runs_of_a_comparison_are_drawn_only_when_named(capsys):
+    write_run("runs/fc/a")
+    write_run("runs/compare/fc/b")
+    plot_losses.main([])
+    assert "fc/b" not in capsys.readouterr().out
+    plot_losses.main(["runs"])
+    assert "compare/fc/b" in capsys.readouterr().out
+
+
+def test_of_an_accuracy_the_largest_is_the_best(capsys):
+    folder = write_run("runs/fc/a")
+    write_scalars(f"{folder}/train", "accuracy", [0.5, 0.9, 0.7], began=1.8e9)
+    plot_losses.main(["--tags", "accuracy"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "wrote runs/figures/fc_accuracy.png"
+    rows = [re.split(r"  +", line) for line in lines[1:]]
+    assert rows[0][2:4] == ["final accuracy", "best accuracy"]
+    assert rows[1][2:4] == ["0.70000", "0.90000"]
+
+
+def test_a_tag_that_only_the_validation_has_is_drawn_when_named(capsys):
+    folder = write_run("runs/fc/a")
+    write_scalars(f"{folder}/validation", "accuracy_population", [0.5, 0.9], began=1.8e9)
+    plot_losses.main(["--tags", "*_population"])
+    assert "wrote runs/figures/fc_accuracy_population.png\n" in capsys.readouterr().out
+
+
+# Where it writes
+
+
+def test_points_go_through_a_link_into_a_pipe_and_to_standard_output():
+    write_run("runs/fc/a")
+    assert run_here("--csv", "plain.csv") == 0
+    with open("plain.csv", encoding="utf-8") as file:
+        expected = file.read()
+    os.symlink("target.csv", "link.csv")
+    os.mkfifo("pipe")
+    reader = subprocess.Popen(["cat", "pipe"], stdout=subprocess.PIPE, encoding="utf-8")
+    assert run_here("--csv", "link.csv", "--json", "pipe") == 0
+    assert len(json.loads(reader.communicate(timeout=20)[0])) == expected.count("\n") - 1
+    assert os.path.islink("link.csv") and os.path.exists("pipe")
+    with open("target.csv", encoding="utf-8") as file:
+        assert file.read() == expected
+    for name in ("-", "/dev/stdout", "/proc/self/fd/1"):
+        done = run_program("--csv", name)
+        assert done.stdout == expected
+        assert "wrote runs/figures/fc_loss.png\n" in done.stderr and "final loss" in done.stderr
+    assert not os.path.exists("-")
+
+
+def test_a_reader_that_has_enough_is_no_error():
+    write_run("runs/fc/a", losses=np.ones(20000))
+    program = f"{sys.executable} {os.path.join(ROOT, 'plot_losses.py')}"
+    command = f"{program} --csv >(head -2 > first) && {program} --csv - 2> /dev/null | head -2"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, encoding="utf-8")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "final loss" in done.stdout
+    assert done.stdout.splitlines()[-2] == "run,tag,step,wall_time,value"
+    with open("first", encoding="utf-8") as file:
+        assert file.read().count("\n") == 2
+
+
+def test_a_device_stays_one_and_a_file_keeps_its_permissions():
+    write_run("runs/fc/a")
+    try:
+        os.mknod("null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+        open("null", "w").close()
+    except OSError as error:
+        pytest.skip(f"no device can be made here: {error}")
+    open("private.json", "w").close()
+    os.chmod("private.json", 0o600)
+    assert run_here("--csv", "null", "--json", "private.json") == 0
+    assert stat.S_ISCHR(os.stat("null").st_mode)
+    assert stat.S_IMODE(os.stat("private.json").st_mode) == 0o600
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_streams_do_not_keep_it_from_drawing(closed):
+    write_run("runs/fc/a")
+    command = f"{sys.executable} {os.path.join(ROOT, 'plot_losses.py')} {closed}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, encoding="utf-8")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert os.listdir("runs/figures") == ["fc_loss.png"]
+
+
+def test_standard_output_need_not_be_a_file(monkeypatch):
+    write_run("runs/fc/\u8bd5")
+    output = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", output)
+    plot_losses.main(["runs"])
+    assert "wrote runs/figures/fc_loss.png" in output.getvalue()
+    plot_losses.main(["runs", "--csv", "-"])
+    assert "run,tag,step" in output.getvalue()
+    monkeypatch.setattr(sys, "stdout", None)
+    plot_losses.main(["runs"])
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), "ascii"))
+    plot_losses.main(["runs"])
+    assert b"\\u8bd5" in sys.stdout.buffer.getvalue()
+
+
+def test_a_notebook_shows_the_figures_inline_and_keeps_its_streams():
+    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
+    write_run("runs/fc/a")
+    write_run("runs/conv/b", "conv")
+    cells = [
+        f"%run {os.path.join(ROOT, 'plot_losses.py')}",
+        f"import sys; sys.path.insert(0, {ROOT!r}); import plot_losses; plot_losses.main([])",
+        "print('still here', file=sys.stderr); print('and here')",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    nbclient.NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    for cell in notebook.cells[:2]:
+        shown = [output for output in cell.outputs if "image/png" in output.get("data", {})]
+        assert len(shown) == 2
+        text = "".join(o.text for o in cell.outputs if o.output_type == "stream")
+        assert "wrote runs/figures/fc_loss.png" in text and "Error" not in text
+    kept = {output.name: output.text for output in notebook.cells[2].outputs}
+    assert kept == {"stderr": "still here\n", "stdout": "and here\n"}
+
+
 # Which files are read as which runs
 
 
@@ -317,6 +455,21 @@ def test_a_resumed_run_shows_the_later_points():
     (run,), notes = read_runs()
     assert run.scalars["train"]["loss"].values.tolist() == [5.0, 4.0, 0.5, 0.5, 0.5]
     assert notes == []
+
+
+def test_a_later_file_that_stops_earlier_without_a_restart_is_said_once():
+    folder = write_run("runs/fc/a", losses=np.ones(100))
+    events = [scalar_event(step, BEGAN + 100, loss=0.5, accuracy=0.5) for step in (50, 60)]
+    path = write_event_file(os.path.join(folder, "train", "tfevents.1"), events, BEGAN + 100)
+    (run,), (note,) = read_runs()
+    assert note.startswith(f"{path}: loss stops at step 60, but the older ")
+    assert "goes to step 99, and no restart" in note
+    assert len(run.scalars["train"]["loss"].steps) == 100
+    restarted = [restart_event(50, BEGAN + 100)] + events
+    write_event_file(os.path.join(folder, "train", "tfevents.1"), restarted, BEGAN + 100)
+    (run,), notes = read_runs()
+    assert notes == []
+    assert run.scalars["train"]["loss"].steps.tolist() == [*range(50), 50, 60]
 
 
 @pytest.mark.parametrize(
@@ -363,10 +516,10 @@ def test_runs_that_differ_only_in_seed_become_one_line_with_its_band_and_count()
         write_run(f"runs/fc/a-{seed}", seed=seed, losses=losses, run_name=str(seed), threads=seed)
     write_run("runs/fc/b", batch_norm=False)
     with_band, alone = lines_of(read_runs()[0])
-    assert with_band.label == "adam, batch norm (n = 3)"
+    assert with_band.label == "with batch norm (n = 3)"
     assert with_band.y.tolist() == [3, 2]
     assert (with_band.low.tolist(), with_band.high.tolist()) == ([1, 2], [5, 2])
-    assert alone.label == "adam, no batch norm" and alone.low is None
+    assert alone.label == "without batch norm" and alone.low is None
 
 
 def test_the_same_seed_twice_is_not_a_sample_more():
@@ -375,8 +528,8 @@ def test_the_same_seed_twice_is_not_a_sample_more():
     groups = run_groups.group_by_seed(read_runs()[0])
     assert [[run.name for run in group.runs] for group in groups] == [["fc/a", "fc/b"], ["fc/c"]]
     assert [group.label for group in groups] == [
-        "adam, batch norm (fc/a)",
-        "adam, batch norm (fc/c)",
+        "with batch norm (fc/a)",
+        "with batch norm (fc/c)",
     ]
     assert groups[0].color != groups[1].color
 
@@ -385,7 +538,7 @@ def test_runs_of_unequal_length_say_how_many_seeds_the_mean_has():
     write_run("runs/fc/a", seed=0, losses=[1.0, 1.0, 1.0])
     write_run("runs/fc/b", seed=1, losses=[3.0])
     (line,) = lines_of(read_runs()[0])
-    assert line.label == "adam, batch norm (n = 1 to 2)"
+    assert line.label == "with batch norm (n = 1 to 2)"
     assert line.y.tolist() == [2, 1, 1]
 
 
@@ -395,24 +548,57 @@ def test_a_label_names_the_settings_that_tell_a_curve_from_its_rivals():
     write_run("runs/fc/c", optimizer="sgd", learning_rate=0.3, hidden_units=[8])
     labels = [group.label for group in run_groups.group_by_seed(read_runs()[0])]
     assert labels == [
-        "adam, batch norm, learning rate 0.1",
-        "adam, batch norm, learning rate 0.2",
-        "sgd, batch norm",
+        "adam, with batch norm, learning rate 0.1",
+        "adam, with batch norm, learning rate 0.2",
+        "sgd, with batch norm",
     ]
 
 
-def test_an_optimizer_has_one_colour_and_batch_norm_a_style_in_every_figure():
+def looks_of(runs, **view):
+    return {line.label: (line.color, line.dashed) for line in lines_of(runs, **view)}
+
+
+def test_of_one_optimizer_batch_norm_is_blue_and_its_absence_orange():
+    for seed in (0, 1):
+        write_run(f"runs/fc/with-{seed}", seed=seed)
+        write_run(f"runs/fc/without-{seed}", seed=seed, batch_norm=False)
+    assert looks_of(read_runs()[0]) == {
+        "with batch norm (n = 2)": (figures.BLUE, False),
+        "without batch norm (n = 2)": (figures.VERMILION, False),
+    }
+
+
+def test_of_several_optimizers_each_has_its_colour_and_batch_norm_a_line_style():
     for optimizer in run_groups.OPTIMIZER_COLORS:
         for batch_norm in (True, False):
-            write_run(f"all/fc/{optimizer}{batch_norm}", "fc", optimizer, batch_norm, losses=[1.0])
-    write_run("one/fc/x", "fc", "adagrad", False)
-    lines = lines_of(read_runs("all")[0])
-    looks = {(line.color, line.dashed) for line in lines}
-    assert len(looks) == len(lines) == 16
-    assert len({line.color for line in lines}) == 8
-    by_label = {line.label: (line.color, line.dashed) for line in lines}
-    (alone,) = lines_of(read_runs("one")[0])
-    assert (alone.color, alone.dashed) == by_label[alone.label] == (figures.PURPLE, True)
+            write_run(f"runs/fc/{optimizer}{batch_norm}", "fc", optimizer, batch_norm, losses=[1.0])
+    looks = looks_of(read_runs()[0])
+    assert len(set(looks.values())) == len(looks) == 16
+    assert looks["adam, with batch norm"] == (figures.BLUE, False)
+    assert looks["adam, without batch norm"] == (figures.BLUE, True)
+    assert looks["sgd, without batch norm"] == (figures.BLACK, True)
+
+
+def test_of_one_optimizer_with_several_rates_each_rate_has_its_colour():
+    for rate in (0.1, 0.2):
+        for batch_norm in (True, False):
+            write_run(f"runs/fc/{batch_norm}{rate}", batch_norm=batch_norm, learning_rate=rate)
+    assert looks_of(read_runs()[0]) == {
+        "with batch norm, learning rate 0.1": (figures.BLUE, False),
+        "without batch norm, learning rate 0.1": (figures.BLUE, True),
+        "with batch norm, learning rate 0.2": (figures.VERMILION, False),
+        "without batch norm, learning rate 0.2": (figures.VERMILION, True),
+    }
+
+
+def test_what_is_written_besides_and_how_it_ran_does_not_part_a_run_from_its_seeds():
+    write_run("runs/fc/a", seed=0, diagnostics=True, histograms=True, threads=4, code="one")
+    write_run("runs/fc/b", seed=1, diagnostics=False, validate_every=7, code="other")
+    notes = []
+    ((line,),) = [panel.lines for panel in panels_of(read_runs()[0], notes)]
+    assert line.label == "with batch norm (n = 2)"
+    (note,) = notes
+    assert "different versions of the code" in note
 
 
 def test_forty_runs_have_forty_looks_and_labels():
@@ -439,24 +625,32 @@ def test_group_by_draws_the_mean_of_all_runs_with_the_same_values():
     assert len({line.color for line in lines}) == 3
 
 
+def test_group_by_never_averages_runs_with_batch_norm_and_without():
+    for optimizer in ("adam", "sgd"):
+        for batch_norm in (True, False):
+            write_run(f"runs/fc/{optimizer}{batch_norm}", "fc", optimizer, batch_norm)
+    assert looks_of(read_runs()[0], group_by=["learning_rate"]) == {
+        "learning rate 0.002, with batch norm (n = 2)": (figures.BLUE, False),
+        "learning rate 0.002, without batch norm (n = 2)": (figures.VERMILION, False),
+    }
+
+
 def test_runs_on_the_clock_are_drawn_one_by_one():
     for seed in (0, 1):
         write_run(f"runs/fc/{seed}", seed=seed, began=BEGAN + 86400 * seed, losses=[1.0, 0.5])
     lines = lines_of(read_runs()[0], x="wall")
-    assert [line.label for line in lines] == [f"adam, batch norm, seed {seed}" for seed in (0, 1)]
+    assert [line.label for line in lines] == [f"with batch norm, seed {seed}" for seed in (0, 1)]
     assert lines[1].x[0] - lines[0].x[0] == 1.0
 
 
 def test_relative_time_begins_with_the_run_and_has_a_unit_that_fits():
     write_run("runs/fc/a", losses=[1.0] * 5)
-    (plot,) = run_lines.plots_of(read_runs()[0], lambda tag: tag == "loss")
-    panel = run_lines.panel_of(plot, "relative", 0, None, lambda note: None)
+    (panel,) = panels_of(read_runs()[0], x="relative")
     assert panel.x_label == "Time since the run began (s)"
     np.testing.assert_allclose(panel.lines[0].x, [0, 0.01, 0.02, 0.03, 0.04], atol=1e-6)
     long = [scalar_event(step, BEGAN + 3600 * step, loss=1.0) for step in range(5)]
     write_event_file("logs/a/x.tfevents", long)
-    (plot,) = run_lines.plots_of(read_runs("logs")[0], lambda tag: tag == "loss")
-    panel = run_lines.panel_of(plot, "relative", 0, None, lambda note: None)
+    (panel,) = panels_of(read_runs("logs")[0], x="relative")
     assert panel.x_label == "Time since the run began (h)"
     assert panel.lines[0].x.tolist() == [0, 1, 2, 3, 4]
 
@@ -466,6 +660,46 @@ def test_validation_is_drawn_as_markers_where_it_was_measured():
     (line,) = lines_of(read_runs()[0])
     assert line.markers[0].tolist() == [0, 500, 1000, 1001]
     assert line.markers[1].tolist() == pytest.approx([2.2] * 4)
+
+
+def test_validation_accuracy_stands_beside_the_loss_with_population_statistics_where_they_differ():
+    for name, population in (("a", 0.9), ("b", 0.52)):
+        folder = write_run(f"runs/{name}/a", losses=np.full(1002, 2.0))
+        write_scalars(f"{folder}/validation", "accuracy_population", [population] * 2, began=1.8e9)
+    for name, shown in (("a", True), ("b", False)):
+        loss, accuracy = panels_of(read_runs(f"runs/{name}")[0], with_accuracy=True)
+        assert loss.y_label == "Training loss (sigmoid cross-entropy, nats)"
+        assert accuracy.y_label == "Validation accuracy (%)"
+        assert accuracy.lines[0].y.tolist() == [0.5] * 4
+        assert (accuracy.lines[0].dotted is not None) == shown
+
+
+MNIST = next(iter(run_lines.CLASS_COUNTS))
+
+
+@pytest.mark.parametrize(
+    "loss, data, frequencies, expected",
+    [
+        ("sigmoid", {"train-labels": MNIST}, None, 0.3249),
+        ("softmax", {"train-labels": MNIST}, None, 2.3012),
+        ("softmax", {}, [0.1] * 10, np.log(10)),
+        ("sigmoid", {}, [0.1] * 10, 0.32508),
+        ("sigmoid", {"train-labels": "00"}, None, None),
+    ],
+)
+def test_the_loss_of_answering_the_class_frequencies_is_marked(loss, data, frequencies, expected):
+    write_run("runs/fc/a", loss=loss, data=data, class_frequencies=frequencies)
+    (panel,) = panels_of(read_runs()[0])
+    assert panel.reference == (expected and pytest.approx(expected, abs=1e-4))
+
+
+def test_the_counts_of_the_classes_are_those_of_mnist():
+    path = os.path.join(ROOT, "MNIST_data", "train-labels-idx1-ubyte.gz")
+    with open(path, "rb") as file:
+        content = file.read()
+    assert hashlib.sha256(content).hexdigest() == MNIST
+    labels = np.frombuffer(gzip.decompress(content), np.uint8)[8:]
+    assert np.bincount(labels).tolist() == list(run_lines.CLASS_COUNTS[MNIST])
 
 
 @pytest.mark.parametrize(
@@ -480,20 +714,41 @@ def test_the_axis_is_logarithmic_where_the_losses_span_a_decade(values, logarith
 # The picture
 
 
+@pytest.mark.parametrize("width", [None, 3.3, 6.5])
 @pytest.mark.parametrize("count", [1, 40])
 @pytest.mark.parametrize("name", ["a", "a very long name of a run, " * 5])
-def test_nothing_is_clipped_and_the_legend_is_beside_the_curves(count, name):
+def test_nothing_is_clipped_and_nothing_overlaps(count, name, width):
     x = np.arange(5.0)
-    line = figures.Line(name, figures.BLUE, False, x, x * 1e7, x * 1e7, None, None, (x, x))
-    figure = figures.draw([line] * count, "A title " * 12, "x", "y", notes=[("marker", "m")])
-    axes = figure.axes[0]
+    lines = [
+        figures.Line(name, color, False, x, x * 1e7, markers=(x, x))
+        for color in figures.shades(figures.BLUE, count)
+    ]
+    panels = [figures.Panel(lines, "x", f"{which} of a long axis " * 2) for which in "ab"]
+    figure = figures.draw(panels, "A title " * 12 if width is None else "", width)
     renderer = figure.canvas.get_renderer()
-    legend = axes.get_legend().get_window_extent(renderer)
-    assert legend.x0 > axes.get_window_extent(renderer).x1
-    everything = axes.get_tightbbox(renderer)
-    assert everything.x0 >= 0 and everything.y0 >= 0
-    assert everything.x1 <= figure.bbox.x1 and everything.y1 <= figure.bbox.y1
+    legend = figure.legends[0].get_window_extent(renderer)
+    boxes = [axes.get_tightbbox(renderer) for axes in figure.axes] + [legend]
+    titles = [text.get_window_extent(renderer) for text in figure.texts if text.get_text() != " "]
+    for box in boxes + titles:
+        assert box.x0 >= 0 and box.y0 >= 0
+        assert box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1
+    for one, other in itertools.combinations(boxes, 2):
+        assert not one.overlaps(other)
     assert len(texts_of(figure)) == count + 1
+    assert width is None or figure.get_figwidth() == width
+
+
+def test_the_axis_of_accuracies_shows_the_rise_from_chance_and_the_differences_at_the_end():
+    x = np.arange(4.0)
+    line = figures.Line("a", figures.BLUE, False, x, np.array([0.1, 0.9, 0.985, 0.99]))
+    figure = figures.draw([figures.Panel([line], "x", "y", "accuracy")])
+    (axes,) = figure.axes
+    low, high = axes.get_ylim()
+    assert low < 0.1 and high > 0.99
+    heights = axes.transData.transform(np.stack([x, line.y], axis=1))[:, 1]
+    assert (heights[3] - heights[2]) / axes.bbox.height > 0.05
+    shown = [tick.get_text() for tick in axes.get_yticklabels()]
+    assert {"10", "90", "98", "99"} <= set(shown)
 
 
 def test_names_are_shown_as_they_are_in_any_alphabet_without_a_warning():
@@ -506,19 +761,25 @@ def test_names_are_shown_as_they_are_in_any_alphabet_without_a_warning():
     with open("points.csv", newline="", encoding="utf-8") as file:
         assert {row["run"][:5] for row in csv.DictReader(file)} == {n[:5] for n in names[:-2]}
     x = np.arange(2.0)
-    lines = [figures.Line(n, figures.BLUE, False, x, x, None, None, None, None) for n in names]
-    shown = texts_of(figures.draw(lines, "title", "x", "y"))
+    colors = figures.shades(figures.BLUE, len(names))
+    lines = [figures.Line(n, color, False, x, x) for n, color in zip(names, colors)]
+    shown = texts_of(figures.draw([figures.Panel(lines, "x", "y")]))
     assert len(set(shown)) == len(names)
     assert shown[0] == " _a b" and shown[1] == r"\$x\$ \$y"
 
 
-def test_without_a_screen_show_says_so():
+@pytest.mark.parametrize("backend", ["module://not.installed", "nonsense", "tkagg", ""])
+def test_the_backend_matters_only_for_show_and_then_says_in_one_line(backend):
     write_run("runs/fc/a")
     environment = {name: value for name, value in os.environ.items() if "DISPLAY" not in name}
-    command = [sys.executable, os.path.join(ROOT, "plot_losses.py"), "--show"]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", env=environment)
+    environment["MPLBACKEND"] = backend
+    command = [sys.executable, "-W", "error", os.path.join(ROOT, "plot_losses.py")]
+    run = functools.partial(subprocess.run, capture_output=True, encoding="utf-8", env=environment)
+    done = run(command)
+    assert (done.returncode, done.stderr) == (0, "")
+    done = run(command[:1] + command[3:] + ["--show"])
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert "--show needs a screen" in done.stderr
+    assert "--show needs a window" in done.stderr and "leave out --show" in done.stderr
 
 
 def test_a_long_curve_keeps_its_extremes_its_end_and_its_gaps():
@@ -558,7 +819,7 @@ def test_strange_values_draw_without_an_error_or_a_warning(messages, x, capsys):
     write_event_file("runs/a/tfevents", messages)
     for scale in ("--log-y", "--linear-y"):
         assert run_here("--x", x, scale, "--output-dir", "out") == 0
-        assert all(line.startswith("note: ") for line in capsys.readouterr().err.splitlines())
+        assert all(": note: " in line for line in capsys.readouterr().err.splitlines())
 
 
 JSON = st.recursive(
@@ -590,8 +851,9 @@ def test_any_settings_are_drawn(tmp_path_factory, all_settings):
     for plot in run_lines.plots_of(runs, lambda tag: True):
         for group_by in (["optimizer"], ["batch_norm", "x"], None):
             try:
-                panel = run_lines.panel_of(plot, "step", 0.5, group_by, lambda note: None)
+                view = run_lines.View(smoothing=0.5, group_by=group_by)
+                panels = run_lines.panels_of(plot, view, lambda note: None)
             except CommandError:
                 continue
-            assert len(panel.lines) >= 1
-        figures.draw(panel.lines, panel.title, panel.x_label, panel.y_label)
+            assert len(panels[0].lines) >= 1
+        figures.draw(panels, run_lines.title_of(plot))

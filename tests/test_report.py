@@ -11,18 +11,11 @@ import pytest
 
 from graph_mode.comparing import intervals, report, report_tables, run_results
 
-# Quantiles of Student's distribution for 95 %, two-sided, as every statistics book prints them.
-T_TABLE = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 9: 2.262, 10: 2.228, 30: 2.042}
 
-
-@pytest.mark.parametrize("degrees", sorted(T_TABLE))
-def test_t_quantiles_are_those_of_the_tables(degrees):
-    assert intervals.t_quantile(0.95, degrees) == pytest.approx(T_TABLE[degrees], abs=6e-4)
-
-
-def test_an_interval_covers_the_mean_as_often_as_it_says():
+@pytest.mark.parametrize("count", [2, 5, 31, 40])
+def test_an_interval_covers_the_mean_as_often_as_it_says(count):
     random = np.random.RandomState(0)
-    found = [intervals.confidence_interval(random.normal(3, 2, 5)) for _ in range(4000)]
+    found = [intervals.confidence_interval(random.normal(3, 2, count)) for _ in range(4000)]
     assert np.mean([i.low < 3 < i.high for i in found]) == pytest.approx(0.95, abs=0.012)
 
 
@@ -32,16 +25,36 @@ def test_one_value_has_a_mean_but_no_spread():
     assert math.isnan(intervals.standard_deviation([0.5]))
 
 
-def write_run(log_dir, name, test_accuracy, validation=(0.5,), losses=None, failure=None, **flags):
-    """A run that was evaluated every 100 steps with these validation accuracies."""
+def write_run(
+    log_dir,
+    name,
+    test_accuracy,
+    validation=(0.5,),
+    losses=None,
+    failure=None,
+    population=None,
+    code="abc",
+    **flags,
+):
+    """A run that was evaluated every 100 steps with these validation accuracies.
+
+    population: (test accuracy, [validation accuracy]) with population statistics.
+    """
     losses = made_runs.made_losses(301, 0) if losses is None else losses
     folder = made_runs.write_run(log_dir / "fc" / name, losses=losses, ended=False, **flags)
-    events = [
-        made_runs.scalar_event(100 * i, accuracy=accuracy) for i, accuracy in enumerate(validation)
-    ]
+    scalars = [{"accuracy": accuracy} for accuracy in validation]
+    result = {"test_accuracy": test_accuracy, "steps": 301, "steps_per_second": 50.0, "seconds": 8}
+    if population:
+        result["test_accuracy_population"] = population[0]
+        for each, accuracy in zip(scalars, population[1]):
+            each["accuracy_population"] = accuracy
+    events = [made_runs.scalar_event(100 * i, **each) for i, each in enumerate(scalars)]
     path = os.path.join(folder, "validation", "events.out.tfevents.1700000000.host")
     made_runs.write_event_file(path, events)
-    result = {"test_accuracy": test_accuracy, "steps": 301, "steps_per_second": 50.0, "seconds": 8}
+    path = os.path.join(folder, "settings.json")
+    with open(path, encoding="utf-8") as file:
+        settings = json.load(file)
+    made_runs.write_json(path, {**settings, "versions": {"tensorflow": "2.21.0", "code": code}})
     if failure:
         made_runs.write_json(os.path.join(folder, "failure.json"), failure)
     else:
@@ -89,22 +102,14 @@ def rows_of(folder, name):
         return list(csv.DictReader(file))
 
 
-def test_accuracies_their_spread_and_the_paired_interval_are_in_the_csv(written):
-    row, diverging = rows_of(written, "accuracy.csv")
-    assert float(row["learning_rate"]) == 0.1
-    assert float(row["without_mean"]) == pytest.approx(0.96)
-    assert float(row["without_std"]) == pytest.approx(math.sqrt(2) * 0.01)
-    assert float(row["with_mean"]) == pytest.approx(0.985)
+def text_of(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def test_the_tables_have_accuracies_their_spread_the_paired_interval_and_the_steps(written):
+    text = text_of(os.path.join(written, "report.md"))
     # Differences 0.03 and 0.02: mean 0.025, s = 0.00707, half = 12.706 * s / sqrt(2).
-    assert float(row["difference"]) == pytest.approx(0.025)
-    assert float(row["difference_high"]) == pytest.approx(0.025 + 12.7062 * 0.005, rel=1e-4)
-    assert (row["pairs"], diverging["pairs"]) == ("2", "1")
-    assert (diverging["without_diverged"], diverging["without_n"]) == ("2", "1")
-
-
-def test_the_tables_say_what_the_csv_says(written):
-    with open(os.path.join(written, "report.md"), encoding="utf-8") as file:
-        text = file.read()
     assert "| 0.1 | 96.00 ± 1.41 (n = 2) | 98.50 ± 0.71 (n = 2) | +2.50 [-3.85, +8.85] |" in text
     assert "| 0.2 | 10.00 (n = 1, 2 diverged) | 95.00 ± 1.41 (n = 2) | +86.00 |" in text
     assert "| 0.1 | without | 201 (4.0 s) | – | – | – |" in text
@@ -113,6 +118,61 @@ def test_the_tables_say_what_the_csv_says(written):
     assert "| fc/0.2-False-1 | diverged | nan at 7 |" in text
     assert "| fc/0.2-False-0 | diverged | the loss rose from 0.6 to 1.6 |" in text
     assert "`optimizer` sgd" in text and "`learning_rate`" not in text
+    assert "TensorFlow 2.21.0; trained by code abc." in text
+    assert "population" not in text and "lag" not in text
+
+
+def written_with_population(tmp_path, seeds, moving, population, code=("abc",)):
+    """The report of a pair of runs for each seed, with batch norm with these test accuracies."""
+    folders = []
+    for seed in range(seeds):
+        label = code[seed % len(code)]
+        shared = {"optimizer": "adam", "seed": seed, "code": label}
+        folders.append(write_run(tmp_path, f"a{seed}", 0.97, batch_norm=False, **shared))
+        folders.append(
+            write_run(
+                tmp_path,
+                f"b{seed}",
+                moving + 0.001 * seed,
+                (0.1, 0.2, 0.3, 0.96),
+                population=(population + 0.002 * seed, (0.1, 0.95, 0.96, 0.97)),
+                batch_norm=True,
+                **shared,
+            )
+        )
+    return report.write(folders, str(tmp_path), str(tmp_path / "report"), print)
+
+
+def test_both_accuracies_of_batch_norm_are_in_every_table(tmp_path):
+    path = written_with_population(tmp_path, 3, 0.25, 0.98)
+    text = text_of(path)
+    assert (
+        "| 97.00 ± 0.00 (n = 3) | 25.10 ± 0.10 (n = 3) | -71.90 [-72.15, -71.65] "
+        "| 98.20 ± 0.20 (n = 3) | +1.20 [+0.70, +1.70] |" in text
+    )
+    assert "| with | 301 (6.0 s) | – | – | – |" in text
+    assert "| with, population | 101 (2.0 s) | 301 (6.0 s) | – | – |" in text
+    assert "In 1 of 1 rows the two differ by more than the seeds explain" in text
+    rows = rows_of(os.path.dirname(path), "runs.csv")
+    assert [row["test_accuracy_population"] for row in rows[:2]] == ["", "0.98"]
+    assert [row["steps_to_0.95_population"] for row in rows[:2]] == ["", "101"]
+
+
+@pytest.mark.parametrize(
+    "seeds, population, lags",
+    [(1, 0.98, False), (1, 0.96, True), (3, 0.9702, False), (3, 0.96, True)],
+)
+def test_that_moving_averages_lag_is_said_where_chance_does_not_explain_it(
+    tmp_path, seeds, population, lags
+):
+    path = written_with_population(tmp_path, seeds, 0.9725, population)
+    assert ("lag behind" in text_of(path)) == lags
+
+
+def test_a_report_says_when_different_code_trained_its_runs(tmp_path):
+    text = text_of(written_with_population(tmp_path, 2, 0.97, 0.97, code=("abc", "def")))
+    assert "trained by code abc, def." in text
+    assert "2 versions of the code trained these runs" in text
 
 
 def test_each_run_is_one_row(written):
@@ -125,7 +185,7 @@ def test_each_run_is_one_row(written):
 def test_every_figure_that_the_report_shows_is_there(written):
     with open(os.path.join(written, "report.md"), encoding="utf-8") as file:
         shown = [line.split("](")[1][:-1] for line in file.read().splitlines() if line[:2] == "!["]
-    assert "fc_loss.png" in shown and "fc_validation_error.png" in shown
+    assert "fc_loss.png" in shown
     for name in shown:
         with open(os.path.join(written, name), "rb") as file:
             assert file.read(8) == b"\x89PNG\r\n\x1a\n"
@@ -159,6 +219,15 @@ def test_a_flag_that_varies_only_along_with_another_is_no_column(tmp_path):
 
 
 def test_the_median_counts_a_run_that_never_got_there_as_the_longest():
-    side = {seed: seed for seed in range(3)}
-    steps = [math.inf, 700, 900]
-    assert report_tables.median_over_seeds(side, lambda seed: steps[seed]) == (900, 2)
+    assert report_tables.lower_median([math.inf, 700, 900]) == 900
+    assert report_tables.lower_median([math.inf, 700]) == 700
+
+
+def test_the_evaluation_at_the_end_counts_the_steps_that_were_trained(tmp_path):
+    folder = write_run(tmp_path, "a", 0.9, (0.1, 0.2, 0.3))
+    made_runs.write_event_file(
+        os.path.join(folder, "validation", "events.out.tfevents.1700000001.host"),
+        [made_runs.scalar_event(301, accuracy=0.995)],
+    )
+    (result,) = run_results.read([folder], str(tmp_path), pytest.fail)
+    assert set(result.steps_to.values()) == {301}

@@ -16,7 +16,8 @@ from helpers import ROOT, read_events, read_scalars, tree
 
 import conv_train
 import fc_train
-from graph_mode import run_folder, training
+from graph_mode import flags as flag_table
+from graph_mode import run
 from graph_mode import tensorflow1 as tf
 
 SCRIPTS = {"fc_train.py": fc_train, "conv_train.py": conv_train}
@@ -44,9 +45,7 @@ def finished_run(tmp_path_factory, small_mnist):
     """A run of 620 batches in this process: its folder. For tests that only read it."""
     log_dir = tmp_path_factory.mktemp("runs")
     flags = small(small_mnist, "--num-batches=620", "--batch-norm", f"--log-dir={log_dir}")
-    return training.train_and_evaluate(
-        "fc", fc_train.network, fc_train.parse_options(flags + ["--seed=3", "--optimizer=rmsprop"])
-    )
+    return fc_train.main(flags + ["--seed=3", "--optimizer=rmsprop", "--schedule=cosine"])
 
 
 @pytest.mark.parametrize("name, num_batches", [("fc_train.py", 601), ("conv_train.py", 30)])
@@ -58,7 +57,7 @@ def test_standard_output_is_the_documented_lines_alone(
     assert (code, stderr) == (0, "")
     final = re.fullmatch(expected_output(num_batches), stdout)
     assert final, stdout
-    run = tmp_path / "runs" / name.split("_")[0] / "adam_no_batchnorm"
+    (run,) = (tmp_path / "runs" / name.split("_")[0]).iterdir()
     with open(str(run / "result.json")) as file:
         result = json.load(file)
     assert final.groups() == (
@@ -78,18 +77,20 @@ def test_the_default_data_is_the_one_beside_the_script(run_script, tmp_path):
 
 
 def test_a_run_holds_the_scalars_of_every_step_and_evaluation(finished_run):
-    train, validation, test = (os.path.join(finished_run, p) for p in run_folder.PARTS)
+    train, validation, test = (os.path.join(finished_run, split) for split in run.SPLITS)
     assert sorted(read_scalars(train, "loss")) == list(range(620))
     assert sorted(read_scalars(train, "accuracy")) == [100, 200, 300, 400, 600]
-    for tag in ("loss", "accuracy"):
-        assert sorted(read_scalars(validation, tag)) == [0, 500, 619]
-        assert sorted(read_scalars(test, tag)) == [619]
-        assert read_scalars(finished_run, tag) == {}
+    assert sorted(read_scalars(train, "learning_rate")) == list(range(620))
+    for tag in ("loss", "accuracy", "loss_population", "accuracy_population"):
+        assert sorted(read_scalars(validation, tag)) == [0, 100, 200, 300, 400, 500, 600, 620]
+        assert sorted(read_scalars(test, tag)) == [620]
+    assert read_events(finished_run) == []
 
 
 def test_the_events_of_a_run_are_in_the_order_of_time(finished_run):
     events = read_events(os.path.join(finished_run, "train"))
-    times = [event.wall_time for event in events if event.summary.value]
+    tags = {"loss", "accuracy"}
+    times = [e.wall_time for e in events if tags & {value.tag for value in e.summary.value}]
     assert len(times) == 625
     assert times == sorted(times)
 
@@ -99,10 +100,15 @@ def test_settings_name_every_flag_the_versions_and_the_data(finished_run, small_
         settings = json.load(file)
     assert settings["network"] == "fc"
     flags = settings["flags"]
-    assert set(vars(fc_train.parse_options([]))) - set(run_folder.NOT_RECORDED) == set(flags)
+    assert {name for name in fc_train.script.table if flag_table.is_recorded(name)} == set(flags)
     assert (flags["batch_norm"], flags["optimizer"], flags["seed"]) == (True, "rmsprop", 3)
     assert (flags["num_batches"], flags["learning_rate"]) == (620, 0.002)
-    assert set(settings["versions"]) == {"python", "tensorflow", "numpy"}
+    assert set(settings["versions"]) == {"python", "tensorflow", "numpy", "code"}
+    assert re.fullmatch(
+        "[0-9a-f]{12}(-changed)?|sources-[0-9a-f]{12}", settings["versions"]["code"]
+    )
+    assert settings["resolved"]["slices"] == 2
+    assert settings["resolved"]["operation_threads"] >= 1
     assert settings["versions"]["tensorflow"] == tf.VERSION
     assert settings["data"] == tree(small_mnist)
 
@@ -110,10 +116,10 @@ def test_settings_name_every_flag_the_versions_and_the_data(finished_run, small_
 def test_the_result_is_what_the_events_say(finished_run):
     with open(os.path.join(finished_run, "result.json")) as file:
         result = json.load(file)
-    for part in ("validation", "test"):
-        for tag in ("loss", "accuracy"):
-            last = read_scalars(os.path.join(finished_run, part), tag)[619]
-            assert result.pop(f"{part}_{tag}") == pytest.approx(last, rel=1e-6)
+    for split in ("validation", "test"):
+        for tag in ("loss", "accuracy", "loss_population", "accuracy_population"):
+            last = read_scalars(os.path.join(finished_run, split), tag)[620]
+            assert result.pop(f"{split}_{tag}") == pytest.approx(last, rel=1e-6)
     assert result.pop("steps") == 620
     assert result.pop("seconds") > 620 / result.pop("steps_per_second") > 0
     assert result == {}
@@ -148,23 +154,27 @@ def test_folders_claimed_at_the_same_instant_differ(tmp_path):
 
     def claim():
         start.wait()
-        for _ in range(20):
-            claimed.append(run_folder.create(str(tmp_path / "runs"), "fc", "adam_batchnorm"))
+        for _ in range(10):
+            created = run.Run.create(str(tmp_path / "runs"), "fc", "adam_batchnorm", {})
+            created.close()
+            claimed.append(created.folder)
 
     threads = [threading.Thread(target=claim) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(set(claimed)) == 160
+    assert len(set(claimed)) == 80
     names = {os.path.basename(path) for path in claimed}
-    assert names == {"adam_batchnorm"} | {f"adam_batchnorm-{i}" for i in range(2, 161)}
+    assert names == {"adam_batchnorm"} | {f"adam_batchnorm-{i}" for i in range(2, 81)}
 
 
 def test_a_stray_file_with_the_name_of_a_run_stays(tmp_path):
     (tmp_path / "fc").mkdir()
     (tmp_path / "fc" / "mine").write_text("a note")
-    assert run_folder.create(str(tmp_path), "fc", "mine").endswith("mine-2")
+    created = run.Run.create(str(tmp_path), "fc", "mine", {})
+    created.close()
+    assert created.folder.endswith("mine-2")
     assert (tmp_path / "fc" / "mine").read_text() == "a note"
 
 
@@ -173,8 +183,7 @@ def test_help_names_every_flag_and_its_default_at_once(name, run_script, without
     code, stdout, stderr = run_script(name, "--help", environment=without_tensorflow)
     assert (code, stderr) == (0, "")
     text = " ".join(stdout.split())
-    options = vars(SCRIPTS[name].parse_options([]))
-    for flag, default in options.items():
+    for flag, (_, _, default, *_) in SCRIPTS[name].script.table.items():
         assert f" --{flag.replace('_', '-')}" in text
         if type(default) in (int, float, str) and flag != "data_dir":
             assert f"(default: {default})" in text, flag
@@ -205,7 +214,10 @@ WRONG_FLAGS = {
     "a run name that no disk takes": (["--run-name", "x" * 300], ["--run-name"]),
     "a run name of dots": (["--run-name", ".."], ["--run-name"]),
     "no layers": (["--layers", "0"], ["--layers", "0"]),
-    "both ways at once": (["--batch-norm", "--no-batch-norm"], ["--no-batch-norm"]),
+    "a flag by another name": (["--lr", "0.1"], ["--lr", "did you mean --learning-rate"]),
+    "another name of batch norm": (["--bn"], ["--bn", "did you mean --batch-norm"]),
+    "a flag without its dash": (["--batchnorm"], ["did you mean --batch-norm?"]),
+    "epochs": (["--epochs", "3"], ["did you mean --num-batches", "430 batches of 128"]),
     "a flag without its value": (["--seed"], ["--seed"]),
     "an argument too many": (["train"], ["train"]),
 }
@@ -355,7 +367,7 @@ def test_xla_is_one_line_where_tensorflow_cannot(run_script, small_mnist, tmp_pa
 
 
 def test_control_c_ends_with_one_line_and_no_result(script_server, small_mnist, tmp_path):
-    flags = small(small_mnist, "--num-batches=1000000")
+    flags = small(small_mnist, "--num-batches=1000000", "--run-name=own")
     process = script_server.start(tmp_path, "fc_train.py", *flags)
     process.wait_for("Batch:  0")
     process.send_signal(signal.SIGINT)
@@ -363,7 +375,7 @@ def test_control_c_ends_with_one_line_and_no_result(script_server, small_mnist, 
     assert code == INTERRUPTED
     assert re.fullmatch(r"fc_train.py: .*(interrupted|Ctrl-C).*\n", stderr)
     assert re.fullmatch(r"(Batch: .*\n)*", stdout)
-    run = tmp_path / "runs" / "fc" / "adam_no_batchnorm"
+    run = tmp_path / "runs" / "fc" / "own"
     assert not (run / "result.json").exists()
     # What was trained until then can be looked at: no event is lost or cut.
     assert 0 in read_scalars(str(run / "validation"), "accuracy")
@@ -387,7 +399,9 @@ def read_terminal(descriptor):
 def test_progress_is_shown_on_a_terminal_and_wiped_away(start_script, small_mnist):
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 25, 80, 0, 0))
-    process = start_script("fc_train.py", *small(small_mnist, "--num-batches=220"), stderr=theirs)
+    process = start_script(
+        "fc_train.py", *small(small_mnist, "--num-batches=220", "--run-name=own"), stderr=theirs
+    )
     os.close(theirs)
     terminal = []
     reader = threading.Thread(target=lambda: terminal.append(read_terminal(ours)))
@@ -396,13 +410,16 @@ def test_progress_is_shown_on_a_terminal_and_wiped_away(start_script, small_mnis
     reader.join()
     os.close(ours)
     assert re.fullmatch(expected_output(220), stdout)
-    progress, _, last = terminal[0].partition("Wrote runs")
+    table, _, progress = terminal[0].partition("235,146\r\n")
+    assert table.startswith("Training the fc network (no batch norm, adam, learning rate 0.002)")
+    assert re.search(r"\n  dense +256 +200,704\r\n", table)
+    progress, _, last = progress.partition("Wrote runs")
     assert "/220" in progress
     assert "batch/s" in progress
     assert "\n" not in progress
     # The bar is overwritten with spaces before the words that stay.
     assert progress.rstrip("\r").split("\r")[-1].strip() == ""
-    assert last.startswith("/fc/adam_no_batchnorm\r\n")
+    assert last.startswith("/fc/own\r\n")
 
 
 def test_scripts_run_from_the_folder_of_the_project(script_server, small_mnist, tmp_path):
@@ -413,4 +430,5 @@ def test_scripts_run_from_the_folder_of_the_project(script_server, small_mnist, 
     assert (code, stderr) == (0, "")
     assert re.fullmatch(expected_output(1), stdout)
     assert set(os.listdir(ROOT)) - before <= {"__pycache__"}
-    assert os.listdir(str(log_dir / "fc")) == ["adam_no_batchnorm"]
+    name = "adam_no_batchnorm_num-batches-1_batch-size-32_validation-size-100"
+    assert os.listdir(str(log_dir / "fc")) == [name]

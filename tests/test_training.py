@@ -8,84 +8,72 @@ import sys
 
 import numpy as np
 import pytest
-from helpers import ROOT, read_scalars, run_loop
+from helpers import ROOT, Trained, read_scalars
 from idx_files import write_set
 
 import conv_train
 import fc_train
-from graph_mode import evaluation, training
+from graph_mode import (
+    batch,
+    commands,
+    diagnostics,
+    evaluation,
+    histograms,
+    hooks,
+    layers,
+    program,
+    trainer,
+    training,
+)
 from graph_mode import tensorflow1 as tf
 
 SCRIPTS = {"fc": fc_train, "conv": conv_train}
 
 
-class Program:
-    """What train_and_evaluate builds, for calls of any number of steps."""
+def trained(network, *flags, **keywords):
+    return Trained(SCRIPTS[network], "--validation-size=100", *flags, **keywords)
 
-    def __init__(self, network, *flags):
-        script = SCRIPTS[network]
-        self.options = script.parse_options(["--validation-size=100"] + list(flags))
-        self.data = training.load_data(self.options)
-        self.graph = tf.Graph()
-        with self.graph.as_default():
-            tf.set_random_seed(self.options.seed)
-            self.inference = evaluation.build_inference(
-                script.network, self.data.train, self.options
-            )
-            self.loop = training.build_training_loop(script.network, self.data.train, self.options)
-            self.initialize = tf.global_variables_initializer()
 
-    def session(self):
-        """A session in which training starts: the same initial weights every time."""
-        session = tf.Session(graph=self.graph)
-        session.run([self.initialize, self.loop.prepare], self.loop.prepare_feed)
-        return session
-
-    def losses(self, steps, steps_per_call=training.STEPS_PER_CALL):
-        """The losses [steps] of training from the start."""
-        data = training.load_data(self.options).train
-        losses = []
-        with self.session() as session:
-            while len(losses) < steps:
-                count = min(steps_per_call, steps - len(losses))
-                losses += run_loop(
-                    session, self.loop, data, self.options.batch_size, count
-                ).tolist()
-        return np.array(losses)
+def losses_of(network, *flags, steps, **keywords):
+    """The losses [steps] of training from the start."""
+    with trained(network, *flags, **keywords) as started:
+        return np.array(started.train(steps))
 
 
 @pytest.mark.parametrize("batch_norm", ["--batch-norm", "--no-batch-norm"])
 @pytest.mark.parametrize("network", sorted(SCRIPTS))
 def test_100_steps_in_one_call_equal_100_calls_of_one(network, batch_norm, small_mnist):
     flags = [batch_norm, "--batch-size=24", f"--data-dir={small_mnist}"]
-    program = Program(network, *flags)
-    at_once = program.losses(100)
-    assert at_once.tolist() == program.losses(100, steps_per_call=1).tolist()
+    at_once = losses_of(network, *flags, steps=100)
+    with trained(network, *flags) as started:
+        assert at_once.tolist() == started.train(100, steps_per_call=1)
     assert len(set(at_once.tolist())) == 100
     assert at_once[-10:].mean() < 0.7 * at_once[:10].mean()
 
 
-def test_the_seed_decides_the_losses(small_mnist):
-    flags = ["--batch-norm", f"--data-dir={small_mnist}"]
-    first, again, other = (
-        Program("fc", f"--seed={seed}", *flags).losses(5).tolist() for seed in (1, 1, 2)
-    )
-    assert first == again
-    assert first[0] != other[0]
-
-
 def test_the_seed_decides_weights_and_batches(small_mnist):
     """Else half of a run would be left to chance, or be the same for every seed."""
-    programs = [Program("fc", f"--seed={seed}", f"--data-dir={small_mnist}") for seed in (1, 2)]
-    batches = [program.data.train.next_indices(5).tolist() for program in programs]
-    assert batches[0] != batches[1]
-    images = programs[0].data.validation.images
-    losses = []
-    for program in programs:
-        with program.session() as session:
-            feed = {program.inference.images: images, program.inference.labels: np.zeros(100)}
-            losses.append(session.run(program.inference.losses, feed).tolist())
-    assert losses[0] != losses[1]
+    weights, batches = [], []
+    for seed in (1, 1, 2):
+        with trained("fc", "--batch-norm", f"--seed={seed}", f"--data-dir={small_mnist}") as one:
+            weights.append([value.tolist() for value in one.session.run(one.model_variables)])
+            batches.append(one.data.train.next_indices(5).tolist())
+    assert (weights[0], batches[0]) == (weights[1], batches[1])
+    assert weights[0][0] != weights[2][0]
+    assert batches[0] != batches[2]
+
+
+@pytest.mark.parametrize("network", sorted(SCRIPTS))
+def test_a_seed_gives_the_same_weights_with_and_without_batch_norm(network, small_mnist):
+    """So that pairs of runs with one seed differ in batch norm alone."""
+    weights = []
+    for flag in ("--batch-norm", "--no-batch-norm"):
+        with trained(network, flag, f"--data-dir={small_mnist}") as one:
+            kernels = {v.op.name: v for v in one.model_variables if "kernel" in v.op.name}
+            found = one.session.run(kernels)
+            weights.append({name: value.tolist() for name, value in found.items()})
+    assert weights[0] == weights[1]
+    assert len({str(value) for value in weights[0].values()}) == len(weights[0])
 
 
 @pytest.mark.parametrize("network", sorted(SCRIPTS))
@@ -114,8 +102,8 @@ def test_xla_computes_the_same_losses(network, flags, small_mnist):
     if tf.version() < (2, 5):
         pytest.skip("XLA compiles the training loop from TensorFlow 2.5 on")
     flags = flags + ["--batch-size=32", f"--data-dir={small_mnist}"]
-    compiled = Program(network, "--xla", *flags).losses(15)
-    np.testing.assert_allclose(compiled, Program(network, *flags).losses(15), rtol=1e-4)
+    compiled = losses_of(network, "--xla", *flags, steps=15, slices=1)
+    np.testing.assert_allclose(compiled, losses_of(network, *flags, steps=15), rtol=1e-4)
 
 
 LEARNING_RATES = {"sgd": 0.5, "momentum": 0.2, "nesterov": 0.2, "adagrad": 0.05, "adadelta": 10}
@@ -129,24 +117,97 @@ LEARNING_RATES.update({"adam": 0.005, "rmsprop": 0.002, "ftrl": 0.2})
 )
 def test_every_choice_trains(flags, small_mnist):
     common = ["--hidden-units=32,16", "--batch-size=50", f"--data-dir={small_mnist}"]
-    losses = Program("fc", *(common + flags.split())).losses(100)
+    losses = losses_of("fc", *(common + flags.split()), steps=100)
     assert losses[-10:].mean() < 0.7 * losses[:5].mean()
 
 
-@pytest.mark.parametrize("flags", ["", "--validate-every=70 --checkpoint-every=33"])
-def test_calls_cover_every_step_and_end_wherever_something_is_due(flags):
-    options = fc_train.parse_options(flags.split())
-    plan = training.Training.__new__(training.Training)  # only its options decide
-    plan.options = options
-    for options.num_batches in range(1, 1205, 7):
-        for first_step in (0, 41):
-            calls = list(plan.calls(first_step))
-            steps = [step for first, last in calls for step in range(first, last + 1)]
-            assert steps == list(range(first_step, options.num_batches))
-            assert all(last - first < training.STEPS_PER_CALL for first, last in calls)
-            ends = {last for _, last in calls}
-            for every in (100, options.validate_every, options.checkpoint_every or 500):
-                assert ends >= set(steps) & set(range(0, options.num_batches, every))
+class Every(training.Hook):
+    def __init__(self, every):
+        self.every, self.calls = every, []
+
+    def is_due(self, step):
+        return step % self.every == 0
+
+    def after_call(self, call):
+        self.calls.append((call.first, call.last))
+        assert len(call.scalars["loss"]) == call.last + 1 - call.first
+        assert call.ended >= call.started
+
+
+@pytest.mark.parametrize("first_step, num_batches", [(0, 1), (0, 350), (41, 250), (70, 71)])
+def test_calls_cover_every_step_and_end_wherever_a_hook_is_due(
+    first_step, num_batches, small_mnist
+):
+    hooks = [Every(70), Every(33), Every(10**9)]
+    with trained("fc", "--hidden-units=4", f"--data-dir={small_mnist}") as one:
+        one.flags.num_batches = num_batches
+        last = training.train(one.session, one.loop, one.data.train, one.flags, first_step, hooks)
+    assert last == num_batches - 1
+    calls = hooks[0].calls
+    assert calls == hooks[1].calls == hooks[2].calls
+    steps = [step for first, last in calls for step in range(first, last + 1)]
+    assert steps == list(range(first_step, num_batches))
+    assert all(last - first < program.STEPS_PER_CALL for first, last in calls)
+    due = {step for step in steps if step % 70 == 0 or step % 33 == 0}
+    assert due <= {last for _, last in calls}
+
+
+def residual_with_penalty(images, training, num_classes, flags):
+    """Batch norm, a weight penalty and dropout: all that a graph's collections and seeds carry."""
+    layer = layers.dense(layers.flatten(images), 16, kernel_regularizer=tf.nn.l2_loss)
+    layer = layers.batch_normalization(layer, training=training)
+    layer = layer + batch.apply(tf.nn.relu, layers.dense(layer, 16))
+    return layers.dense(layers.dropout(layer, 0.1, training=training), num_classes)
+
+
+def test_the_program_can_be_built_in_any_order(small_mnist):
+    """Evaluation, histograms, diagnostics and the loop leave nothing for each other to find."""
+    script = commands.Script("own", residual_with_penalty, [], "A network of a user.")
+    flags = script.parse_flags(["--validation-size=100", f"--data-dir={small_mnist}"])
+    extras = [
+        histograms.Histograms,
+        diagnostics.Diagnostics,
+        lambda built, examples: evaluation.Population(built, examples, 50),
+        lambda built, examples: built.inference("further", training=True),
+    ]
+    initial, updates = [], []
+    for before, after in ((extras, []), ([], extras), ([], [])):
+        data = trainer.load_data(flags)
+        with tf.Graph().as_default(), tf.Session() as session:
+            built = program.Program(script.network, data.train, flags)
+            for extra in before:
+                extra(built, data.train)
+            loop = built.training_loop(slices=2)
+            for extra in after:
+                extra(built, data.train)
+            updates.append(tf.get_collection(tf.GraphKeys.UPDATE_OPS))
+            session.run(tf.global_variables_initializer())
+            loop.prepare(session)
+            initial.append([value.tolist() for value in session.run(tf.trainable_variables())])
+            batches = [data.train.next_indices(flags.batch_size) for _ in range(3)]
+            assert loop.run(session, batches)[0] == 3
+    assert initial[0] == initial[1] == initial[2]
+    assert updates == [[], [], []]
+
+
+def test_the_penalty_of_a_regularizer_is_minimized_though_the_variable_is_shared(small_mnist):
+    """TensorFlow adds it only where a variable is new, which is in evaluation."""
+    norms = []
+    for strength in (0.0, 1e4):
+
+        def network(images, training, num_classes, flags, strength=strength):
+            return layers.dense(
+                layers.flatten(images),
+                num_classes,
+                kernel_regularizer=lambda weights: strength * tf.nn.l2_loss(weights),
+            )
+
+        script = commands.Script("own", network, [], "A network.")
+        flags = ["--optimizer=sgd", "--learning-rate=1e-5", "--validation-size=100"]
+        with Trained(script, f"--data-dir={small_mnist}", *flags) as one:
+            one.train(50)
+            norms.append(np.abs(one.session.run(one.model_variables[0])).sum())
+    assert norms[1] < 0.1 * norms[0]
 
 
 @pytest.mark.parametrize(
@@ -161,27 +222,65 @@ def test_calls_cover_every_step_and_end_wherever_something_is_due(flags):
     ],
 )  # fmt: skip
 def test_an_evaluation_is_printed_as_first_published(step, name, loss, accuracy, line, capsys):
-    training.print_evaluation(step, name, evaluation.Evaluation(loss, accuracy, logits=None))
+    hooks.print_evaluation(step, name, evaluation.Evaluation(loss, accuracy, logits=None))
     assert capsys.readouterr() == (line, "")
 
 
-def test_evaluation_averages_over_parts_of_unequal_size(small_mnist, monkeypatch):
-    program = Program("fc", f"--data-dir={small_mnist}")
-    examples = program.data.test
-    with program.session() as session:
-        arguments = (session, program.inference, examples.images, examples.labels)
-        at_once = evaluation.evaluate(*arguments)
+def test_evaluation_averages_over_calls_of_unequal_size(small_mnist, monkeypatch):
+    with trained("fc", f"--data-dir={small_mnist}") as one:
+        at_once = one.evaluate("test")
         monkeypatch.setattr(evaluation, "IMAGES_PER_CALL", 64)
-        in_parts = evaluation.evaluate(*arguments)
-    assert in_parts[:2] == pytest.approx(at_once[:2], rel=1e-6)
-    np.testing.assert_allclose(in_parts.logits, at_once.logits, atol=1e-5)
+        in_calls = one.evaluate("test")
+    assert in_calls[:2] == pytest.approx(at_once[:2], rel=1e-6)
+    np.testing.assert_allclose(in_calls.logits, at_once.logits, atol=1e-5)
+
+
+@pytest.mark.parametrize("network", sorted(SCRIPTS))
+def test_population_statistics_are_the_means_over_training_batches(network, small_mnist):
+    """Of the first layer by hand; nothing that trains is changed."""
+    flags = ["--batch-norm", "--batch-size=50", f"--data-dir={small_mnist}"]
+    with trained(network, *flags) as one:
+        one.train(20)
+        with one.graph.as_default():
+            population = evaluation.Population(one.program, one.data.train, 50)
+            probe = one.program.inference("probe", training=True)
+        before = one.session.run(one.model_variables)
+        population.take(one.session)
+        layer = next(x for x in probe.tower.built if x.kind == "batch_normalization")
+        mean, variance = population.statistics(one.session, layer.name)
+        images = one.data.train.images
+        inputs = [
+            one.session.run(layer.inputs, {probe.images: images[i : i + 50]})
+            for i in range(0, 500, 50)
+        ]
+        after = one.session.run(one.model_variables)
+    axes = tuple(range(inputs[0].ndim - 1))
+    count = inputs[0].size // inputs[0].shape[-1]
+    unbiased = count / (count - 1) if inputs[0].ndim == 4 else 1
+    np.testing.assert_allclose(mean, np.mean([x.mean(axes) for x in inputs], 0), atol=1e-5)
+    expected = np.mean([x.var(axes) * unbiased for x in inputs], 0)
+    np.testing.assert_allclose(variance, expected, rtol=1e-3)
+    for values in zip(before, after):
+        np.testing.assert_array_equal(*values)
+
+
+def test_averages_that_do_not_fit_the_weights_are_told():
+    labels = np.zeros(1000, np.uint8)
+
+    def evaluated(right):
+        logits = np.zeros([1000, 2])
+        logits[right:, 1] = 1
+        return evaluation.Evaluation(0.0, right / 1000, logits)
+
+    assert evaluation.lag(evaluated(900), evaluated(905), labels) is None
+    told = evaluation.lag(evaluated(250), evaluated(975), labels)
+    assert "0.25000 with the moving averages, 0.97500 with population" in told
+    assert "--batch-norm-momentum 0.9" in told
 
 
 def train(network, folder, *flags):
-    """Runs train_and_evaluate; returns the run's folder and its result."""
-    script = SCRIPTS[network]
-    options = script.parse_options([f"--log-dir={folder}"] + list(flags))
-    run = training.train_and_evaluate(network, script.network, options)
+    """Trains; returns the run's folder and its result."""
+    run = SCRIPTS[network].main([f"--log-dir={folder}"] + list(flags))
     with open(os.path.join(run, "result.json")) as file:
         return run, json.load(file)
 
@@ -191,7 +290,7 @@ def test_a_run_trains_on_the_batches_of_its_seed_in_their_order(tmp_path, small_
     run, _ = train("fc", tmp_path, "--num-batches=130", *flags)
     losses = read_scalars(os.path.join(run, "train"), "loss")
     assert sorted(losses) == list(range(130))
-    assert [losses[step] for step in range(130)] == Program("fc", *flags).losses(130).tolist()
+    assert [losses[step] for step in range(130)] == losses_of("fc", *flags, steps=130).tolist()
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +309,8 @@ def letters(tmp_path_factory):
 
 @pytest.mark.parametrize("network", sorted(SCRIPTS))
 def test_any_image_set_trains(network, letters, tmp_path):
-    flags = ["--batch-norm", f"--data-dir={letters}", "--validation-size=52", "--batch-size=64"]
+    flags = [f"--data-dir={letters}", "--validation-size=52", "--batch-size=64"]
+    flags += ["--batch-norm", "--batch-norm-momentum=0.9"]
     _, result = train(network, tmp_path, "--num-batches=101", "--learning-rate=0.01", *flags)
     assert result["test_accuracy"] > 0.9
     assert result["validation_accuracy"] > 0.9

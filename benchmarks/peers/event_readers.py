@@ -14,45 +14,46 @@ warnings.filterwarnings("ignore")
 PROJECT = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, os.pardir)
 
 
-def ours(folder):
+def ours():
     sys.path.append(PROJECT)
     from graph_mode.plotting import event_files
 
-    yield
-    (path,) = glob.glob(os.path.join(folder, "events.out.tfevents.*"))
-    yield len(event_files.read_event_file(path).scalars["loss"].values)
+    def read(folder):
+        (path,) = glob.glob(os.path.join(folder, "events.out.tfevents.*"))
+        return event_files.read_event_file(path).scalars["loss"].values
+
+    return read
 
 
-def event_accumulator(folder):
+def event_accumulator():
     from tensorboard.backend.event_processing import event_accumulator
 
-    yield
-    # 0 keeps every event; the default keeps a sample of 10,000.
-    accumulator = event_accumulator.EventAccumulator(folder, size_guidance={"scalars": 0})
-    accumulator.Reload()
-    yield len(accumulator.Scalars("loss"))
+    def read(folder):
+        # 0 keeps every event; the default keeps a sample of 10,000.
+        accumulator = event_accumulator.EventAccumulator(folder, size_guidance={"scalars": 0})
+        return accumulator.Reload().Scalars("loss")
+
+    return read
 
 
-def tbparse(folder):
+def tbparse():
     from tbparse import SummaryReader
 
-    yield
-    yield len(SummaryReader(folder).scalars)
+    return lambda folder: SummaryReader(folder).scalars
 
 
-READERS = {"ours": ours, "EventAccumulator": event_accumulator, "tbparse": tbparse}
+READERS = {"ours": ours, "tensorboard": event_accumulator, "tbparse": tbparse}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("reader", choices=READERS)
-    parser.add_argument("folder")
+    parser.add_argument("--mode", choices=READERS, required=True)
+    parser.add_argument("--data-dir", required=True, help="the folder of one event file")
     arguments = parser.parse_args()
     started = time.perf_counter()
-    reading = READERS[arguments.reader](arguments.folder)
-    next(reading)
+    read = READERS[arguments.mode]()
     imported = time.perf_counter()
-    events = next(reading)
+    events = len(read(arguments.data_dir))
     ended = time.perf_counter()
     measurement = {
         "import_seconds": round(imported - started, 4),

@@ -5,8 +5,6 @@ import os
 # XLA's start-up messages are not part of the measurement's output.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import functools  # noqa: E402
-
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import measuring  # noqa: E402
@@ -20,14 +18,14 @@ glorot_uniform = jax.nn.initializers.glorot_uniform()
 def initialize(key, arguments):
     """(parameters, moving averages): a list of layers, each a dict of arrays."""
     shapes = []
-    units = measuring.hidden_units(arguments.layers)
+    units = measuring.HIDDEN_UNITS
     inputs = 28 * 28
     if arguments.network == "conv":
         channels, size = 1, 28
-        for filters, stride in measuring.convolutions(arguments.layers):
+        for filters, stride in measuring.CONVOLUTIONS:
             shapes.append((3, 3, channels, filters))
             channels, size = filters, -(-size // stride)
-        units, inputs = [100], channels * size * size
+        units, inputs = measuring.CONV_HIDDEN_UNITS, channels * size * size
     for count in units:
         shapes.append((inputs, count))
         inputs = count
@@ -43,14 +41,14 @@ def initialize(key, arguments):
     return parameters, averages
 
 
-def normalize(x, layer, average, training):
+def normalize(x, layer, average, training, momentum):
     """Batch normalization over all axes but the last; returns (y, new moving averages)."""
     axes = tuple(range(x.ndim - 1))
     if training:
         mean, variance = x.mean(axes), x.var(axes)
         average = {
-            "mean": 0.99 * average["mean"] + 0.01 * mean,
-            "variance": 0.99 * average["variance"] + 0.01 * variance,
+            "mean": momentum * average["mean"] + (1 - momentum) * mean,
+            "variance": momentum * average["variance"] + (1 - momentum) * variance,
         }
     else:
         mean, variance = average["mean"], average["variance"]
@@ -58,11 +56,11 @@ def normalize(x, layer, average, training):
     return (x - mean) * scale + layer["beta"], average
 
 
-def apply(parameters, averages, images, training, layers):
+def apply(parameters, averages, images, training, momentum):
     """(logits [n, 10], new averages) of images uint8 [n, 28, 28]."""
     x = images[..., None].astype(jnp.float32) / 255
     new_averages = []
-    convolutions = iter(measuring.convolutions(layers))
+    convolutions = iter(measuring.CONVOLUTIONS)
     for index, layer in enumerate(parameters[:-1]):
         kernel = layer["kernel"]
         if kernel.ndim == 4:
@@ -73,7 +71,7 @@ def apply(parameters, averages, images, training, layers):
         else:
             x = x.reshape(len(x), -1) @ kernel
         if averages:
-            x, average = normalize(x, layer, averages[index], training)
+            x, average = normalize(x, layer, averages[index], training, momentum)
             new_averages.append(average)
         x = jax.nn.relu(x)
     last = parameters[-1]
@@ -84,12 +82,15 @@ def main():
     arguments = measuring.parse_arguments(__doc__, MODES)
     splits = measuring.read_mnist(arguments.data_dir)
     images, labels = (jnp.asarray(array) for array in splits["train"])
-    optimizer = optax.adam(0.002)
+    rate = arguments.learning_rate
+    if arguments.one_cycle:
+        rate = optax.cosine_onecycle_schedule(arguments.steps, rate)
+    optimizer = optax.adam(rate)
     parameters, averages = initialize(jax.random.key(arguments.seed), arguments)
     state = (parameters, averages, optimizer.init(parameters))
 
     def loss_function(parameters, averages, images, labels):
-        logits, averages = apply(parameters, averages, images, True, arguments.layers)
+        logits, averages = apply(parameters, averages, images, True, arguments.momentum)
         targets = jax.nn.one_hot(labels, 10)
         return optax.sigmoid_binary_cross_entropy(logits, targets).mean(), averages
 
@@ -101,13 +102,10 @@ def main():
         updates, optimizer_state = optimizer.update(gradients, optimizer_state)
         return (optax.apply_updates(parameters, updates), averages, optimizer_state), loss
 
-    @functools.partial(jax.jit, donate_argnums=0)
-    def train_steps(state, batches, images, labels):
-        return jax.lax.scan(
-            lambda state, batch: train_step(state, batch, images, labels), state, batches
-        )
+    def scan(state, batches, *data):
+        return jax.lax.scan(lambda state, batch: train_step(state, batch, *data), state, batches)
 
-    jitted_step = jax.jit(train_step, donate_argnums=0)
+    compiled = jax.jit(scan if arguments.mode == "scan" else train_step, donate_argnums=0)
     generator = np.random.default_rng(arguments.seed)
 
     def endless_batches():
@@ -117,28 +115,20 @@ def main():
             yield from order[: whole * arguments.batch_size].reshape(whole, -1)
 
     batches = endless_batches()
-    writer = open_writer(arguments.log_dir)
-    step = 0
 
     def train(steps):
-        nonlocal state, step
+        nonlocal state
         if arguments.mode == "scan":
             chunk = np.stack([next(batches) for _ in range(steps)])
-            state, losses = train_steps(state, chunk, images, labels)
+            state, _ = compiled(state, chunk, images, labels)
         else:
-            losses = []
             for _ in range(steps):
-                state, loss = jitted_step(state, next(batches), images, labels)
-                losses.append(loss)
-        jax.block_until_ready((state, losses))
-        if writer:
-            for loss in np.asarray(losses):
-                writer.add_scalar("loss", loss, step)
-                step += 1
+                state, _ = compiled(state, next(batches), images, labels)
+        jax.block_until_ready(state)
 
     @jax.jit
     def correct(parameters, averages, images, labels):
-        logits, _ = apply(parameters, averages, images, False, arguments.layers)
+        logits, _ = apply(parameters, averages, images, False, arguments.momentum)
         return (logits.argmax(1) == labels).sum()
 
     def accuracy(split):
@@ -150,19 +140,7 @@ def main():
         return sum(counts) / len(images)
 
     stopwatch, accuracies = measuring.train_and_evaluate(arguments, train, accuracy)
-    if writer:
-        writer.close()
-    measuring.report(
-        "jax-" + arguments.mode, arguments, stopwatch, accuracies, {"jax": jax.__version__}
-    )
-
-
-def open_writer(log_dir):
-    if not log_dir:
-        return None
-    from tensorboardX import SummaryWriter
-
-    return SummaryWriter(log_dir)
+    measuring.report(arguments, stopwatch, accuracies, {"jax": jax.__version__})
 
 
 if __name__ == "__main__":

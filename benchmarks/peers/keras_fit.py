@@ -1,6 +1,7 @@
 """The same networks in Keras 3 on TensorFlow: a Sequential model, compile and fit on arrays."""
 
 import os
+import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -11,6 +12,17 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 
+class Rates(keras.optimizers.schedules.LearningRateSchedule):
+    """The learning rate of every step, from an array."""
+
+    def __init__(self, rates):
+        super().__init__()
+        self.rates = rates
+
+    def __call__(self, step):
+        return keras.ops.take(self.rates, step)
+
+
 def build_model(arguments):
     """A compiled model from images [n, 28, 28, 1] to logits [n, 10]."""
     layers = [keras.Input((28, 28, 1))]
@@ -18,21 +30,24 @@ def build_model(arguments):
     def add(layer):
         layers.append(layer)
         if arguments.batch_norm:
-            layers.append(keras.layers.BatchNormalization())
+            layers.append(keras.layers.BatchNormalization(momentum=arguments.momentum))
         layers.append(keras.layers.ReLU())
 
-    units = measuring.hidden_units(arguments.layers)
+    units = measuring.HIDDEN_UNITS
     if arguments.network == "conv":
-        for filters, stride in measuring.convolutions(arguments.layers):
+        for filters, stride in measuring.CONVOLUTIONS:
             add(keras.layers.Conv2D(filters, 3, stride, padding="same", use_bias=False))
-        units = [100]
+        units = measuring.CONV_HIDDEN_UNITS
     layers.append(keras.layers.Flatten())
     for count in units:
         add(keras.layers.Dense(count, use_bias=False))
     layers.append(keras.layers.Dense(10))
     model = keras.Sequential(layers)
+    rate = arguments.learning_rate
+    if arguments.one_cycle:
+        rate = Rates(measuring.learning_rates(arguments))
     model.compile(
-        keras.optimizers.Adam(0.002),
+        keras.optimizers.Adam(rate),
         keras.losses.BinaryCrossentropy(from_logits=True),
         metrics=["categorical_accuracy"],
     )
@@ -40,35 +55,26 @@ def build_model(arguments):
 
 
 class Measurement(keras.callbacks.Callback):
-    """Times every step, stops after `steps`, and tests where a target is set."""
+    """Times every step, and stops after `steps`."""
 
-    def __init__(self, arguments, test):
+    def __init__(self, arguments):
         super().__init__()
-        self.arguments = arguments
-        self.test = test
+        self.steps = arguments.steps
         self.stopwatch = measuring.Stopwatch(arguments.window)
-        self.accuracies = {}
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.stopwatch.begin()
+        self.began = time.perf_counter()
 
     def on_train_batch_end(self, batch, logs=None):
-        self.stopwatch.end()
-        steps = self.stopwatch.steps
-        if self.arguments.target and steps % 100 == 0:
-            # A call of the model, as evaluate() inside fit() would replace fit's own state.
-            logits = self.model.predict_on_batch(self.test[0])
-            self.accuracies["test"] = np.mean(logits.argmax(1) == self.test[1].argmax(1))
-            if self.accuracies["test"] >= self.arguments.target:
-                self.model.stop_training = True
-        if steps >= self.arguments.steps:
+        self.stopwatch.add(time.perf_counter() - self.began, 1)
+        if self.stopwatch.steps >= self.steps:
             self.model.stop_training = True
         # The next step begins here: fetching its batch is part of it.
-        self.stopwatch.begin()
+        self.began = time.perf_counter()
 
 
 def main():
-    arguments = measuring.parse_arguments(__doc__, ["fit"])
+    arguments = measuring.parse_arguments(__doc__, ["default"])
     keras.utils.set_random_seed(arguments.seed)
     splits = {
         name: (
@@ -78,11 +84,7 @@ def main():
         for name, (images, labels) in measuring.read_mnist(arguments.data_dir).items()
     }
     model = build_model(arguments)
-    measurement = Measurement(arguments, splits["test"])
-    callbacks = [measurement]
-    if arguments.log_dir:
-        callbacks.append(keras.callbacks.TensorBoard(arguments.log_dir, update_freq=1))
-    evaluate = not (arguments.no_evaluation or arguments.target)
+    measurement = Measurement(arguments)
     images, labels = splits["train"]
     steps_per_epoch = -(-len(images) // arguments.batch_size)
     model.fit(
@@ -90,16 +92,14 @@ def main():
         labels,
         batch_size=arguments.batch_size,
         epochs=-(-arguments.steps // steps_per_epoch),
-        validation_data=splits["validation"] if evaluate else None,
-        callbacks=callbacks,
+        validation_data=splits["validation"],
+        callbacks=[measurement],
         verbose=0,
     )
-    accuracies = measurement.accuracies
-    if evaluate:
-        for split in ("validation", "test"):
-            accuracies[split] = model.evaluate(*splits[split], verbose=0)[1]
+    accuracies = {
+        split: model.evaluate(*splits[split], verbose=0)[1] for split in ("validation", "test")
+    }
     measuring.report(
-        "keras",
         arguments,
         measurement.stopwatch,
         accuracies,

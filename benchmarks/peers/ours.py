@@ -1,13 +1,9 @@
-"""This project's own scripts, measured: fc_train.py or conv_train.py with a stopwatch inside.
+"""This project's own scripts, with a clock that is told of every call of the training loop."""
 
-A training step is what happens between two evaluations: drawing its batch, its part of the session
-call, and writing its loss. Mode xla adds --xla.
-"""
-
-import contextlib
 import json
 import os
 import sys
+import time
 
 import measuring
 
@@ -15,71 +11,62 @@ sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pard
 
 import conv_train  # noqa: E402
 import fc_train  # noqa: E402
-from graph_mode import evaluation, training  # noqa: E402
+from graph_mode import fast, training  # noqa: E402
 from graph_mode import tensorflow1 as tf  # noqa: E402
 
-SCRIPTS = {"fc": fc_train, "conv": conv_train}
+SCRIPTS = {"fc": fc_train.script, "conv": conv_train.script}
+FLAGS = {"xla": ["--xla"], "one-slice": ["--slices", "1"]}
+# The fast forms that a mode of benchmarks/ablation.py leaves out.
+WITHOUT = {"plain-batch-norm": ["batch_norm"], "plain-convolution": ["convolution"]}
+EVALUATED_EVERY = 100
+MODES = ["default", "one-step-a-call", *FLAGS, *WITHOUT]
 
 
-class EnoughError(Exception):
-    """Ends a run in the middle: its target is reached, or only its training was asked for."""
+class Clock(training.Hook):
+    """Counts the time of the steps and of what each needs besides: drawing, writing its loss.
+
+    The scripts evaluate after each multiple of 100. A call that ends one step earlier is followed
+    by nothing but what belongs to its steps, so all the time since the last call counts.
+    """
+
+    def __init__(self, arguments):
+        self.stopwatch = measuring.Stopwatch(arguments.window)
+        self.ends_every_step = arguments.mode == "one-step-a-call"
+        self.began = None
+
+    def is_due(self, step):
+        return self.ends_every_step or step % EVALUATED_EVERY == EVALUATED_EVERY - 1
+
+    def after_call(self, call):
+        is_evaluated = call.last % EVALUATED_EVERY == 0
+        seconds = call.ended - call.started if is_evaluated else time.time() - self.began
+        self.stopwatch.add(seconds, int(call.last + 1 - call.first), call.ended)
+        self.began = time.time()
 
 
-def script_options(arguments):
+def flags_of(arguments):
     """The flags of the script for what `arguments` ask to measure."""
-    flags = ["--num-batches", str(arguments.steps), "--batch-size", str(arguments.batch_size)]
-    flags += ["--seed", str(arguments.seed), "--data-dir", arguments.data_dir]
-    flags += ["--log-dir", arguments.log_dir]
-    if arguments.network == "fc":
-        units = measuring.hidden_units(arguments.layers)
-        flags += ["--hidden-units", ",".join(map(str, units))]
-    else:
-        flags += ["--layers", str(arguments.layers)]
+    flags = ["--num-batches", arguments.steps, "--batch-size", arguments.batch_size]
+    flags += ["--seed", arguments.seed, "--data-dir", arguments.data_dir]
+    flags += ["--log-dir", arguments.log_dir, "--learning-rate", arguments.learning_rate]
     flags += ["--batch-norm"] if arguments.batch_norm else []
-    flags += ["--xla"] if arguments.mode == "xla" else []
-    return SCRIPTS[arguments.network].parse_options(flags)
-
-
-def put_stopwatch_into_training(arguments, stopwatch, accuracies):
-    """Wraps the call that trains some steps; evaluation and checkpoints come between the calls."""
-    train = training.Training.call
-
-    def measured_call(self, first, last):
-        stopwatch.begin()
-        result = train(self, first, last)
-        stopwatch.end(last + 1 - first)
-        if arguments.target and stopwatch.steps > 1:
-            test = self.data.test
-            accuracies["test"] = evaluation.evaluate(
-                self.session, self.inference, test.images, test.labels
-            ).accuracy
-            if accuracies["test"] >= arguments.target:
-                raise EnoughError
-        if arguments.no_evaluation and stopwatch.steps == arguments.steps:
-            raise EnoughError
-        return result
-
-    training.Training.call = measured_call
-    if arguments.no_evaluation or arguments.target:
-        training.Training.after_call = lambda self, step, batch: None
+    flags += ["--schedule", "one-cycle"] if arguments.one_cycle else []
+    if arguments.momentum != measuring.MOMENTUM:
+        flags += ["--batch-norm-momentum", arguments.momentum]
+    return list(map(str, flags)) + FLAGS.get(arguments.mode, [])
 
 
 def main():
-    arguments = measuring.parse_arguments(__doc__, ["loop", "xla"])
-    stopwatch = measuring.Stopwatch(arguments.window)
-    accuracies = {}
-    put_stopwatch_into_training(arguments, stopwatch, accuracies)
+    arguments = measuring.parse_arguments(__doc__, MODES)
+    clock = Clock(arguments)
     script = SCRIPTS[arguments.network]
-    with contextlib.suppress(EnoughError):
-        run = training.train_and_evaluate(
-            arguments.network, script.network, script_options(arguments)
-        )
-        with open(os.path.join(run, "result.json")) as file:
-            result = json.load(file)
-        accuracies.update((part, result[part + "_accuracy"]) for part in ("validation", "test"))
-    measuring.report(
-        "ours-" + arguments.mode, arguments, stopwatch, accuracies, {"tensorflow": tf.VERSION}
-    )
+    flags = script.parse_flags(flags_of(arguments))
+    with fast.without(*WITHOUT.get(arguments.mode, [])):
+        folder = script.run(flags, hooks=[clock])
+    with open(os.path.join(folder, "result.json")) as file:
+        result = json.load(file)
+    accuracies = {split: result[split + "_accuracy"] for split in ("validation", "test")}
+    measuring.report(arguments, clock.stopwatch, accuracies, {"tensorflow": tf.VERSION})
 
 
 if __name__ == "__main__":

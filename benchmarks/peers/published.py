@@ -27,30 +27,32 @@ else:
 tf.logging.set_verbosity(tf.logging.ERROR)
 
 
-def normalized_relu(layer, batch_norm, is_training):
-    if batch_norm:
-        layer = tf.layers.batch_normalization(layer, training=is_training)
+def normalized_relu(layer, is_training, arguments):
+    if arguments.batch_norm:
+        layer = tf.layers.batch_normalization(
+            layer, momentum=arguments.momentum, training=is_training
+        )
     return tf.nn.relu(layer)
 
 
 def build_logits(layer, is_training, arguments):
     """Logits [n, 10] of images [n, 28, 28, 1]."""
-    units = measuring.hidden_units(arguments.layers)
+    units = measuring.HIDDEN_UNITS
     if arguments.network == "conv":
-        for filters, stride in measuring.convolutions(arguments.layers):
+        for filters, stride in measuring.CONVOLUTIONS:
             layer = tf.layers.conv2d(layer, filters, 3, stride, "same", use_bias=False)
-            layer = normalized_relu(layer, arguments.batch_norm, is_training)
-        units = [100]
+            layer = normalized_relu(layer, is_training, arguments)
+        units = measuring.CONV_HIDDEN_UNITS
     _, height, width, channels = layer.get_shape().as_list()
     layer = tf.reshape(layer, [-1, height * width * channels])
     for count in units:
         layer = tf.layers.dense(layer, count, use_bias=False)
-        layer = normalized_relu(layer, arguments.batch_norm, is_training)
+        layer = normalized_relu(layer, is_training, arguments)
     return tf.layers.dense(layer, 10)
 
 
 def main():
-    arguments = measuring.parse_arguments(__doc__, ["feed"])
+    arguments = measuring.parse_arguments(__doc__, ["default"])
     mnist = input_data.read_data_sets(
         arguments.data_dir, one_hot=True, reshape=False, seed=arguments.seed
     )
@@ -59,59 +61,42 @@ def main():
     inputs = tf.placeholder(tf.float32, [None, 28, 28, 1])
     labels = tf.placeholder(tf.float32, [None, 10])
     is_training = tf.placeholder(tf.bool)
+    rate = arguments.learning_rate
+    if arguments.one_cycle:
+        rate, rates = tf.placeholder(tf.float32, []), measuring.learning_rates(arguments)
     logits = build_logits(inputs, is_training, arguments)
     loss = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(logits=logits, labels=labels))
     tf.summary.scalar("loss", loss)
     with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
-        train = tf.train.AdamOptimizer(0.002).minimize(loss)
+        train = tf.train.AdamOptimizer(rate).minimize(loss)
     correct = tf.equal(tf.argmax(logits, 1), tf.argmax(labels, 1))
     accuracy = tf.reduce_mean(tf.cast(correct, tf.float32))
     summaries = tf.summary.merge_all()
 
-    stopwatch = measuring.Stopwatch(arguments.window)
-    accuracies = {}
     with tf.Session() as session:
-
-        def evaluate(images, targets):
-            feed = {inputs: images, labels: targets, is_training: False}
-            return session.run([loss, accuracy], feed)
-
         writer = tf.summary.FileWriter(arguments.log_dir, session.graph)
         session.run(tf.global_variables_initializer())
-        for batch in range(arguments.steps):
-            stopwatch.begin()
-            images, targets = mnist.train.next_batch(arguments.batch_size)
-            feed = {inputs: images, labels: targets, is_training: True}
-            _, summary = session.run([train, summaries], feed)
-            writer.add_summary(summary, batch)
-            stopwatch.end()
-            if arguments.target:
-                if (batch + 1) % 100 == 0:
-                    accuracies["test"] = evaluate(mnist.test.images, mnist.test.labels)[1]
-                    if accuracies["test"] >= arguments.target:
-                        break
-            elif arguments.no_evaluation:
-                continue
-            elif batch % 500 == 0:
-                values = evaluate(mnist.validation.images, mnist.validation.labels)
-                print(
-                    "Batch: {:>2}: Validation loss: {:>3.5f}, accuracy: {:>3.5f}".format(
-                        batch, *values
-                    )
-                )
-            elif batch % 100 == 0:
-                values = evaluate(images, targets)
-                print(
-                    "Batch: {:>2}: Training loss: {:>3.5f}, accuracy: {:>3.5f}".format(
-                        batch, *values
-                    )
-                )
-        if not arguments.no_evaluation and not arguments.target:
-            for split in ("validation", "test"):
-                data = getattr(mnist, split)
-                accuracies[split] = evaluate(data.images, data.labels)[1]
+        step = 0
+
+        def train_steps(count):
+            nonlocal step
+            for _ in range(count):
+                images, targets = mnist.train.next_batch(arguments.batch_size)
+                feed = {inputs: images, labels: targets, is_training: True}
+                if arguments.one_cycle:
+                    feed[rate] = rates[step]
+                _, summary = session.run([train, summaries], feed)
+                writer.add_summary(summary, step)
+                step += 1
+
+        def accuracy_of(split):
+            data = getattr(mnist, split)
+            feed = {inputs: data.images, labels: data.labels, is_training: False}
+            return session.run([loss, accuracy], feed)[1]
+
+        stopwatch, accuracies = measuring.train_and_evaluate(arguments, train_steps, accuracy_of)
         writer.close()
-    measuring.report("published", arguments, stopwatch, accuracies, {"tensorflow": tf.__version__})
+    measuring.report(arguments, stopwatch, accuracies, {"tensorflow": tf.__version__})
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-MODES = ["eager", "compile"]
+MODES = ["default", "compile"]
 
 
 def build_network(arguments):
@@ -19,19 +19,20 @@ def build_network(arguments):
         nn.init.xavier_uniform_(module.weight)
         modules.append(module)
         if arguments.batch_norm:
-            # PyTorch's momentum is the weight of the new batch: one minus TensorFlow's 0.99.
-            modules.append(normalization(module.weight.shape[0], eps=0.001, momentum=0.01))
+            # PyTorch's momentum is the weight of the new batch: one minus TensorFlow's.
+            momentum = 1 - arguments.momentum
+            modules.append(normalization(module.weight.shape[0], eps=0.001, momentum=momentum))
         modules.append(nn.ReLU())
 
-    units = measuring.hidden_units(arguments.layers)
+    units = measuring.HIDDEN_UNITS
     inputs = 28 * 28
     if arguments.network == "conv":
         channels, size = 1, 28
-        for filters, stride in measuring.convolutions(arguments.layers):
+        for filters, stride in measuring.CONVOLUTIONS:
             convolution = nn.Conv2d(channels, filters, 3, stride, padding=1, bias=False)
             add(convolution, nn.BatchNorm2d)
             channels, size = filters, -(-size // stride)
-        units, inputs = [100], channels * size * size
+        units, inputs = measuring.CONV_HIDDEN_UNITS, channels * size * size
     modules.append(nn.Flatten())
     for count in units:
         add(nn.Linear(inputs, count, bias=False), nn.BatchNorm1d)
@@ -55,11 +56,14 @@ def main():
     images, labels = splits["train"]
     one_hot = nn.functional.one_hot(labels, 10).float()
     network = build_network(arguments)
-    optimizer = torch.optim.Adam(network.parameters(), lr=0.002)
+    optimizer = torch.optim.Adam(network.parameters(), lr=arguments.learning_rate)
+    schedule = None
+    if arguments.one_cycle:
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, arguments.learning_rate, arguments.steps, cycle_momentum=False
+        )
     loss_function = nn.BCEWithLogitsLoss()
     forward = torch.compile(network) if arguments.mode == "compile" else network
-    writer = open_writer(arguments.log_dir)
-    step = 0
 
     def batches():
         while True:
@@ -69,7 +73,6 @@ def main():
     indices = batches()
 
     def train(steps):
-        nonlocal step
         network.train()
         for _ in range(steps):
             batch = next(indices)
@@ -77,9 +80,8 @@ def main():
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            if writer:
-                writer.add_scalar("loss", loss.item(), step)
-            step += 1
+            if schedule:
+                schedule.step()
 
     @torch.no_grad()
     def accuracy(split):
@@ -92,23 +94,7 @@ def main():
         return sum(correct) / len(images)
 
     stopwatch, accuracies = measuring.train_and_evaluate(arguments, train, accuracy)
-    if writer:
-        writer.close()
-    measuring.report(
-        "pytorch-" + arguments.mode,
-        arguments,
-        stopwatch,
-        accuracies,
-        {"torch": torch.__version__},
-    )
-
-
-def open_writer(log_dir):
-    if not log_dir:
-        return None
-    from torch.utils.tensorboard import SummaryWriter
-
-    return SummaryWriter(log_dir)
+    measuring.report(arguments, stopwatch, accuracies, {"torch": torch.__version__})
 
 
 if __name__ == "__main__":

@@ -1,162 +1,147 @@
-"""The workers of a comparison on a Ray cluster, in place of those in workers.py: the same to call.
+"""The trainers of a comparison on a Ray cluster, in place of the processes of workers.py.
 
-Each is an actor with one processor core; it gets the project and the data from here and gives back
-the files of the runs that it trains, so that the nodes need nothing but Python, what
-requirements.txt says, and Ray.
+Each trains one run at a time as a Ray task with one processor core. Ray brings the project and the
+data to the nodes, which need nothing but Python, what requirements.txt says, and Ray; the files of
+a run come back as the task's result.
 """
 
 import glob
 import importlib
 import os
+import shutil
+import tempfile
 
 import mnist_data
-from graph_mode.command_line import CommandError
-from graph_mode.comparing import comparison_folder, ray_node
-from graph_mode.comparing.workers import ATTEMPTS, TICK_SECONDS
+from graph_mode.command_line import CommandError, Stopped
+from graph_mode.comparing import scripts, worker, workers
+from graph_mode.run import SETTINGS, read_json, write_json
 
 SOURCES = ("*.py", os.path.join("graph_mode", "**", "*.py"))
-# Two calls at once: one that trains, and one that ends it.
-CALLS_AT_ONCE = 2
-GOODBYE_SECONDS = 3
-# No warnings of Ray to its users, and no outcry over a call of which nobody awaits the answer.
+# No warnings of Ray to its users.
 QUIET = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_IGNORE_UNHANDLED_ERRORS": "1"}
 
 
-def connect(address):
-    """Joins the cluster and returns the module ray. Raises CommandError where that fails."""
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
+def connect(address, runs):
+    """Joins the cluster; returns the module ray. Raises CommandError where that fails.
+
+    runs: whose training scripts the nodes get.
+    """
+    os.environ.update({name: os.environ.get(name, value) for name, value in QUIET.items()})
     try:
         ray = importlib.import_module("ray")
     except ImportError as error:
         raise CommandError(f"--ray needs Ray ({error}): pip install ray") from None
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level="error")
-    except Exception as error:
-        reason = " ".join(str(error).split())
-        raise CommandError(
-            f"found no Ray cluster at {address}: {reason:.200}; start one with: ray start --head"
-        ) from None
+    with tempfile.TemporaryDirectory() as project:
+        copy_sources(scripts.ROOT, SOURCES, project)
+        for run in runs:
+            if os.path.dirname(run.script) != scripts.ROOT:
+                folder = os.path.join(project, run.network)
+                copy_sources(os.path.dirname(run.script), ["*.py"], folder)
+        try:
+            environment = {"working_dir": project}
+            quiet = {"log_to_driver": False, "logging_level": "error"}
+            ray.init(address=address, runtime_env=environment, **quiet)
+        except Exception as error:
+            reason = " ".join(str(error).split())
+            raise CommandError(
+                f"found no Ray cluster at {address}: {reason:.200}; start one with: "
+                "ray start --head"
+            ) from None
     return ray
 
 
-class Workers:
-    """The actors of one comparison, each an instance of Worker, and what they say."""
+def copy_sources(source, patterns, target):
+    for pattern in patterns:
+        for path in glob.glob(os.path.join(glob.escape(source), pattern), recursive=True):
+            copy = os.path.join(target, os.path.relpath(path, source))
+            os.makedirs(os.path.dirname(copy), exist_ok=True)
+            shutil.copyfile(path, copy)
 
-    def __init__(self, ray, script, word, log_dir):
-        """script: of the project, which serves runs when its one argument is `word`."""
-        self.ray, self.word, self.log_dir = ray, word, log_dir
-        root, self.script = os.path.split(script)
-        paths = [
-            path
-            for pattern in SOURCES
-            for path in glob.glob(os.path.join(root, pattern), recursive=True)
-        ]
-        self.project = ray.put({os.path.relpath(path, root): read(path) for path in paths})
-        self.data = {}
-        self.all = set()
-        self.started = self.lost_at_start = 0
-        ray.cloudpickle.register_pickle_by_value(ray_node)
-        self.trainer = ray.remote(num_cpus=1, max_concurrency=CALLS_AT_ONCE)(ray_node.Trainer)
 
-    def cores(self):
-        """How many actors fit into the cluster."""
-        return max(1, int(self.ray.cluster_resources().get("CPU", 1)))
+def cores(ray):
+    """How many tasks fit into the cluster."""
+    return max(1, int(ray.cluster_resources().get("CPU", 1)))
 
-    def start(self):
-        actor = self.trainer.remote(self.project, self.script, self.word)
-        self.all.add(Worker(self, actor, self.started))
-        self.started += 1
 
-    def at_work(self):
-        """The runs that are being trained."""
-        return [worker.run for worker in self.all if worker.run]
+class Task:
+    """Trains runs as tasks of a Ray cluster."""
 
-    def answers(self):
-        """Waits a second at most; yields (worker, its run or None, its answer, None if it died)."""
-        waiting = {worker.reply: worker for worker in self.all}
-        for reply in self.ray.wait(list(waiting), timeout=TICK_SECONDS)[0]:
-            worker = waiting[reply]
-            run, answer = worker.answer()
-            if answer is None and not worker.ready and worker.lost:
-                # Its node has gone before it began: that is no word against the others.
-                self.lost_at_start += 1
-                if self.lost_at_start < ATTEMPTS:
-                    self.end(worker)
-                    self.start()
-                    continue
-            yield worker, run, answer
+    def __init__(self, ray, data):
+        """data: {data folder: its files in Ray's store}, shared by all Tasks and filled by them."""
+        self.ray, self.data = ray, data
+        options = {"num_cpus": 1, "max_retries": 0, "max_calls": workers.RUNS_A_PROCESS}
+        self.remote = ray.remote(**options)(train_on_node)
+        self.reference = None
+        self.stopped = False
 
-    def data_of(self, data_dir):
-        """The four files of a data set in Ray's store, {name: bytes}."""
+    def train(self, run, folder):
+        """Trains a run; writes its files below `folder`; returns the answer of Process.train."""
+        if self.stopped:
+            return {"died": "it was stopped"}
+        settings = run.settings
+        data_dir = settings["flags"]["data_dir"]
         if data_dir not in self.data:
-            files = {os.path.basename(path): read(path) for path in mnist_data.find_files(data_dir)}
-            self.data[data_dir] = self.ray.put(files)
-        return self.data[data_dir]
+            paths = mnist_data.find_files(data_dir)
+            self.data[data_dir] = self.ray.put({os.path.basename(p): read(p) for p in paths})
+        script = os.path.relpath(run.script, scripts.ROOT)
+        if os.path.dirname(run.script) != scripts.ROOT:
+            script = os.path.join(run.network, os.path.basename(run.script))
+        self.reference = self.remote.remote(script, run.arguments, run.name, self.data[data_dir])
+        try:
+            answer, files = self.ray.get(self.reference)
+        except self.ray.exceptions.RayTaskError as error:
+            stopped = isinstance(error.cause, Stopped)
+            return {"died" if stopped else "cannot_start": str(error.cause)}
+        except self.ray.exceptions.RayError as error:
+            return {"died": f"its node or its process ended ({type(error).__name__})"}
+        write_tree(folder, files)
+        path = os.path.join(folder, run.network, run.name, SETTINGS)
+        written = read_json(path)
+        if written:
+            # Where the data lies here, not where it lay on the node.
+            written["flags"]["data_dir"] = data_dir
+            write_json(path, written)
+        return answer
 
-    def end(self, *ended):
-        goodbyes = [worker.actor.end.remote() for worker in ended]
-        # Those that wait for a place in the cluster never answer.
-        self.ray.wait(goodbyes, num_returns=len(goodbyes), timeout=GOODBYE_SECONDS)
-        for worker in ended:
-            self.all.remove(worker)
-            self.ray.kill(worker.actor)
+    def stop(self):
+        """For another thread: ends the task, whatever it does, and lets no other start."""
+        self.stopped = True
+        if self.reference is not None:
+            self.ray.cancel(self.reference)
 
-    def end_all(self):
-        if self.all:
-            self.end(*self.all)
-        self.ray.shutdown()
+
+def train_on_node(script, arguments, name, data):
+    """What Ray runs on a node: (the answer of worker.train, the run's files)."""
+    from graph_mode import tensorflow1 as tf
+
+    tf.version()  # Where TensorFlow cannot be imported, no run shall be blamed.
+    with tempfile.TemporaryDirectory(prefix="compare-") as scratch:
+        data_dir, folder = os.path.join(scratch, "data"), os.path.join(scratch, "runs")
+        write_tree(data_dir, data)
+        arguments = arguments + [
+            f"--data-dir={data_dir}",
+            f"--log-dir={folder}",
+            f"--run-name={name}",
+        ]
+        answer = worker.train(os.path.join(scripts.ROOT, script), arguments, folder)
+        return answer, read_tree(folder)
+
+
+def read_tree(folder):
+    """{path below the folder: bytes} of every file in it."""
+    paths = [os.path.join(parent, name) for parent, _, names in os.walk(folder) for name in names]
+    return {os.path.relpath(path, folder): read(path) for path in paths}
+
+
+def write_tree(folder, files):
+    """Writes what read_tree has read, below the folder."""
+    for name, content in files.items():
+        path = os.path.join(folder, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(content)
 
 
 def read(path):
     with open(path, "rb") as file:
         return file.read()
-
-
-class Worker:
-    """An actor, the run that it trains (None: it waits), and the folder for what comes back."""
-
-    def __init__(self, workers, actor, number):
-        self.workers, self.actor = workers, actor
-        self.folder = comparison_folder.unfinished_folder(workers.log_dir, number)
-        self.run = None
-        self.ready = self.lost = False
-        self.trained = 0
-        self.death = ""
-        self.reply = actor.answer.remote()
-
-    def train(self, run):
-        self.run = run
-        data_dir = run.settings["flags"]["data_dir"]
-        data = self.workers.data_of(data_dir)
-        self.reply = self.actor.train.remote(run.network, run.arguments, run.name, data_dir, data)
-
-    def answer(self):
-        """(run or None, answer): a dictionary, the first when it is ready; None if it has died."""
-        run, self.run = self.run, None
-        try:
-            answer = self.workers.ray.get(self.reply)
-        except self.workers.ray.exceptions.RayError as error:
-            self.lost = True
-            self.death = f"its node or its process on the cluster ended ({type(error).__name__})"
-            return run, None
-        ray_node.write_tree(self.folder, answer.pop("files", {}))
-        if run:
-            self.name_own_data(run)
-        if "died" in answer:
-            self.death = answer["died"]
-            return run, None
-        self.ready = True
-        self.trained += run is not None
-        return run, answer
-
-    def name_own_data(self, run):
-        """The run's settings tell where the data lies here, not where they lay on the node."""
-        path = os.path.join(self.folder, run.network, run.name, comparison_folder.SETTINGS)
-        settings = comparison_folder.read_json(path)
-        if settings:
-            settings["flags"]["data_dir"] = run.settings["flags"]["data_dir"]
-            comparison_folder.write_json(path, settings)
-
-    def why_it_died(self):
-        return self.death

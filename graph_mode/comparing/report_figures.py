@@ -2,21 +2,13 @@
 
 import collections
 import os
-import re
 
 import numpy as np
 
 from graph_mode.comparing import report_tables
-from graph_mode.plotting import (
-    curves,
-    diagnostic_figures,
-    diagnostic_lines,
-    figures,
-    run_groups,
-    run_lines,
-)
+from graph_mode.comparing.run_results import MOVING, POPULATION
+from graph_mode.plotting import diagnostic_figures, figures, run_groups, run_lines
 
-SMOOTHING = 0.95
 DPI = 120
 # A curve of accuracy over a flag needs this many values of it.
 FEWEST_VALUES = 3
@@ -24,156 +16,89 @@ FEWEST_VALUES = 3
 
 def write(network, results, settings, output_dir, say):
     """Draws the figures of one network; returns [(caption, file name)]."""
-    written = []
-    for suffix, words, some in split(results, list(settings[0].values)):
-        runs = [result.run for result in some]
-        for name, caption, figure in (
-            ("loss", "Training loss", loss_figure(runs, say)),
-            ("validation_error", "Validation error", error_figure(network, runs)),
-        ):
-            if figure:
-                path = save(figure, f"{network}_{name}{suffix}", output_dir)
-                written.append((f"{caption}{words}", path))
+    drawn = []
+    for words, some in split(results, list(settings[0].values)):
+        for plot in run_lines.plots_of([result.run for result in some], lambda tag: tag == "loss"):
+            panels = run_lines.panels_of(plot, run_lines.View(), say, with_accuracy=True)
+            caption = ", ".join(["Loss and validation accuracy"] + words)
+            figure = figures.draw(panels, run_lines.title_of(plot))
+            drawn.append((caption, "_".join([network, "loss"] + words), figure))
     for flag in settings[0].values:
         values = {setting.values[flag] for setting in settings if is_number(setting.values[flag])}
         if len(values) >= FEWEST_VALUES:
+            caption = f"Test accuracy by {flag.replace('_', ' ')}"
             figure = by_flag_figure(network, settings, flag)
-            path = save(figure, f"{network}_test_error_by_{flag}", output_dir)
-            written.append((f"Test error by {flag.replace('_', ' ')}", path))
+            drawn.append((caption, f"{network}_test_accuracy_by_{flag}", figure))
     for setting in settings:
-        written += diagnostics(network, setting, output_dir)
+        words = [run_groups.words(flag, value) for flag, value in setting.values.items()]
+        pair = report_tables.pair_of(setting, ", ".join(words))
+        for name, caption, figure in diagnostic_figures.draw_all(pair):
+            caption = ": ".join([pair.label] * bool(words) + [caption])
+            drawn.append((caption, "_".join([network, name] + words), figure))
+    written = []
+    for caption, name, figure in drawn:
+        file_name = f"{run_lines.safe_name(name)}.png"
+        figures.save(figure, os.path.join(output_dir, file_name), "png", DPI)
+        written.append((caption, file_name))
     return written
 
 
-def diagnostics(network, setting, output_dir):
-    """Draws what the runs of a setting recorded with --diagnostics; returns what write does."""
-    label = ", ".join(run_groups.words(flag, value) for flag, value in setting.values.items())
-    without, with_norm = (
-        [result.run for result in side.values()] for side in (setting.without, setting.with_norm)
-    )
-    pair = diagnostic_lines.pair_of(network, label, without, with_norm)
-    return [
-        (f"{label}: {caption}" if label else caption, save(figure, "_".join(words), output_dir))
-        for name, caption, figure in diagnostic_figures.draw_all(pair)
-        for words in [[network, name] + ([label] if label else [])]
-    ]
-
-
-def save(figure, name, output_dir):
-    file_name = re.sub(r"[^\w.-]+", "_", name) + ".png"
-    figures.save(figure, os.path.join(output_dir, file_name), "png", DPI)
-    return file_name
-
-
 def split(results, flags):
-    """Yields (end of file name, words, results): a figure's lines differ in one flag at most.
-
-    That is the optimizer where it varies; runs that differ in another get a figure of their own.
+    """Yields (words, results): the runs of a figure differ in the first flag at most, and in batch
+    norm and seed; those that differ in another flag, which the words name, get another figure.
     """
-    others = flags[1:]
     parts = collections.defaultdict(list)
     for result in results:
-        parts[tuple(report_tables.frozen(result.run.flags.get(f)) for f in others)].append(result)
-    for some in parts.values():
-        values = [run_groups.words(flag, some[0].run.flags.get(flag)) for flag in others]
-        suffix = "".join(f"_{value.replace(' ', '_')}" for value in values)
-        yield suffix, "".join(f", {value}" for value in values), some
-
-
-def loss_figure(runs, say):
-    """Training loss of each step, smoothed, mean and band over seeds; None where none is."""
-    plots = run_lines.plots_of(runs, lambda tag: tag == "loss")
-    if not plots:
-        return None
-    panel = run_lines.panel_of(plots[0], "step", SMOOTHING, None, say)
-    return figures.draw(
-        panel.lines,
-        title=panel.title,
-        x_label=panel.x_label,
-        y_label=panel.y_label,
-        log_y=figures.spans_decade(panel.lines),
-        notes=panel.notes,
-    )
-
-
-def error_figure(network, runs):
-    """1 - validation accuracy at each evaluation, mean and band over seeds; None where none is."""
-    runs = [run for run in runs if "accuracy" in run.scalars.get("validation", {})]
-    if not runs:
-        return None
-    lines = []
-    for group in run_groups.group_by_seed(runs):
-        series = [run.scalars["validation"]["accuracy"] for run in group.runs]
-        band = curves.mean_and_band([one.steps for one in series], [1 - s.values for s in series])
-        label = f"{group.label} (n = {len(series)})"
-        ends = {"low": band.low, "high": band.high} if len(series) > 1 else NO_BAND
-        lines.append(
-            figures.Line(
-                label,
-                group.color,
-                group.dashed,
-                band.steps,
-                band.mean,
-                raw=None,
-                markers=None,
-                **ends,
-            )
-        )
-    return figures.draw(
-        lines,
-        title=run_lines.NETWORKS.get(network, network),
-        x_label="Iteration (batch)",
-        y_label="Validation error (fraction)",
-        log_y=figures.spans_decade(lines),
-        notes=[("band", "mean over seeds, smallest to largest")],
-    )
-
-
-NO_BAND = {"low": None, "high": None}
+        words = [run_groups.words(flag, result.run.flags.get(flag)) for flag in flags[1:]]
+        parts[tuple(words)].append(result)
+    for words, some in parts.items():
+        yield list(words), some
 
 
 def by_flag_figure(network, settings, flag):
-    """1 - test accuracy over the values of a flag that is a number, mean and band over seeds."""
-    lines = []
+    """Test accuracy over the values of a flag that is a number, mean and band over seeds."""
     parts = collections.defaultdict(list)
     for setting in settings:
         others = {name: value for name, value in setting.values.items() if name != flag}
-        parts[report_tables.frozen(others)].append(setting)
-    colors = dict(zip(parts, figures.PALETTE * len(parts)))
-    for key, some in parts.items():
-        others = {name: value for name, value in some[0].values.items() if name != flag}
-        for batch_norm in (False, True):
+        if is_number(setting.values[flag]):
             words = [run_groups.words(name, value) for name, value in others.items()]
-            label = ", ".join(words + [run_groups.words("batch_norm", batch_norm)])
-            line = error_over(flag, some, batch_norm, label, colors[key])
-            lines += [line] if line else []
-    figure = figures.draw(
-        lines,
-        title=run_lines.NETWORKS.get(network, network),
-        x_label=flag.replace("_", " ").capitalize(),
-        y_label="Test error (fraction)",
-        log_y=figures.spans_decade(lines),
-        notes=[("band", "mean over seeds, smallest to largest")],
+            parts[", ".join(words)].append(setting)
+    lines = []
+    for number, (label, some) in enumerate(parts.items()):
+        for batch_norm, color in figures.BATCH_NORM_COLORS.items():
+            if len(parts) > 1:
+                color = figures.PALETTE[number % len(figures.PALETTE)]
+            words = [label] * bool(label) + [run_groups.words("batch_norm", batch_norm)]
+            look = {"label": ", ".join(words), "color": color, "dashed": not batch_norm}
+            lines += lines_over(flag, some, batch_norm, look)
+    panel = figures.Panel(
+        lines, flag.replace("_", " ").capitalize(), "Test accuracy (%)", "accuracy"
     )
+    figure = figures.draw([panel], run_lines.NETWORKS.get(network, network))
     values = np.array([setting.values[flag] for setting in settings], float)
     if values.min() > 0 and values.max() >= figures.LOG_SPAN * values.min():
         figure.axes[0].set_xscale("log")
     return figure
 
 
-def error_over(flag, settings, batch_norm, label, color):
-    """The figures.Line of one side of the settings; None if no run of it has a test accuracy."""
-    points = {}
+def lines_over(flag, settings, batch_norm, look):
+    """The figures.Line of one side of the settings, in a list; empty without any accuracy."""
+    points = {statistics: {} for statistics in (MOVING, POPULATION)}
     for setting in settings:
-        side = setting.with_norm if batch_norm else setting.without
-        errors = [1 - a for a in map(report_tables.accuracy, side.values()) if a is not None]
-        if errors and is_number(setting.values[flag]):
-            points[setting.values[flag]] = (np.mean(errors), min(errors), max(errors))
-    if not points:
-        return None
-    x = np.array(sorted(points), float)
-    y, low, high = np.array([points[value] for value in sorted(points)], float).T
-    return figures.Line(label, color, not batch_norm, x, y, None, low, high, (x, y))
+        for statistics, found in points.items():
+            side = setting.with_norm if batch_norm else setting.without
+            accuracies = list(report_tables.accuracies(side, statistics).values())
+            if accuracies:
+                ends = (np.mean(accuracies), min(accuracies), max(accuracies))
+                found[setting.values[flag]] = ends
+    if not points[MOVING]:
+        return []
+    (x, y, low, high), other = (
+        np.array([(value, *ends) for value, ends in sorted(found.items())], float).reshape(-1, 4).T
+        for found in points.values()
+    )
+    dotted = (other[0], other[1]) if batch_norm and len(other[0]) else None
+    return [figures.Line(x=x, y=y, low=low, high=high, dotted=dotted, **look)]
 
 
 def is_number(value):

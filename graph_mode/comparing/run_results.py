@@ -6,44 +6,50 @@ import os
 
 import numpy as np
 
-from graph_mode.comparing import comparison_folder
+from graph_mode.comparing.comparison_folder import FAILURE
 from graph_mode.plotting import saved_runs
+from graph_mode.run import read_json
 
 ACCURACIES = (0.95, 0.97, 0.98, 0.99)
+# How names of scalars and results end by what batch norm normalized with in the evaluation.
+MOVING, POPULATION = "", "_population"
 # The loss has diverged if it ends, over this many steps, so many times as high as it began.
 LAST_STEPS, TIMES_AS_HIGH = 100, 2
 
 RunResult = collections.namedtuple("RunResult", "run status reason numbers steps_to versions")
 RunResult.__doc__ = """One run. run: saved_runs.Run; status: "finished", "diverged" or "failed";
 reason: why, or ""; numbers: {name: value} of result.json, {} where there is none; steps_to:
-{accuracy: steps}, inf where validation never reached it; versions: {name: version}."""
+{(MOVING or POPULATION, accuracy): steps}, inf where validation never reached it; versions: {name:
+version}."""
 
 
-def read(folders, log_dir, report):
+def read(folders, log_dir, say):
     """[RunResult] of folders of ended runs below log_dir.
 
-    report: called with one line for everything that could not be read.
+    say: called with one line for everything that could not be read.
     """
     found = {}
     for folder in folders:
         folder = os.path.normpath(folder)
         found[folder] = saved_runs.find_event_files([folder]).get(folder, {})
-    runs = saved_runs.read_runs(found, [log_dir], report)
+    runs = saved_runs.read_runs(found, [log_dir], say)
     return [result_of(run, folder) for run, folder in zip(runs, found)]
 
 
 def result_of(run, folder):
-    failure = comparison_folder.read_json(os.path.join(folder, comparison_folder.FAILURE)) or {}
-    settings = comparison_folder.read_json(os.path.join(folder, comparison_folder.SETTINGS)) or {}
+    failure = read_json(os.path.join(folder, FAILURE))
     if failure and not run.result:
         status = "diverged" if failure.get("diverged") else "failed"
         reason = failure.get("reason", "")
     else:
         reason = why_diverged(run)
         status = "diverged" if reason else "finished"
-    steps_to = {accuracy: first_step_at(run, accuracy) for accuracy in ACCURACIES}
-    versions = settings.get("versions", {})
-    return RunResult(run, status, reason, run.result, steps_to, versions)
+    steps_to = {
+        (statistics, accuracy): first_step_at(run, statistics, accuracy)
+        for statistics in (MOVING, POPULATION)
+        for accuracy in ACCURACIES
+    }
+    return RunResult(run, status, reason, run.result, steps_to, run.versions)
 
 
 def why_diverged(run):
@@ -60,19 +66,40 @@ def why_diverged(run):
     return ""
 
 
-def first_step_at(run, accuracy):
+def validation_accuracy(run, statistics):
+    """The Series of validation accuracy by these statistics; None where the run has none.
+
+    Without batch norm there is one accuracy, which is that by any statistics.
+    """
+    scalars = run.scalars.get("validation", {})
+    if statistics == POPULATION and not run.flags.get("batch_norm"):
+        statistics = MOVING
+    return scalars.get(f"accuracy{statistics}")
+
+
+def first_step_at(run, statistics, accuracy):
     """Training steps done at the first evaluation with this validation accuracy; inf for never."""
-    series = run.scalars.get("validation", {}).get("accuracy")
+    series = validation_accuracy(run, statistics)
     if series is None:
         return math.inf
-    reached = np.flatnonzero(series.values >= accuracy)
-    # The evaluation after step 0 has seen one training step.
-    return int(series.steps[reached[0]]) + 1 if len(reached) else math.inf
+    # Event files hold float32, and the nearest to 0.95 is below it.
+    reached = np.flatnonzero(series.values >= np.float32(accuracy))
+    if not len(reached):
+        return math.inf
+    # The evaluation after step 0 has seen one training step; that at the end bears their number.
+    return min(int(series.steps[reached[0]]) + 1, run.result.get("steps", math.inf))
 
 
-def seconds_to(result, accuracy):
+def test_accuracy(result, statistics=MOVING):
+    """The test accuracy at the end of training, or None for a run that recorded none."""
+    if statistics == POPULATION and not result.run.flags.get("batch_norm"):
+        statistics = MOVING
+    return result.numbers.get(f"test_accuracy{statistics}")
+
+
+def seconds_to(result, statistics, accuracy):
     """Seconds of training, evaluations left out, up to that evaluation; inf for never."""
-    steps = result.steps_to[accuracy]
+    steps = result.steps_to[statistics, accuracy]
     if math.isinf(steps) or not result.numbers.get("steps_per_second"):
         return math.inf
     return steps / result.numbers["steps_per_second"]

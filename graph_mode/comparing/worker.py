@@ -1,4 +1,4 @@
-"""A process that trains run after run: TensorFlow is imported once.
+"""A process that trains run after run, so that TensorFlow is imported once for many runs.
 
 It reads a run as one line of JSON from its standard input and answers with one line when the run
 has ended. When the input ends, because compare.py has ended or was killed, it stops at once.
@@ -8,21 +8,22 @@ import contextlib
 import json
 import os
 import queue
+import signal
 import threading
 import traceback
 
-from graph_mode.command_line import CommandError
-from graph_mode.comparing import comparison_folder
-from graph_mode.training import NONFINITE
+from graph_mode import machine
+from graph_mode.command_line import CommandError, Stopped
+from graph_mode.comparing import comparison_folder, scripts
 
 
-def serve(scripts):
-    """Trains the runs it is told of until its input ends.
-
-    scripts: {network: the training script's module}.
-    """
+def serve():
+    """Trains the runs it is told of until its input ends."""
     from graph_mode import tensorflow1 as tf
 
+    # Ctrl-C goes to every process of the terminal, and is for compare.py, which ends its workers.
+    for number in set(machine.SIGNALS) - {signal.SIGTERM}:
+        signal.signal(number, signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "wb", 0)
     # What C++ prints goes where Python's errors go, never among the answers.
     os.dup2(2, 1)
@@ -31,8 +32,10 @@ def serve(scripts):
     tf.version()  # Imports TensorFlow: where that is impossible, no run shall be blamed.
     answers.write(json.dumps({"ready": True}).encode() + b"\n")
     while True:
-        order = orders.get()
-        answer = train(scripts[order["network"]], order["arguments"], order["folder"])
+        try:
+            answer = train(**orders.get())
+        except Stopped as stop:
+            os._exit(stop.exit_code)
         answers.write(json.dumps(answer).encode() + b"\n")
 
 
@@ -48,8 +51,11 @@ def read_orders(orders):
 def train(script, arguments, folder):
     """Trains one run below `folder`, what it prints going to a file there; returns the answer.
 
-    That is {} or {"failure": what failure.json shall say}.
+    That is {} or {"failure": what failure.json shall say}. Raises Stopped where a signal has
+    stopped the training, for which the run is not to blame.
     """
+    from graph_mode.hooks import NONFINITE
+
     os.makedirs(folder, exist_ok=True)
     output_path = os.path.join(folder, comparison_folder.OUTPUT)
     with contextlib.ExitStack() as stack:
@@ -57,9 +63,11 @@ def train(script, arguments, folder):
         stack.enter_context(contextlib.redirect_stdout(output))
         stack.enter_context(contextlib.redirect_stderr(output))
         try:
-            script.main(arguments)
+            scripts.load(script).main(arguments)
             return {}
-        except Exception as error:
+        except Stopped:
+            raise
+        except (Exception, SystemExit) as error:
             traceback.print_exc()
             kind = "" if isinstance(error, (CommandError, OSError)) else f"{type(error).__name__}: "
             reason = " ".join(f"{kind}{error}".split())

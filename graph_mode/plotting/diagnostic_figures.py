@@ -17,13 +17,13 @@ from graph_mode.plotting.diagnostic_lines import (
 from graph_mode.plotting.figure_text import plain
 
 SIDES = {False: "without batch norm", True: "with batch norm"}
-COLORS = {False: figures.VERMILION, True: figures.BLUE}
 COLUMN_INCHES, ROW_INCHES, INPUTS_ROW_INCHES = 3.9, 3.3, 1.5
 X_LABEL = "Iteration (batch)"
 PERCENTILES = f"{LOW}th, {MIDDLE}th and {UPPER}th percentile"
 BESIDE = {"loc": "upper left", "bbox_to_anchor": (1.03, 1.0), "borderaxespad": 0}
-# Part of matplotlib's colour map viridis: its lightest end is too pale for a line on white.
-LAYER_COLORS, LAYER_COLORS_END = "viridis", 0.88
+# Of more layers than this the first, the middle and the last have a colour, the others are grey.
+MANY_LAYERS = 4
+LAYER_COLORS = (figures.BLUE, figures.GREEN, figures.ORANGE, figures.PURPLE)
 
 
 def draw_all(pair):
@@ -74,12 +74,17 @@ def figure_1(pair):
     accuracy, inputs = panels[0][0], panels[0][1:]
     accuracy.set_title("(a) validation accuracy", loc="left", fontsize=10)
     accuracy.set_ylabel("Validation accuracy (%)")
+    values = np.array([])
     for side, runs in pair.sides.items():
         band = over_seeds(runs, "accuracy", "validation")
         if band:
-            draw_band(accuracy, band.steps, 100 * band.low, 100 * band.mean, 100 * band.high, side)
+            draw_band(accuracy, band.steps, band.low, band.mean, band.high, side)
             accuracy.lines[-1].set_label(f"{SIDES[side]} (n = {len(runs)})")
-    zoom_to_the_end(accuracy)
+            values = np.concatenate([values, band.low, band.high])
+    values = values[np.isfinite(values)]
+    figures.scale_accuracy(accuracy, values)
+    if len(values):
+        figures.set_limits(accuracy, values.min(), values.max())
     handles, labels = accuracy.get_legend_handles_labels()
     panels[0][-1].legend(handles, labels, frameon=False, fontsize=9, **BESIDE)
     seed = first_run(pair).flags.get("seed")
@@ -111,13 +116,14 @@ def by_layer(pair, kind, scale, y_label, log_y=False):
     """A line for each layer; scale: what the values are multiplied by."""
     layers = layers_of(pair, kind)
     figure, panels = start(pair, 1, len(pair.sides), ROW_INCHES)
-    colors = layer_colors(len(layers))
     for (_, runs), axes in zip(pair.sides.items(), panels[0]):
-        for layer, color in zip(layers, colors):
+        for layer, look in zip(layers, layer_looks(layers)):
             band = over_seeds(runs, f"{kind}/{layer}")
-            axes.plot(band.steps, scale * band.mean, color=color, label=words(layer))
+            axes.plot(band.steps, scale * band.mean, **look)
+            if look["color"] != figures.GREY:
+                axes.lines[-1].set(marker=figures.marker(len(band.steps)), markersize=3.5)
         if log_y:
-            axes.set_yscale("log", nonpositive="mask")
+            figures.scale_log(axes, np.array([]))
         else:
             axes.set_ylim(-2, 102)
     title_columns(panels, pair)
@@ -126,6 +132,17 @@ def by_layer(pair, kind, scale, y_label, log_y=False):
     handles, labels = panels[0][0].get_legend_handles_labels()
     panels[0][-1].legend(handles, labels, frameon=False, fontsize=9, **BESIDE)
     return figure
+
+
+def layer_looks(layers):
+    """How plot() draws the line of each layer."""
+    if len(layers) <= MANY_LAYERS:
+        return [{"color": c, "label": words(n)} for n, c in zip(layers, LAYER_COLORS)]
+    looks = [{"color": figures.GREY, "linewidth": 0.7, "zorder": 1.9} for _ in layers]
+    looks[1]["label"] = "the layers between"
+    for number, color in zip((0, len(layers) // 2, len(layers) - 1), LAYER_COLORS):
+        looks[number] = {"color": color, "label": words(layers[number])}
+    return looks
 
 
 def loss_along_gradient(pair):
@@ -141,14 +158,14 @@ def loss_along_gradient(pair):
     losses = losses[np.isfinite(losses)]
     if len(losses) and losses.max() >= figures.LOG_SPAN * losses.min() > 0:
         for axes in panels[0]:
-            axes.set_yscale("log", nonpositive="mask")
+            figures.scale_log(axes, losses)
     title_columns(panels, pair)
     share_y(panels[0])
     panels[0][0].set_ylabel("Loss along the gradient (nats)")
     line = Line2D([], [], color=figures.GREY, linewidth=1.4, label="before the step")
     handles = [
         line,
-        figures.note_handle("band", STEPS_NOTE),
+        figures.band_handle(STEPS_NOTE),
     ]
     panels[0][-1].legend(handles=handles, frameon=False, fontsize=9, **BESIDE)
     return figure
@@ -156,21 +173,15 @@ def loss_along_gradient(pair):
 
 def start(pair, rows, columns, row_inches):
     """(Figure, [[axes]]) with the pair's name above."""
-    import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    with matplotlib.rc_context():
-        figures.set_style(matplotlib)
+    with figures.style():
         size = (columns * COLUMN_INCHES + 0.8, rows * row_inches + 0.8)
-        figure = Figure(figsize=size, constrained_layout=True)
-        FigureCanvasAgg(figure)
+        figure = figures.new_figure(figsize=size, constrained_layout=True)
         network = run_lines.NETWORKS.get(pair.network, pair.network)
         figure.suptitle(plain(f"{network}, {pair.label}", set()), x=0.01, ha="left", fontsize=12)
         panels = figure.subplots(rows, columns, sharex=True, squeeze=False)
     for axes in panels[-1]:
         axes.set_xlabel(X_LABEL)
-        axes.margins(x=0.01)
+        axes.margins(x=0.02)
     return figure, panels.tolist()
 
 
@@ -188,18 +199,11 @@ def draw_percentiles(axes, runs, tag, side):
 
 def draw_band(axes, x, low, middle, high, side):
     """A line with a band around it, the edges of which are lines too where the band is wide."""
-    color = COLORS[side]
+    color = figures.BATCH_NORM_COLORS[side]
     axes.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
     for edge in (low, high):
         axes.plot(x, edge, color=color, linewidth=0.7, alpha=0.7)
-    axes.plot(x, middle, color=color, linewidth=1.4)
-
-
-def zoom_to_the_end(axes):
-    """Leaves out the rise from chance, where it would hide in which the sides differ."""
-    final = [line.get_ydata()[-1] for line in axes.lines]
-    lowest = min(final, default=0)
-    axes.set_ylim(max(0, 100 - 4 * (100 - lowest)) if lowest > 50 else 0, 100.5)
+    axes.plot(x, middle, color=color, linewidth=1.4, marker=figures.marker(len(x)), markersize=3)
 
 
 def share_y(panels):
@@ -207,13 +211,6 @@ def share_y(panels):
     limits = [axes.get_ylim() for axes in panels]
     for axes in panels:
         axes.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
-
-
-def layer_colors(count):
-    import matplotlib
-
-    shades = matplotlib.colormaps[LAYER_COLORS]
-    return [shades(LAYER_COLORS_END * i / max(count - 1, 1)) for i in range(count)]
 
 
 def words(layer):

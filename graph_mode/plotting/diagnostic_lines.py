@@ -4,7 +4,7 @@ import collections
 import os
 
 from graph_mode.plotting import curves, run_groups, saved_runs
-from graph_mode.plotting.run_lines import finite, training_scalars
+from graph_mode.plotting.run_lines import finite, scalars_of
 
 INPUTS, NORM = "activation_inputs", "gradient_norm"
 DEAD, ALONG = "dead_units", "loss_along_gradient"
@@ -12,6 +12,8 @@ KINDS = (INPUTS, NORM, DEAD, ALONG)
 # Of the inputs to an activation, as graph_mode/diagnostics.py measures them.
 LOW, MIDDLE, UPPER = 15, 50, 85
 BATCH_NORM = "batch_norm"
+# In front of each tag; some runs lack it.
+PREFIX = "diagnostics/"
 
 Pair = collections.namedtuple("Pair", "network label sides")
 Pair.__doc__ = """Runs that differ in batch norm and seed alone. label: what tells them from other
@@ -20,8 +22,12 @@ pairs; sides: {batch norm: [Run]}, without before with, a side without any run l
 
 def tags_of(run):
     """The tags of a run that --diagnostics has written, in the order in which people count."""
-    tags = [tag for tag in training_scalars(run) if tag.split("/")[0] in KINDS]
-    return sorted(tags, key=saved_runs.natural_order)
+    tags = {without_prefix(tag) for tag in scalars_of(run, "train")}
+    return sorted((t for t in tags if t.split("/")[0] in KINDS), key=saved_runs.natural_order)
+
+
+def without_prefix(tag):
+    return tag[len(PREFIX) :] if tag.startswith(PREFIX) else tag
 
 
 def pairs_of(runs):
@@ -69,7 +75,8 @@ def layers_of(pair, kind):
 
 def over_seeds(runs, tag, split="train"):
     """The curves.Band of a scalar of several runs, or None if none of them has it."""
-    found = [run.scalars.get(split, {}).get(tag) for run in runs]
+    scalars = [scalars_of(run, split) for run in runs]
+    found = [some.get(PREFIX + tag) or some.get(tag) for some in scalars]
     found = [series for series in found if series is not None]
     if not found:
         return None

@@ -1,8 +1,8 @@
 """Scalars from TensorBoard event files, without TensorFlow.
 
 A file is a sequence of records: uint64 length, uint32 masked CRC-32C of it, an Event message of
-that length, uint32 masked CRC-32C of the message. Every checksum is checked. Records of one length
-are checked and parsed together, since those of one scalar differ only in time, step and value.
+that length, uint32 masked CRC-32C of the message. Every checksum is checked. Messages of one length
+are parsed together, since those of one scalar differ only in time, step and value.
 """
 
 import collections
@@ -12,18 +12,17 @@ import warnings
 
 import numpy as np
 from google.protobuf.message import DecodeError
+from google_crc32c import value as crc32c
 from tensorboard.compat.proto import event_pb2, summary_pb2, types_pb2
-
-from graph_mode.plotting.crc32c import masked_crc32c
 
 HEADER_BYTES = 12
 FRAME_BYTES = HEADER_BYTES + 4
 BLOCK_BYTES = 1 << 20
 # protobuf allows no message of 2 GiB: a longer length is never a real one.
 MAX_MESSAGE_BYTES = (1 << 31) - 1
-# So many layouts are tried on records of one length before the rest is parsed one by one.
+# So many layouts are tried on messages of one length before the rest is parsed one by one.
 MAX_LAYOUTS = 8
-CUT_OFF = "the file stops inside a record"
+CUT_OFF, WRONG_CHECKSUM = "the file stops inside a record", "the record's checksum is wrong"
 
 Series = collections.namedtuple("Series", "steps wall_times values")
 Series.__doc__ = """One scalar over a run: steps int64 [n], wall_times float64 [n] (seconds since
@@ -32,9 +31,14 @@ Series.__doc__ = """One scalar over a run: steps int64 [n], wall_times float64 [
 Damage = collections.namedtuple("Damage", "offset end reason")
 Damage.__doc__ = "The bytes from `offset` up to `end` of a file could not be used, and why."
 
-EventFile = collections.namedtuple("EventFile", "scalars damage cut_off")
-EventFile.__doc__ = """What one file held: scalars {tag: Series} in the order of the file, damage
-[Damage], and cut_off, whether the file stops inside a record (normal while a run goes on)."""
+EventFile = collections.namedtuple("EventFile", "scalars began restart by_order damage cut_off")
+EventFile.__doc__ = """What one file held. scalars: {tag: Series} in the order of the file, without
+the points that a restart within the file took back; began: the time of its first scalar or restart;
+restart: the smallest step of a SessionLog.START event, from which the points of older files do not
+count, or None; by_order: whether the file is of a version (brain.Event:1) in which a step that goes
+back is a restart; damage: [Damage]; cut_off: whether the file stops inside a record (normal while a
+run goes on)."""
+
 
 Records = collections.namedtuple("Records", "offsets messages")
 Records.__doc__ = (
@@ -42,46 +46,81 @@ Records.__doc__ = (
 )
 
 
+class Found:
+    """What the messages of a file held so far."""
+
+    def __init__(self):
+        self.points = collections.defaultdict(list)  # {(tag, kind): [(offsets, Series)]}
+        self.scalar_tensors = set()  # Tags of which a message says that their tensors are scalars.
+        self.restarts = []  # [(offset, step, wall time)] of SessionLog.START.
+        self.by_order = False
+        self.damage = []
+
+
 def read_event_file(path):
     """Every scalar of one event file, in both encodings: simple_value and scalar tensor.
 
-    Damage never raises: what can still be read is returned with a list of what could not.
-
-    Raises:
-        OSError: the file cannot be opened or read.
+    Damage never raises: what can still be read is returned with a list of what could not. Raises
+    OSError if the file cannot be opened or read.
     """
-    damage = []
-    parts = collections.defaultdict(list)
-    scalar_tensors = set()
+    found = Found()
     with open(path, "rb") as file, warnings.catch_warnings():
         # protobuf before 4 only warns of what parsed() raises.
         warnings.simplefilter("ignore", RuntimeWarning)
-        for block in intact_blocks(file, damage):
-            in_block = collections.defaultdict(list)
+        for block in intact_blocks(file, found.damage):
             for records in block:
-                for tag, kind, offsets, series in scalars_in(records, scalar_tensors, damage):
-                    in_block[tag, kind].append((offsets, series))
-            for (tag, kind), found in in_block.items():
-                parts[tag, kind].append(in_file_order(found))
+                parse(records, found)
     # Writers may name the plugin only with the first tensor of a tag, so only now is this known.
     scalars = {
-        tag: joined(parts.pop((tag, kind)))
-        for tag, kind in sorted(parts)
-        if kind == "simple_value" or tag in scalar_tensors
+        tag: in_file_order(found.points.pop((tag, kind)), found)
+        for tag, kind in sorted(found.points)
+        if kind == "simple_value" or tag in found.scalar_tensors
     }
-    cut_off = any(found.reason == CUT_OFF for found in damage)
-    return EventFile(scalars, sorted(d for d in damage if d.reason != CUT_OFF), cut_off)
+    times = [series.wall_times[0] for series in scalars.values() if len(series.steps)]
+    began = min(times + [time for _, _, time in found.restarts], default=0.0)
+    restart = min((step for _, step, _ in found.restarts), default=None)
+    damage = sorted(damage for damage in found.damage if damage.reason != CUT_OFF)
+    cut_off = len(damage) < len(found.damage)
+    return EventFile(scalars, began, restart, found.by_order, damage, cut_off)
 
 
-def merge_series(oldest_first):
-    """One Series of rising steps from those of several files, the oldest file first.
+def in_file_order(parts, found):
+    """One Series of the [(offsets, Series)] of a tag, without what a restart took back."""
+    columns = zip(*((offsets,) + series for offsets, series in parts))
+    offsets, steps, wall_times, values = (np.concatenate(column) for column in columns)
+    # Stable: an event may hold the same tag twice.
+    order = np.argsort(offsets, kind="stable")
+    offsets, series = offsets[order], Series(steps[order], wall_times[order], values[order])
+    kept = np.ones(len(order), bool)
+    for offset, step, _ in found.restarts:
+        kept &= (offsets > offset) | (series.steps < step)
+    if found.by_order:
+        kept &= series.steps <= np.minimum.accumulate(series.steps[::-1])[::-1]
+    return select(series, kept)
 
-    A later point replaces an earlier one of the same step, as when a run was resumed.
+
+def select(series, kept):
+    return series if kept.all() else Series(*(column[kept] for column in series))
+
+
+def merge_series(oldest_first, tag):
+    """One Series of rising steps of a tag that EventFiles have, the oldest file first.
+
+    As TensorBoard does, points at or behind the step at which a later file says that the run was
+    restarted are left out. A later point replaces an earlier one of the same step.
+    Source: TensorBoard, event_processing/event_accumulator.py, _MaybePurgeOrphanedData.
     """
-    if len(oldest_first) == 1:
-        steps, wall_times, values = oldest_first[0]
-    else:
-        steps, wall_times, values = (np.concatenate(columns) for columns in zip(*oldest_first))
+    parts = []
+    limit = np.iinfo(np.int64).max
+    for content in reversed(oldest_first):
+        series = content.scalars.get(tag)
+        if series is not None:
+            parts.insert(0, select(series, series.steps < limit))
+        if content.restart is not None:
+            limit = min(limit, content.restart)
+        if content.by_order and series is not None:
+            limit = min(limit, series.steps.min(initial=limit))
+    steps, wall_times, values = (np.concatenate(columns) for columns in zip(*parts))
     if np.all(steps[1:] > steps[:-1]):
         return Series(steps, wall_times, values)
     rising, from_the_end = np.unique(steps[::-1], return_index=True)
@@ -115,12 +154,12 @@ def intact_blocks(file, damage):
         yield groups
         if problem and len(starts) and not intact[-1]:
             # Bytes may be missing from this record, so that its length has led astray.
-            stop, problem = starts[-1], "the record's checksum is wrong"
+            stop, problem = starts[-1], WRONG_CHECKSUM
             starts, lengths, intact = starts[:-1], lengths[:-1], intact[:-1]
         for start, length in zip(starts[~intact], lengths[~intact]):
             offset = int(position + start)
             end = int(offset + length + FRAME_BYTES)
-            damage.append(Damage(offset, end, "the record's checksum is wrong"))
+            damage.append(Damage(offset, end, WRONG_CHECKSUM))
         position += int(stop)
         if problem:
             resume = next_header(file, position + 1, size)
@@ -143,16 +182,11 @@ def read_block(file, position, size, known_lengths):
 
 
 def walk(block, remaining, known_lengths):
-    """Follows the lengths from record to record through a block.
+    """Follows the lengths from record to record through a block, which begins where one should.
 
-    Args:
-        block: bytes, which begin where a record should.
-        remaining: how many bytes the file has from there on.
-        known_lengths: see message_length.
-
-    Returns:
-        starts int64 [n] and message lengths int64 [n] of the whole records in the block, the offset
-        after the last of them, and what is wrong there: None if reading can go on there.
+    Returns starts int64 [n] and message lengths int64 [n] of the whole records in the block, the
+    offset after the last of them, and what is wrong there: None if reading can go on there. The
+    file has so many bytes `remaining` from the block's beginning.
     """
     starts, lengths = [], []
     stop, problem = 0, None
@@ -183,8 +217,7 @@ def message_length(header, known_lengths):
     length = known_lengths.get(header)
     if length is None and len(header) == HEADER_BYTES:
         claimed, checksum = struct.unpack("<QI", header)
-        computed = masked_crc32c(np.frombuffer(header, np.uint8, 8).reshape(1, 8))[0]
-        if checksum == computed and claimed <= MAX_MESSAGE_BYTES:
+        if checksum == masked_crc32c([header[:8]])[0] and claimed <= MAX_MESSAGE_BYTES:
             length = known_lengths[header] = claimed
     return length
 
@@ -201,6 +234,15 @@ def windows(data, width):
     """A view uint8 [n - width + 1, width] of uint8 [n]: row i is data[i : i + width]."""
     shape = (max(0, len(data) - width + 1), width)
     return np.lib.stride_tricks.as_strided(data, shape, (1, 1), writeable=False)
+
+
+def masked_crc32c(messages):
+    """The checksums that event files store of n byte strings or rows: uint32 [n].
+
+    CRC-32C, rotated right by 15 bits, plus a constant. Source: tensorflow/core/lib/hash/crc32c.h.
+    """
+    crc = np.fromiter(map(crc32c, messages), np.uint32, len(messages))
+    return ((crc >> np.uint32(15)) | (crc << np.uint32(17))) + np.uint32(0xA282EAD8)
 
 
 def checksums_match(rows):
@@ -234,36 +276,32 @@ def next_header(file, position, size):
 # The messages: from bytes of Event messages to scalars.
 
 
-def scalars_in(records, scalar_tensors, damage):
-    """Yields (tag, kind, offsets int64 [n], Series) for the scalars in records of one length.
-
-    kind is "simple_value" or "tensor"; scalar_tensors collects the tags of which a record says that
-    their tensors are scalars.
-    """
+def parse(records, found):
+    """Adds to `found` what Records of one length hold."""
+    rows = collections.defaultdict(list)
     waiting = np.arange(len(records.offsets))
     for _ in range(MAX_LAYOUTS):
         if len(waiting) < 2:
             break
         tag, same, series = parse_alike(records.messages[waiting])
-        if tag is not None:
-            yield tag, "simple_value", records.offsets[waiting[same]], series
+        if tag is None:
+            same = np.arange(len(waiting)) == 0
+            parse_singly(records, waiting[0], rows, found)
         else:
-            same = np.zeros(len(waiting), bool)
-            same[0] = True
-            yield from parse_singly(records, waiting[:1], scalar_tensors, damage)
+            found.points[tag, "simple_value"].append((records.offsets[waiting[same]], series))
         waiting = waiting[~same]
-    yield from parse_singly(records, waiting, scalar_tensors, damage)
+    for index in waiting:
+        parse_singly(records, index, rows, found)
+    for key, points in rows.items():
+        offsets, steps, wall_times, values = zip(*points)
+        found.points[key].append((np.array(offsets), as_series(steps, wall_times, values)))
 
 
 def parse_alike(messages):
-    """Parses at once the messages that differ from the first only in time, step and value.
+    """Parses at once the messages uint8 [n, length] that differ only in time, step and value.
 
-    Args:
-        messages: uint8 [n, length].
-
-    Returns:
-        tag, bool [n] which messages those are, and their Series; or None three times if the first
-        is not what FileWriter makes of one scalar.
+    Returns the tag, bool [n] which messages are like the first, and their Series; or None three
+    times if the first is not what FileWriter makes of one scalar.
     """
     first = messages[0].tobytes()
     try:
@@ -302,25 +340,24 @@ def parsed(message):
     return event
 
 
-def parse_singly(records, indices, scalar_tensors, damage):
-    """Yields what scalars_in does, from messages parsed one by one."""
-    points = collections.defaultdict(list)
-    for index in indices:
-        offset = int(records.offsets[index])
-        message = records.messages[index].tobytes()
-        try:
-            event = parsed(message)
-            for value in event.summary.value:
-                number = scalar_value(value, scalar_tensors)
-                if number is not None:
-                    point = (offset, event.step, event.wall_time, number)
-                    points[value.tag, value.WhichOneof("value")].append(point)
-        except (DecodeError, ValueError):
-            end = offset + FRAME_BYTES + len(message)
-            damage.append(Damage(offset, end, "the record holds no event message"))
-    for (tag, kind), rows in points.items():
-        offsets, steps, wall_times, values = zip(*rows)
-        yield tag, kind, np.array(offsets, np.int64), as_series(steps, wall_times, values)
+def parse_singly(records, index, rows, found):
+    """Adds to `found` what one record holds; its points (offset, step, time, value) to `rows`."""
+    offset = int(records.offsets[index])
+    message = records.messages[index].tobytes()
+    try:
+        event = parsed(message)
+        for value in event.summary.value:
+            number = scalar_value(value, found.scalar_tensors)
+            if number is not None:
+                point = (offset, event.step, event.wall_time, number)
+                rows[value.tag, value.WhichOneof("value")].append(point)
+    except (DecodeError, ValueError):
+        end = offset + FRAME_BYTES + len(message)
+        found.damage.append(Damage(offset, end, "the record holds no event message"))
+        return
+    if event.session_log.status == event_pb2.SessionLog.START:
+        found.restarts.append((offset, event.step, event.wall_time))
+    found.by_order |= event.file_version == "brain.Event:1"
 
 
 def as_series(steps, wall_times, values):
@@ -347,19 +384,3 @@ def scalar_value(value, scalar_tensors):
     if dtype and len(tensor.tensor_content) == np.dtype(dtype).itemsize:
         numbers = np.frombuffer(tensor.tensor_content, dtype)
     return float(numbers[0]) if len(numbers) == 1 else None
-
-
-def in_file_order(parts):
-    """One Series of the (offsets, Series) of a tag in a block, in the order of the file."""
-    offsets = np.concatenate([offsets for offsets, _ in parts])
-    # Stable: an event may hold the same tag twice.
-    order = np.argsort(offsets, kind="stable")
-    columns = zip(*(series for _, series in parts))
-    return Series(*(np.concatenate(column)[order] for column in columns))
-
-
-def joined(parts):
-    """One Series of several. Empties `parts`, so that little is in memory twice."""
-    columns = [list(column) for column in zip(*parts)]
-    parts.clear()
-    return Series(*(np.concatenate(columns.pop(0)) for _ in range(len(columns))))

@@ -6,11 +6,9 @@ UNREADABLE_FONTS = ("Emoji", "Last Resort")
 
 
 def fonts_for(texts):
-    """Fonts that have the characters of some texts.
+    """Font families that have the characters of some texts, and the set of those that none has.
 
-    Returns:
-        font families, matplotlib's own FONT first, which is enough but for texts in Chinese, Thai
-        and the like; and the set of characters that no installed font has.
+    matplotlib's own FONT comes first; it is enough but for texts in Chinese, Thai and the like.
     """
     import matplotlib
     from matplotlib import font_manager

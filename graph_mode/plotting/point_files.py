@@ -4,17 +4,15 @@ import csv
 import json
 import math
 
-from graph_mode.whole_file import whole_file
+from graph_mode.output_file import output_file
 
 COLUMNS = ("run", "tag", "step", "wall_time", "value")
 
 
 def points(runs, wanted):
-    """Yields (run, tag, step, wall_time, value), the run named as in TensorBoard: a/b/train.
+    """Yields (run, tag, step, wall_time, value) of the Runs, named as in TensorBoard: a/b/train.
 
-    Args:
-        runs: [saved_runs.Run].
-        wanted: says of a tag whether its points are wanted.
+    wanted says of a tag whether its points are wanted.
     """
     for run in runs:
         for split, scalars in run.scalars.items():
@@ -26,9 +24,7 @@ def points(runs, wanted):
 
 def write_csv(rows, path):
     """One line for each point. A float is written with all the digits that tell it from others."""
-    with whole_file(path) as temporary, open(
-        temporary, "w", encoding="utf-8", errors="surrogateescape", newline=""
-    ) as file:
+    with output_file(path, newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         writer.writerows(rows)
@@ -40,7 +36,7 @@ def write_json(rows, path):
     JSON has no nan and no infinity: they are the strings "NaN", "Infinity" and "-Infinity", as in
     the JSON form of Protocol Buffers.
     """
-    with whole_file(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+    with output_file(path) as file:
         separator = "[\n"
         for row in rows:
             point = {name: json_value(value) for name, value in zip(COLUMNS, row)}

@@ -4,6 +4,7 @@ import collections
 import json
 
 from graph_mode.command_line import CommandError
+from graph_mode.flags import decides_numbers
 from graph_mode.plotting import figures
 
 OPTIMIZER_COLORS = {
@@ -16,13 +17,7 @@ OPTIMIZER_COLORS = {
     "adadelta": figures.SKY_BLUE,
     "ftrl": figures.GREY,
 }
-# Flags that say where things lie, how fast or what else is written, not what the training computes.
-# Data counts by its checksums.
-OTHER_FLAGS = {
-    *("run_name", "log_dir", "data_dir", "threads"),
-    *("resume", "checkpoint_every", "validate_every", "allow_nonfinite"),
-    *("histograms", "evaluate", "export"),
-}
+BATCH_NORM = "batch_norm"
 
 Group = collections.namedtuple("Group", "runs label color dashed")
 Group.__doc__ = "One curve: the runs whose mean it is, its name, its colour, whether it is dashed."
@@ -43,18 +38,16 @@ def group_by_seed(runs, apart=False):
         groups[settings, times_seen[settings, frozen(seed)]].append(run)
         times_seen[settings, frozen(seed)] += seed is not None
     groups = list(groups.values())
-    hues = hues_of([optimizer_of(group[0]) for group in groups])
-    dashed = [not group[0].flags.get("batch_norm", True) for group in groups]
-    return with_styles(groups, seed_labels(groups, apart), hues, dashed)
+    others = [other_settings(settings_of(group[0], apart)) for group in groups]
+    others = [frozen(some) if group[0].flags else None for some, group in zip(others, groups)]
+    return with_styles(groups, seed_labels(groups, apart), others)
 
 
 def group_by_flags(runs, names):
-    """Groups of runs with the same values of some flags, whatever else differs.
+    """Groups of runs with the same values of some flags and of batch norm, whatever else differs.
 
-    Each run that did not record all of these flags is a group of its own.
-
-    Raises:
-        CommandError: no run recorded any of them.
+    Each run that did not record all of these flags is a group of its own. Raises CommandError if no
+    run recorded any of them.
     """
     if not any(name in run.flags for run in runs for name in names):
         recorded = sorted({name for run in runs for name in run.flags})
@@ -62,37 +55,38 @@ def group_by_flags(runs, names):
             f"--group-by: no run recorded {', '.join(names)}; recorded are: "
             f"{', '.join(recorded) or 'no flags at all'}"
         )
+    # The mean of runs with batch norm and without would be a curve of neither.
+    apart = len({frozen(run.flags[BATCH_NORM]) for run in runs if BATCH_NORM in run.flags}) > 1
+    names = names + [BATCH_NORM] if apart and BATCH_NORM not in names else names
     groups = collections.defaultdict(list)
     for run in runs:
         known = all(name in run.flags for name in names)
         groups[frozen([run.flags[name] for name in names] if known else run.name)].append(run)
-    recorded = [all(name in group[0].flags for name in names) for group in groups.values()]
-    labels = [
-        ", ".join(words(name, group[0].flags[name]) for name in names) if known else group[0].name
-        for group, known in zip(groups.values(), recorded)
-    ]
-    if "optimizer" in names:
-        hues = hues_of([optimizer_of(group[0]) for group in groups.values()])
-    else:
-        others = [name for name in names if name != "batch_norm"]
-        hues = hues_of(
-            [
-                frozen([group[0].flags[name] for name in others] if known else group[0].name)
-                for group, known in zip(groups.values(), recorded)
-            ]
+    labels, others = [], []
+    for group in groups.values():
+        flags = group[0].flags
+        known = all(name in flags for name in names)
+        labels.append(
+            ", ".join(words(name, flags[name]) for name in names) if known else group[0].name
         )
-    dashed = [
-        known and "batch_norm" in names and not group[0].flags["batch_norm"]
-        for group, known in zip(groups.values(), recorded)
-    ]
-    return with_styles(list(groups.values()), labels, hues, dashed)
+        chosen = {name: flags[name] for name in names if name in flags}
+        others.append(frozen(other_settings(chosen)) if known else None)
+    return with_styles(list(groups.values()), labels, others, by_optimizer="optimizer" in names)
 
 
 def settings_of(run, with_seed=False):
-    """What a run computes, {flag: value}, with the data by its checksums."""
-    left_out = OTHER_FLAGS if with_seed else OTHER_FLAGS | {"seed"}
-    settings = {name: value for name, value in run.flags.items() if name not in left_out}
+    """What decides a run's numbers, {flag: value}, with the data by its checksums."""
+    settings = {
+        name: value
+        for name, value in run.flags.items()
+        if decides_numbers(name) and (with_seed or name != "seed")
+    }
     return {**settings, "data": run.data}
+
+
+def other_settings(settings):
+    """The settings but those that have a look of their own."""
+    return {name: settings[name] for name in settings if name not in (BATCH_NORM, "optimizer")}
 
 
 def optimizer_of(run):
@@ -107,8 +101,9 @@ def frozen(value):
 
 
 def seed_labels(groups, with_seed):
-    """A different label for each group: optimizer, batch norm, and the settings that differ."""
-    bases = [base_label(group[0]) for group in groups]
+    """A different label for each group: the optimizer if there are several, and what differs."""
+    several = len({optimizer_of(group[0]) for group in groups}) > 1
+    bases = [base_label(group[0], several) for group in groups]
     labels = []
     for group, base in zip(groups, bases):
         rivals = [other[0] for other, others_base in zip(groups, bases) if others_base == base]
@@ -119,13 +114,14 @@ def seed_labels(groups, with_seed):
     ]
 
 
-def base_label(run):
+def base_label(run, with_optimizer):
     optimizer = optimizer_of(run)
     if optimizer is None:
         return run.name
-    if "batch_norm" not in run.flags:
+    if BATCH_NORM not in run.flags:
         return optimizer
-    return f"{optimizer}, {words('batch_norm', run.flags['batch_norm'])}"
+    side = words(BATCH_NORM, run.flags[BATCH_NORM])
+    return f"{optimizer}, {side}" if with_optimizer else side
 
 
 def differences(run, rivals, with_seed):
@@ -143,35 +139,57 @@ def differences(run, rivals, with_seed):
 
 
 def words(name, value):
-    """A flag as a person says it: 'no batch norm', 'learning rate 0.002', 'adam'."""
-    name = name.replace("_", " ")
+    """A flag as a person says it: 'without batch norm', 'learning rate 0.002', 'adam'."""
+    text = name.replace("_", " ")
     if isinstance(value, bool):
-        return name if value else f"no {name}"
+        without = "without" if name == BATCH_NORM else "no"
+        with_word = "with " if name == BATCH_NORM else ""
+        return f"{with_word}{text}" if value else f"{without} {text}"
     if isinstance(value, (list, tuple)):
         value = ",".join(str(item) for item in value)
-    return str(value) if name == "optimizer" else f"{name} {value}"
+    return str(value) if name == "optimizer" else f"{text} {value}"
 
 
-def hues_of(keys):
-    """A colour for each key: an optimizer's own, or else one that no optimizer here has."""
-    taken = [OPTIMIZER_COLORS[key] for key in keys if key in OPTIMIZER_COLORS]
-    free = [color for color in figures.PALETTE if color not in taken] or figures.PALETTE
-    hues = []
-    others = {}
-    for index, key in enumerate(keys):
-        # Nothing known of a run is no reason to give two such runs one colour.
-        key = index if key is None else key
-        if key not in OPTIMIZER_COLORS:
-            others.setdefault(key, free[len(others) % len(free)])
-        hues.append(OPTIMIZER_COLORS.get(key) or others[key])
-    return hues
+def with_styles(groups, labels, others, by_optimizer=True):
+    """The Groups, in colours that tell what differs between them.
 
-
-def with_styles(groups, labels, hues, dashed):
-    """The Groups; those of one hue and one line style get different shades of it."""
-    looks = list(zip(hues, dashed))
+    Colour tells the optimizer where there are several; else the other settings, of which others[i]
+    is a key (None: nothing is known of the run); else batch norm, as in the figures of the
+    diagnostics. The line style tells batch norm where colour does not. Groups of one look get
+    different shades.
+    """
+    optimizers = [optimizer_of(group[0]) for group in groups]
+    sides = [group[0].flags.get(BATCH_NORM) for group in groups]
+    several = by_optimizer and len(set(optimizers)) > 1
+    by_side = not several and len(set(others)) == 1 and None not in sides
+    if several:
+        colors = colors_of([opt or other for opt, other in zip(optimizers, others)])
+    elif by_side:
+        colors = [figures.BATCH_NORM_COLORS[bool(side)] for side in sides]
+    else:
+        colors = colors_of(others)
+    both = len({bool(side) for side in sides if side is not None}) > 1
+    looks = [
+        (color, both and not by_side and side is not None and not side)
+        for color, side in zip(colors, sides)
+    ]
     shades = {look: iter(figures.shades(look[0], looks.count(look))) for look in looks}
     return [
         Group(group, label, next(shades[look]), look[1])
         for group, label, look in zip(groups, labels, looks)
+    ]
+
+
+def colors_of(keys):
+    """A colour for each key: an optimizer's own, or else one that no optimizer here has."""
+    taken = [OPTIMIZER_COLORS[key] for key in keys if key in OPTIMIZER_COLORS]
+    free = [color for color in figures.PALETTE if color not in taken] or figures.PALETTE
+    others = {}
+    for index, key in enumerate(keys):
+        # Nothing known of a run is no reason to give two such runs one colour.
+        if key not in OPTIMIZER_COLORS:
+            others.setdefault(index if key is None else key, free[len(others) % len(free)])
+    return [
+        OPTIMIZER_COLORS.get(key) or others[index if key is None else key]
+        for index, key in enumerate(keys)
     ]

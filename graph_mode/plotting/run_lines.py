@@ -1,6 +1,8 @@
 """From runs to the lines, labels and legend of a figure."""
 
 import collections
+import functools
+import numbers
 import re
 
 import numpy as np
@@ -13,37 +15,54 @@ LATEST_DAY = 2_900_000
 # Unit of the time axis and its length in seconds: the largest that fits three times.
 TIME_UNITS = (("h", 3600), ("min", 60), ("s", 1))
 MAX_FILE_NAME = 100
+# Images of each class in the training files that have these checksums: MNIST, packed or not.
+CLASS_COUNTS = {
+    "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c": (
+        *(5923, 6742, 5958, 6131, 5842),
+        *(5421, 5918, 6265, 5851, 5949),
+    )
+}
+# Where validation with population statistics differs by so much, a figure shows both.
+CLEARLY = 0.05
 
-Plot = collections.namedtuple("Plot", "file_name network tag curves")
-Plot.__doc__ = """What one figure shows: file_name without its ending; network or None; tag; curves
-[(run, Series)], the training scalar of each run that has it."""
+Plot = collections.namedtuple("Plot", "file_name network tag split curves")
+Plot.__doc__ = """What one figure shows: file_name without its ending; network or None; tag; split
+("train" or "validation") and curves [(run, Series)], the scalar of each run that has it there."""
 
-Panel = collections.namedtuple("Panel", "lines title x_label y_label notes")
-Panel.__doc__ = "Arguments of figures.draw."
+View = collections.namedtuple("View", "x smoothing log_y group_by")
+View.__doc__ = """How runs are shown. x: "step", "relative" or "wall"; smoothing: see curves.smooth;
+log_y: True, False, or None for what fits; group_by: flags whose values make a group, or None for
+runs that differ only in their seed."""
+View.__new__.__defaults__ = ("step", 0.95, None, None)
 
 
 def plots_of(runs, wanted):
     """[Plot], one for each network and wanted tag; one for each such tag of other programs.
 
-    The tag fc_loss of another program comes into one figure with the tag loss of network fc.
+    The tag fc_loss of another program comes into one figure with the tag loss of network fc. A tag
+    that no training has is that of the validation.
     """
     found = collections.defaultdict(list)
-    for run in runs:
-        for tag, series in training_scalars(run).items():
-            if wanted(tag):
+    for split in ("train", "validation"):
+        before = set(found)
+        for run in runs:
+            for tag, series in scalars_of(run, split).items():
                 name = f"{run.network}_{tag}" if run.network else tag
-                found[name].append((run, tag, series))
+                if wanted(tag) and name not in before:
+                    found[name].append((run, tag, split, series))
     plots = []
     for name in sorted(found):
-        network = next((run.network for run, _, _ in found[name] if run.network), None)
-        pairs = [(run, series) for run, _, series in found[name]]
-        plots.append(Plot(file_name(name, plots), network, found[name][0][1], pairs))
+        network = next((run.network for run, _, _, _ in found[name] if run.network), None)
+        _, tag, split, _ = found[name][0]
+        pairs = [(run, series) for run, _, _, series in found[name]]
+        plots.append(Plot(file_name(name, plots), network, tag, split, pairs))
     return plots
 
 
-def training_scalars(run):
-    """The scalars of training: those in train/, or those beside it in another program's run."""
-    return {**run.scalars.get("", {}), **run.scalars.get("train", {})}
+def scalars_of(run, split):
+    """The scalars of a split; to training belong those beside it in another program's run."""
+    beside = run.scalars.get("", {}) if split == "train" else {}
+    return {**beside, **run.scalars.get(split, {})}
 
 
 def file_name(name, plots):
@@ -61,87 +80,124 @@ def safe_name(name):
     return re.sub(r"[^\w.-]+", "_", name).strip("._")[:MAX_FILE_NAME] or "figure"
 
 
-def panel_of(plot, x, smoothing, group_by, report):
-    """The Panel of a Plot.
+def panels_of(plot, view, say, with_accuracy=False):
+    """[figures.Panel] of a Plot: its scalar, and beside it, if asked for, validation accuracy.
 
-    Args:
-        x: "step", "relative" or "wall".
-        smoothing: see curves.smooth.
-        group_by: flags whose values make a group, or None for runs that differ only in their seed.
-        report: called with a line for what a person should know.
-
-    Raises:
-        CommandError: no run has recorded the flags.
+    say is called with a line for what a person should know. Raises CommandError where no run has
+    recorded the flags of view.group_by.
     """
     runs = [run for run, _ in plot.curves]
-    if group_by:
-        groups = run_groups.group_by_flags(runs, group_by)
+    if view.group_by:
+        groups = run_groups.group_by_flags(runs, view.group_by)
     else:
-        groups = run_groups.group_by_seed(runs, apart=x == "wall")
-    unit, seconds = time_unit(plot) if x == "relative" else ("s", 1)
+        groups = run_groups.group_by_seed(runs, apart=view.x == "wall")
+    say_different_code(groups, say)
+    panels = [panel_of(plot, groups, view, say)]
+    if with_accuracy:
+        accuracies = [
+            (run, run.scalars["validation"]["accuracy"])
+            for run in runs
+            if "accuracy" in run.scalars.get("validation", {})
+        ]
+        if accuracies:
+            beside = plot._replace(tag="accuracy", split="validation", curves=accuracies)
+            panels.append(panel_of(beside, groups, view, say))
+    return panels
+
+
+def say_different_code(groups, say):
+    for group in groups:
+        codes = {run_groups.frozen(run.versions.get("code")) for run in group.runs}
+        if len(codes) > 1:
+            say(f"{group.label}: the mean of runs that different versions of the code trained")
+
+
+def panel_of(plot, groups, view, say):
+    seconds = 1
+    x_label = {"step": "Iteration (batch)", "wall": "Time (UTC)"}.get(view.x)
+    if view.x == "relative":
+        unit, seconds = time_unit(plot)
+        x_label = f"Time since the run began ({unit})"
+    x_of = functools.partial(x_values, view.x, seconds)
     series_of = {run.name: series for run, series in plot.curves}
-    lines = [line_of(group, series_of, plot.tag, x, seconds, smoothing) for group in groups]
-    for run, series in plot.curves:
-        lost = int((~np.isfinite(series.values)).sum())
-        if lost:
-            values = f"{lost} of {len(series.values)} values"
-            report(f"{run.name}: {plot.tag}: {values} are nan or infinite: gaps in the curve")
-    return Panel(
-        lines=lines,
-        title=title_of(plot),
-        x_label={
-            "step": "Iteration (batch)",
-            "relative": f"Time since the run began ({unit})",
-            "wall": "Time (UTC)",
-        }[x],
-        y_label=y_label_of(plot),
-        notes=notes_of(lines, smoothing, "runs" if group_by else "seeds"),
+    # A validation is one number over many images: there is nothing to smooth.
+    smoothing = view.smoothing if plot.split == "train" else 0
+    lines = [line_of(group, series_of, plot, x_of, smoothing) for group in groups]
+    lines = [line for line in lines if line is not None]
+    scale = scale_of(plot, lines, view.log_y)
+    say_what_is_left_out(plot, scale, say)
+    reference = None if is_accuracy(plot.tag) else reference_of(plot)
+    samples = "runs" if view.group_by else "seeds"
+    return figures.Panel(
+        lines, x_label, y_label_of(plot), scale, view.x == "wall", reference, samples
     )
 
 
-def report_not_positive(plot, report):
+def scale_of(plot, lines, log_y):
+    """The figures.Panel's scale that shows the interesting range of the lines."""
+    if is_accuracy(plot.tag) and log_y is None:
+        return "accuracy"
+    log_y = figures.spans_decade(lines) if log_y is None else log_y
+    return "log" if log_y else "linear"
+
+
+def say_what_is_left_out(plot, scale, say):
     for run, series in plot.curves:
-        lost = int((series.values[np.isfinite(series.values)] <= 0).sum())
-        if lost:
-            values = f"{lost} of {len(series.values)} values"
-            report(f"{run.name}: {plot.tag}: {values} are not above 0: gaps on a logarithmic axis")
+        finite = series.values[np.isfinite(series.values)]
+        for lost, what in (
+            (len(series.values) - len(finite), "nan or infinite: gaps in the curve"),
+            (scale == "log" and (finite <= 0).sum(), "not above 0: gaps on a logarithmic axis"),
+        ):
+            if lost:
+                say(f"{run.name}: {plot.tag}: {lost} of {len(series.values)} values are {what}")
 
 
-def line_of(group, series_of, tag, x, seconds, smoothing):
-    """The figures.Line of a run_groups.Group."""
-    series = [series_of[run.name] for run in group.runs]
-    xs = [x_values(run, one, x, seconds) for run, one in zip(group.runs, series)]
+def line_of(group, series_of, plot, x_of, smoothing):
+    """The figures.Line of a run_groups.Group; None if none of its runs has the scalar."""
+    runs = [run for run in group.runs if run.name in series_of]
+    if not runs:
+        return None
+    series = [series_of[run.name] for run in runs]
+    xs = [x_of(run, one) for run, one in zip(runs, series)]
     smoothed = [finite(curves.smooth(one.values, smoothing)) for one in series]
-    markers = markers_of(group.runs, tag, x, seconds)
-    look = {"color": group.color, "dashed": group.dashed, "markers": markers}
+    look = {"color": group.color, "dashed": group.dashed}
+    if plot.split == "train":
+        look["markers"] = validation_of(runs, plot.tag, x_of)
+    elif plot.tag == "accuracy":
+        other = validation_of(runs, "accuracy_population", x_of)
+        if other and differ_clearly(validation_of(runs, "accuracy", x_of), other):
+            look["dotted"] = other
     if len(series) == 1:
-        raw = finite(series[0].values) if smoothing else None
-        return figures.Line(
-            group.label, x=xs[0], y=smoothed[0], raw=raw, low=None, high=None, **look
-        )
+        is_smoothed = smoothing and len(xs[0]) >= curves.FEW_POINTS
+        raw = finite(series[0].values) if is_smoothed else None
+        return figures.Line(group.label, x=xs[0], y=smoothed[0], raw=raw, **look)
     band = curves.mean_and_band([one.steps for one in series], smoothed)
     x_mean = curves.mean_and_band([one.steps for one in series], xs).mean
     fewest, most = band.counts[band.counts > 0].min(initial=len(series)), band.counts.max()
     count = f"n = {most}" if fewest == most else f"n = {fewest} to {most}"
     label = f"{group.label} ({count})"
-    return figures.Line(
-        label, x=x_mean, y=band.mean, raw=None, low=band.low, high=band.high, **look
-    )
+    return figures.Line(label, x=x_mean, y=band.mean, low=band.low, high=band.high, **look)
 
 
-def markers_of(runs, tag, x, seconds):
+def validation_of(runs, tag, x_of):
     """x and mean of the validation scalar of the runs, or None if there is none."""
     found = [(run, run.scalars.get("validation", {}).get(tag)) for run in runs]
     found = [(run, series) for run, series in found if series]
     if not found:
         return None
     steps = [series.steps for _, series in found]
-    xs = [x_values(run, series, x, seconds) for run, series in found]
+    xs = [x_of(run, series) for run, series in found]
     values = [finite(series.values) for _, series in found]
     return curves.mean_and_band(steps, xs).mean, curves.mean_and_band(steps, values).mean
 
 
-def x_values(run, series, x, seconds):
+def differ_clearly(curve, other):
+    """Whether two (x, y) are more than CLEARLY apart anywhere."""
+    apart = np.interp(other[0], *curve) - other[1]
+    return bool(np.any(np.abs(apart[np.isfinite(apart)]) > CLEARLY))
+
+
+def x_values(x, seconds, run, series):
     """float64 [n]: steps, time since the run began in units of so many seconds, or days."""
     if x == "step":
         return series.steps.astype(np.float64)
@@ -172,33 +228,51 @@ def finite(values):
     return np.where(np.isfinite(values), values, np.nan)
 
 
+def is_accuracy(tag):
+    """Whether the scalar is a fraction of right answers, of which more is better."""
+    return "accuracy" in tag
+
+
 def title_of(plot):
-    if plot.network is None:
-        return plot.tag
-    network = NETWORKS.get(plot.network, plot.network)
-    return network if plot.tag == "loss" else f"{network}: {plot.tag}"
+    """What all the runs of a Plot share: network and optimizer; the tag, unless it is the loss."""
+    words = [plot.tag] if plot.tag != "loss" or not plot.network else []
+    if plot.network:
+        optimizers = {run_groups.optimizer_of(run) for run, _ in plot.curves}
+        words[:0] = optimizers if len(optimizers) == 1 and None not in optimizers else []
+        words.insert(0, NETWORKS.get(plot.network, plot.network))
+    return ", ".join(words)
 
 
 def y_label_of(plot):
+    split = "Training" if plot.split == "train" else "Validation"
     if plot.tag == "accuracy":
-        return "Training accuracy (fraction)"
+        return f"{split} accuracy (%)"
     if plot.tag != "loss":
-        return plot.tag
+        return plot.tag + (" (%)" if is_accuracy(plot.tag) else "")
     kinds = {str(run.flags.get("loss")) for run, _ in plot.curves}
     if kinds <= {"sigmoid", "softmax"}:
-        return f"Training loss ({' or '.join(sorted(kinds))} cross-entropy, nats)"
-    return "Training loss"
+        return f"{split} loss ({' or '.join(sorted(kinds))} cross-entropy, nats)"
+    return f"{split} loss"
 
 
-def notes_of(lines, smoothing, samples):
-    """The legend's explanations, see figures.draw."""
-    notes = []
-    if smoothing:
-        light = len(lines) <= figures.MANY_LINES and any(line.raw is not None for line in lines)
-        notes.append(("line", "before smoothing") if light else ("none", "lines are smoothed"))
-        notes[-1] = (notes[-1][0], f"{notes[-1][1]} ({smoothing:g})")
-    if any(line.low is not None for line in lines):
-        notes.append(("band", f"mean of n {samples}, smallest to largest"))
-    if any(line.markers is not None for line in lines):
-        notes.append(("marker", "validation"))
-    return notes
+def reference_of(plot):
+    """The loss of a network that answers the frequencies of the classes, whatever it sees.
+
+    None where it is not known or not the same for all runs, and for other scalars than the loss.
+    """
+    losses = {frequencies_loss(run) for run, _ in plot.curves} if plot.tag == "loss" else {None}
+    return losses.pop() if len(losses) == 1 else None
+
+
+def frequencies_loss(run):
+    """The entropy of the classes, of each by itself for a sigmoid, in nats, or None."""
+    checksums = [checksum for checksum in map(str, run.data.values()) if checksum in CLASS_COUNTS]
+    known = [CLASS_COUNTS[checksum] for checksum in checksums]
+    counts = run.result.get("class_frequencies", known[0] if known else None)
+    is_list = isinstance(counts, (list, tuple)) and len(counts) > 1
+    if not is_list or not all(isinstance(count, numbers.Real) and count > 0 for count in counts):
+        return None
+    p = np.array(counts, float) / sum(counts)
+    softmax = float(-(p * np.log(p)).sum())
+    sigmoid = (softmax - float(((1 - p) * np.log1p(-p)).sum())) / len(p)
+    return {"sigmoid": sigmoid, "softmax": softmax}.get(str(run.flags.get("loss")))

@@ -5,35 +5,32 @@ import unicodedata
 
 import numpy as np
 
+from graph_mode.plotting.run_lines import is_accuracy
 from graph_mode.plotting.saved_runs import printable
-
-HEADINGS = (
-    "run",
-    "tag",
-    "steps",
-    "final loss",
-    "best loss",
-    "validation accuracy",
-    "test accuracy",
-)
 
 
 def table(plots):
-    """A line for each run of the run_lines.Plots: its last and its smallest value, its accuracies.
+    """A line for each run of the run_lines.Plots: its last and its best value, its accuracies.
 
-    If there are several tags, a column says which.
+    The best loss is the smallest, the best accuracy the largest. If there are several tags, a
+    column says which.
     """
     tags = {plot.tag for plot in plots}
-    rows = [HEADINGS]
+    kinds = {"accuracy" if is_accuracy(tag) else "loss" if is_loss(tag) else "" for tag in tags}
+    what = f" {kinds.pop()}".rstrip() if len(kinds) == 1 else ""
+    rows = [
+        ("run", "tag", "steps", f"final{what}", f"best{what}")
+        + ("validation accuracy", "test accuracy")
+    ]
     for plot in plots:
         for run, series in plot.curves:
             rows.append(
                 (
                     printable(run.name),
                     printable(plot.tag),
-                    str(steps_of(series)),
+                    str(steps_of(series, plot.split)),
                     number(series.values[-1]),
-                    number(np.min(series.values[np.isfinite(series.values)], initial=np.inf)),
+                    number(best(plot.tag, series.values)),
                     number(final_accuracy(run, "validation")),
                     number(final_accuracy(run, "test")),
                 )
@@ -44,9 +41,21 @@ def table(plots):
     return "\n".join(padded(row, widths) for row in rows)
 
 
-def steps_of(series):
-    """How many steps the run has gone. Steps may count from 0, as here, or from 1."""
-    return int(series.steps[-1]) + int(series.steps[0] == 0)
+def is_loss(tag):
+    return "loss" in tag and not is_accuracy(tag)
+
+
+def best(tag, values):
+    """The best of the values, or None for a scalar of which neither more nor less is better."""
+    values = values[np.isfinite(values)]
+    if is_accuracy(tag):
+        return np.max(values, initial=-np.inf)
+    return np.min(values, initial=np.inf) if is_loss(tag) else None
+
+
+def steps_of(series, split):
+    """How many steps of training the run has gone, which may count from 0, as here, or from 1."""
+    return int(series.steps[-1]) + int(series.steps[0] == 0 and split == "train")
 
 
 def final_accuracy(run, split):

@@ -7,6 +7,7 @@ of event files that another program wrote is a run too: then every event file in
 import collections
 import contextlib
 import glob
+import itertools
 import json
 import os
 import re
@@ -17,33 +18,31 @@ SPLITS = ("train", "validation", "test")
 SETTINGS, RESULT = "settings.json", "result.json"
 MAX_DAMAGES_NAMED = 5
 
-Run = collections.namedtuple("Run", "name network flags data result scalars")
+Run = collections.namedtuple("Run", "name network flags data versions result scalars")
 Run.__doc__ = """One run. name: its path below the folder that was searched; network: "fc", "conv",
-or None for another program's run; flags: {flag: value} and data: {file: SHA-256} of settings.json;
-result: result.json or {}; scalars: {split: {tag: Series}}, where split is one of SPLITS, or "" for
-event files that lie in the run's folder itself."""
+or None for another program's run; flags: {flag: value}, data: {file: SHA-256} and versions of
+settings.json; result: result.json or {}; scalars: {split: {tag: Series}}, where split is one of
+SPLITS, or "" for event files that lie in the run's folder itself."""
 
 
-def find_event_files(paths):
-    """Finds the runs below some paths.
+def find_event_files(paths, left_out=None):
+    """Finds the runs below folders, event files or glob patterns (** for any depth).
 
-    Args:
-        paths: folders, event files or glob patterns (** for any depth).
-
-    Returns:
-        {run folder: {split: [event file]}}, both in the order in which people count: a-2, a-10.
+    Returns {run folder: {split: [event file]}}, both in the order in which people count: a-2, a-10.
+    The folder `left_out` is not looked into.
     """
     found = collections.defaultdict(lambda: collections.defaultdict(list))
     for path in paths:
         matches = [path] if os.path.exists(path) else glob.glob(path, recursive=True)
-        for file in sorted({file for match in matches for file in event_files_below(match)}):
+        files = {file for match in matches for file in event_files_below(match, left_out)}
+        for file in sorted(files):
             folder, split = run_and_split(os.path.dirname(file))
             if file not in found[folder][split]:
                 found[folder][split].append(file)
     return {folder: found[folder] for folder in sorted(found, key=natural_order)}
 
 
-def event_files_below(path):
+def event_files_below(path, left_out):
     """Yields the event files below a folder; `path` itself if it is one."""
     if os.path.isfile(path) and is_event_file(path):
         yield os.path.normpath(path)
@@ -51,6 +50,8 @@ def event_files_below(path):
         if SETTINGS in names:
             subfolders[:] = [name for name in subfolders if name in SPLITS]
             continue  # What lies beside the settings is never scalars, but can be big images.
+        if left_out:
+            subfolders[:] = [s for s in subfolders if os.path.join(folder, s) != left_out]
         for name in names:
             file = os.path.join(folder, name)
             if is_event_file(file) and os.path.isfile(file):
@@ -92,68 +93,78 @@ def names_of(folders, paths):
     return {folder: os.path.relpath(path, base) for folder, path in folders.items()}
 
 
-def read_runs(found, paths, report, read=read_event_file):
-    """Reads runs.
+def read_runs(found, paths, say, read=read_event_file):
+    """The [Run] of what find_event_files found in the paths, in that order.
 
-    Args:
-        found: what find_event_files found.
-        paths: where it looked.
-        report: called with one line for everything that could not be used.
-        read: what reads an event file.
-
-    Returns:
-        [Run], in the order of `found`.
+    say is called with one line for everything that could not be used; read reads an event file.
     """
     names = names_of(found, paths) if found else {}
     runs = []
     for folder, splits in found.items():
-        settings = read_json(os.path.join(folder, SETTINGS), report)
-        flags, data = (dictionary(settings.get(key)) for key in ("flags", "data"))
-        result = read_json(os.path.join(folder, RESULT), report)
+        settings = read_json(os.path.join(folder, SETTINGS), say)
+        parts = (dictionary(settings.get(key)) for key in ("flags", "data", "versions"))
+        result = read_json(os.path.join(folder, RESULT), say)
         scalars = {
-            split: read_scalars(files, report, read, ended=bool(result))
+            split: read_scalars(files, say, read, ended=bool(result))
             for split, files in splits.items()
         }
         network = settings.get("network")
         network = network if isinstance(network, str) and network else None
-        runs.append(Run(names[folder], network, flags, data, result, scalars))
+        runs.append(Run(names[folder], network, *parts, result, scalars))
     return runs
 
 
-def read_scalars(files, report, read, ended):
+def read_scalars(files, say, read, ended):
     """{tag: Series} of the event files of one folder, later points in place of earlier ones."""
     contents = []
     for file in files:
         try:
             content = read(file)
         except OSError as error:
-            report(f"{file}: {error.strerror}; left out")
+            say(f"{file}: {error.strerror}; left out")
             continue
-        report_damage(file, content.damage, report)
+        say_damage(file, content.damage, say)
         if content.cut_off and ended:
-            report(f"{file}: stops inside a record, though the run has ended")
-        if content.scalars:
-            contents.append((first_wall_time(content), file, content.scalars))
+            say(f"{file}: stops inside a record, though the run has ended")
+        if content.scalars or content.restart is not None:
+            contents.append((content.began, file, content))
     contents.sort(key=lambda entry: entry[:2])
-    tags = sorted({tag for _, _, scalars in contents for tag in scalars})
-    return {tag: merge_series([s[tag] for _, _, s in contents if tag in s]) for tag in tags}
+    say_if_one_goes_back([entry[1:] for entry in contents], say)
+    contents = [content for _, _, content in contents]
+    tags = sorted({tag for content in contents for tag in content.scalars})
+    merged = {tag: merge_series(contents, tag) for tag in tags}
+    return {tag: series for tag, series in merged.items() if len(series.steps)}
 
 
-def report_damage(file, damages, report):
+def say_if_one_goes_back(contents, say):
+    """Says of the first of the (file, EventFile), oldest first, that a later one stops before it.
+
+    Without a SessionLog.START, nothing tells whether the later one took the rest back.
+    """
+    for (file, old), (later, new) in itertools.combinations(contents, 2):
+        for tag, series in old.scalars.items():
+            end = new.scalars[tag].steps.max(initial=-1) if tag in new.scalars else None
+            unsaid = new.restart is None and not new.by_order
+            if unsaid and end is not None and end < series.steps.max(initial=-1):
+                say(
+                    f"{later}: {tag} stops at step {end}, but the older {os.path.basename(file)} "
+                    f"goes to step {series.steps.max()}, and no restart (SessionLog.START) is "
+                    "recorded: both are drawn; if it was a restart, move the older file away"
+                )
+                return
+
+
+def say_damage(file, damages, say):
     for damage in damages[:MAX_DAMAGES_NAMED]:
         count = damage.end - damage.offset
-        report(f"{file}: byte {damage.offset}: {damage.reason}; left out {count} bytes")
+        say(f"{file}: byte {damage.offset}: {damage.reason}; left out {count} bytes")
     more = damages[MAX_DAMAGES_NAMED:]
     if more:
         count = sum(damage.end - damage.offset for damage in more)
-        report(f"{file}: {len(more)} more such places; left out {count} bytes")
+        say(f"{file}: {len(more)} more such places; left out {count} bytes")
 
 
-def first_wall_time(content):
-    return min(float(series.wall_times[0]) for series in content.scalars.values())
-
-
-def read_json(path, report):
+def read_json(path, say):
     """The dictionary in a JSON file; {} if there is no such file, or nothing usable in it."""
     try:
         with open(path, encoding="utf-8") as file:
@@ -161,10 +172,10 @@ def read_json(path, report):
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:
-        report(f"{path}: not readable as JSON ({error}); left out")
+        say(f"{path}: not readable as JSON ({error}); left out")
         return {}
     if not isinstance(content, dict):
-        report(f"{path}: expected a JSON object, found {type(content).__name__}; left out")
+        say(f"{path}: expected a JSON object, found {type(content).__name__}; left out")
     return dictionary(content)
 
 

@@ -1,10 +1,8 @@
-"""The first tenths of a second of a script: Ctrl-C while it loads, packages that are missing."""
+"""While a script loads: Ctrl-C, and packages that are missing."""
 
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
@@ -21,31 +19,10 @@ SCRIPTS = {
 }
 
 
-def handles_sigterm(pid):
-    """Whether a process has a handler for SIGTERM, which Python itself has not."""
-    with open(f"/proc/{pid}/status") as file:
-        caught = int(re.search("SigCgt:\\s*([0-9a-f]+)", file.read()).group(1), 16)
-    return bool(caught >> (signal.SIGTERM - 1) & 1)
-
-
 def assert_one_line(process, name, number):
     stdout, stderr = process.communicate(timeout=60)
     by = "" if number == signal.SIGINT else " by SIGTERM"
     assert (process.returncode, stdout, stderr) == (128 + number, "", f"{name}: interrupted{by}\n")
-
-
-@pytest.mark.parametrize("seconds", [0, 0.05, 0.1, 0.2, 0.3, 0.5])
-def test_ctrl_c_in_the_first_instants_is_one_line(seconds, start_script, tmp_path):
-    if not os.path.exists("/proc/self/status"):
-        pytest.skip("/proc is Linux's")
-    process = start_script("fc_train.py", *SCRIPTS["fc_train.py"])
-    # Python's own start takes some hundredths of a second, which no script has in its hands.
-    while process.poll() is None and not handles_sigterm(process.pid):
-        time.sleep(0.001)
-    time.sleep(seconds)
-    process.send_signal(signal.SIGINT)
-    assert_one_line(process, "fc_train.py", signal.SIGINT)
-    assert tree(tmp_path) == {}
 
 
 @pytest.mark.parametrize(
@@ -65,12 +42,6 @@ def test_a_signal_while_a_script_loads_numpy_is_one_line(name, number, start_scr
         time.sleep(0.001)
     process.send_signal(number)
     assert_one_line(process, name, number)
-
-
-def test_signals_are_handled_before_anything_slow_is_imported():
-    program = "import sys; from graph_mode import start; print(*sys.modules)"
-    modules = subprocess.check_output([sys.executable, "-S", "-c", program], cwd=ROOT)
-    assert not {"argparse", "numpy", "tempfile", "tensorboard"} & set(modules.decode().split())
 
 
 @pytest.fixture
@@ -117,15 +88,6 @@ def test_a_missing_package_is_one_line_that_says_how_to_get_it(
     assert after == before
 
 
-def test_a_module_of_this_project_that_is_missing_keeps_its_traceback(tmp_path):
-    program = "from graph_mode import start; start.program(); from graph_mode import nothing"
-    ended = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, stderr=subprocess.PIPE, text=True
-    )
-    assert ended.returncode == 1
-    assert ended.stderr.startswith("Traceback")
-
-
 @pytest.mark.parametrize("package", ["PIL", "matplotlib"])
 def test_a_run_without_what_only_its_pictures_need_has_all_the_rest(
     package, script_server, without, small_mnist, tmp_path
@@ -135,9 +97,9 @@ def test_a_run_without_what_only_its_pictures_need_has_all_the_rest(
     code, stdout, stderr = script_server.run(tmp_path, "fc_train.py", *flags, path=path)
     assert code == 0, stderr
     assert stdout.count("Final ") == 2
-    run = tmp_path / "runs" / "fc" / "adam_no_batchnorm"
+    (run,) = (tmp_path / "runs" / "fc").iterdir()
     assert (run / "result.json").exists()
-    tags = {value.tag for event in read_events(str(run)) for value in event.summary.value}
+    tags = {value.tag for event in read_events(str(run / "train")) for value in event.summary.value}
     assert "_hparams_/session_end_info" in tags
     # Matplotlib only brings the font, which the system may have too.
     if package == "PIL" or "confusion_matrix" not in tags:

@@ -1,0 +1,245 @@
+"""One's own digits, photographed or drawn, prepared as those of MNIST were.
+
+A digit of MNIST is light on black. It was scaled to fit a box of 20 of the 28 pixels, keeping its
+aspect ratio, and put with its centre of mass in the middle (http://yann.lecun.com/exdb/mnist).
+"""
+
+import os
+import warnings
+
+import numpy as np
+
+from graph_mode import pictures
+from graph_mode.command_line import CommandError
+from graph_mode.output_file import output_file
+
+LARGEST_PIXELS = 80_000_000  # of a picture; those of large telephone cameras have 50 million
+WORKING_SIZE = 600  # pixels of the longer side while a picture is worked on
+FAINTEST_INK = 20  # how far ink must differ from the paper, of 255
+BOX = 20 / 28  # how much of the image the digit fills
+THINNEST_STROKE = 2.0  # pixels; a thinner one is drawn thicker: most of MNIST's are 2 to 4 wide
+CELLS = 60  # of the longer side of the grid in which specks are told from digits
+
+
+def read_digit(path, height=28, width=28):
+    """Returns the digit in the picture at `path` as uint8 [height, width, 1], light on black.
+
+    The picture may show it dark on light or light on dark, on paper with shadows, with specks, and
+    turned as its EXIF data say. Raises CommandError for everything that is no picture of a digit.
+    """
+    ink = _ink(_grey(path), path)
+    ink = _without_specks(ink)
+    rows, columns = np.flatnonzero(ink.max(1) > 0.25), np.flatnonzero(ink.max(0) > 0.25)
+    ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    scale = min(BOX * height / ink.shape[0], BOX * width / ink.shape[1])
+    # Strokes are made thicker where that is quick: at four times the final size.
+    large = _resized(ink, 4 * scale)
+    ink = _resized(_thickened(large, 4 * THINNEST_STROKE), 1 / 4)
+    digit = np.zeros([height, width, 1], np.uint8)
+    top = _start(ink.sum(1), height)
+    left = _start(ink.sum(0), width)
+    inside = np.rint(255 * ink / ink.max()).astype(np.uint8)
+    digit[top : top + len(inside), left : left + inside.shape[1], 0] = inside
+    return digit
+
+
+def picture_of(digits, captions, path):
+    """Writes a PNG that shows digits, uint8 [n, height, width, 1], each with its caption."""
+    from PIL import Image
+
+    height, width = digits[0].shape[:2]
+    scale = max(1, 112 // max(height, width))
+    columns = min(len(digits), 5)
+    step_x, step_y = max(width * scale + 20, 170), height * scale + 40
+    image, draw = pictures.canvas(columns * step_x, -(-len(digits) // columns) * step_y)
+    for place, (digit, caption) in enumerate(zip(digits, captions)):
+        left = place % columns * step_x + (step_x - width * scale) // 2
+        top = place // columns * step_y + 30
+        pixels = np.kron(255 - digit[:, :, 0], np.ones([scale, scale], np.uint8))
+        image.paste(Image.fromarray(pixels), (left, top))
+        pictures.write(draw, left + width * scale / 2, top - 14, caption, 12)
+    with output_file(path, "wb") as file:
+        file.write(pictures.png_of(image))
+
+
+def _grey(path):
+    """Returns the picture as float [height, width] from 0 (black) to 255, not too large."""
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    if os.path.isdir(path):
+        raise CommandError(f"{path}: a folder, expected a picture of a digit")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image = Image.open(path)
+        if image.width * image.height > LARGEST_PIXELS:
+            raise Image.DecompressionBombError
+        # A JPEG is read in a fraction of its size at once.
+        image.draft("RGB", (2 * WORKING_SIZE, 2 * WORKING_SIZE))
+        image = ImageOps.exif_transpose(image)
+        if image.mode[0] in "IF":
+            values = np.asarray(image, np.float32)
+            scaled = 255 * (values - values.min()) / max(np.ptp(values), 1e-9)
+            image = Image.fromarray(scaled.astype(np.uint8))
+        if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+            image = _on_paper(image.convert("RGBA"))
+        image = image.convert("L")
+    except Image.DecompressionBombError:
+        raise CommandError(
+            f"{path}: more than {LARGEST_PIXELS:,} pixels, expected a smaller picture of a digit"
+        ) from None
+    except FileNotFoundError:
+        raise CommandError(f"{path}: no such file, expected a picture of a digit") from None
+    except UnidentifiedImageError:
+        raise CommandError(f"{path}: not a picture, expected a PNG or JPEG of a digit") from None
+    except (OSError, ValueError, SyntaxError, EOFError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise CommandError(f"{path}: cannot be read as a picture ({reason})") from None
+    image.thumbnail((WORKING_SIZE, WORKING_SIZE))
+    return np.asarray(image, np.float32)
+
+
+def _on_paper(image):
+    """Returns a transparent image on white; on black if what it shows is light itself."""
+    from PIL import Image
+
+    pixels = np.asarray(image, np.float32)
+    opaque = pixels[..., 3:] / 255
+    shown = (pixels[..., :3] * opaque).sum() / max(3 * opaque.sum(), 1)
+    paper = Image.new("RGBA", image.size, "black" if shown > 160 else "white")
+    return Image.alpha_composite(paper, image)
+
+
+def _ink(grey, path):
+    """Returns how much ink is on each pixel, from 0 to 1, whatever its colour and the light."""
+    from PIL import Image, ImageFilter
+
+    problem = f"{path}: nothing to see, expected a digit that stands out from its background"
+    if min(grey.shape) < 5:
+        raise CommandError(problem)
+    # Noise must not count as ink: it is smoothed at a scale at which a stroke is not.
+    image = Image.fromarray(grey.astype(np.uint8))
+    smooth = image.filter(ImageFilter.GaussianBlur(max(grey.shape) / 300))
+    grey = np.asarray(smooth, np.float32)
+    # The paper is what is seen along the border, and may be lit unevenly.
+    smooth.thumbnail((150, 150), Image.BOX)
+    small = np.asarray(smooth, np.float32)
+    darkest, lightest = np.percentile(small - _surface_through_border(small), [0.3, 99.7])
+    if lightest > -darkest:
+        grey = 255 - grey
+    ink = _paper(grey) - grey
+    strongest = np.percentile(ink, 99.7)
+    if strongest < FAINTEST_INK:
+        raise CommandError(problem)
+    # What is weaker than noise or shadows usually are is paper.
+    noise = 4 * np.median(ink[ink < strongest / 4])
+    weakest = min(max(noise, 0.02 * strongest), strongest / 3)
+    strongest = np.median(ink[ink > strongest / 2])
+    return np.clip((ink - weakest) / (strongest - weakest), 0, 1)
+
+
+def _surface_through_border(grey):
+    """Returns [height, width]: the quadratic surface that is nearest to the border's pixels."""
+    y, x = np.mgrid[-1 : 1 : 1j * grey.shape[0], -1 : 1 : 1j * grey.shape[1]]
+    terms = np.stack([np.ones_like(x), x, y, x * y, x * x, y * y], axis=-1)
+    border = np.maximum(abs(x), abs(y)) > 0.9
+    chosen = np.ones(border.sum(), bool)
+    for _ in range(3):
+        weights = np.linalg.lstsq(terms[border][chosen], grey[border][chosen], rcond=None)[0]
+        far = abs(terms[border] @ weights - grey[border])
+        # Ink that reaches the border is no paper.
+        chosen = far <= 2 * np.median(far) + 3
+    return terms @ weights
+
+
+def _paper(grey):
+    """Returns the picture without what is dark and narrow: a morphological closing.
+
+    A shadow is wider than a stroke, so it belongs to the paper.
+    """
+    from PIL import Image, ImageFilter
+
+    size = grey.shape[::-1]
+    small = Image.fromarray(grey.astype(np.uint8))
+    small.thumbnail((48, 48), Image.BOX)
+    reach = 2 * (max(small.size) // 5) + 1
+    margin = reach // 2
+    padded = np.pad(np.asarray(small), margin, mode="edge")
+    closed = Image.fromarray(padded).filter(ImageFilter.MaxFilter(reach))
+    closed = closed.filter(ImageFilter.MinFilter(reach))
+    inside = np.asarray(closed)[margin:-margin, margin:-margin]
+    paper = np.asarray(Image.fromarray(inside).resize(size, Image.BICUBIC), np.float32)
+    return np.maximum(paper, grey)
+
+
+def _without_specks(ink):
+    """Returns `ink` with only what may belong to a digit: large pieces, away from the border."""
+    cell = max(1, -(-max(ink.shape) // CELLS))
+    rows, columns = -(-ink.shape[0] // cell), -(-ink.shape[1] // cell)
+    padded = np.zeros([rows * cell, columns * cell], np.float32)
+    padded[: ink.shape[0], : ink.shape[1]] = ink
+    cells = padded.reshape(rows, cell, columns, cell).max((1, 3))
+    pieces = _pieces(cells > 0.4)
+    inner = [piece for piece in pieces if not _touches_border(piece, rows, columns)]
+    largest = max(map(len, pieces))
+    if inner and max(map(len, inner)) > largest / 4:
+        pieces, largest = inner, max(map(len, inner))
+    kept = np.zeros([rows + 2, columns + 2], bool)
+    for piece in pieces:
+        if len(piece) >= largest / 10:
+            for row, column in piece:
+                # With the cells around it, which hold the soft edges of its strokes.
+                kept[row : row + 3, column : column + 3] = True
+    kept = kept[1:-1, 1:-1].repeat(cell, 0).repeat(cell, 1)
+    return ink * kept[: ink.shape[0], : ink.shape[1]]
+
+
+def _pieces(cells):
+    """Returns the connected pieces of a boolean array [rows, columns], as lists of positions."""
+    left = set(zip(*np.nonzero(cells)))
+    pieces = []
+    while left:
+        piece = [left.pop()]
+        for row, column in piece:
+            around = {(row + i, column + j) for i in (-1, 0, 1) for j in (-1, 0, 1)} & left
+            left -= around
+            piece += around
+        pieces.append(piece)
+    return pieces
+
+
+def _touches_border(piece, rows, columns):
+    return any(row in (0, rows - 1) or column in (0, columns - 1) for row, column in piece)
+
+
+def _thickened(ink, thinnest):
+    """Returns `ink` with strokes at least about `thinnest` pixels wide."""
+    from PIL import Image, ImageFilter
+
+    drawn = np.pad(ink > 0.5, 1)
+    inside = drawn[1:-1, :-2] & drawn[1:-1, 2:] & drawn[:-2, 1:-1] & drawn[2:, 1:-1]
+    area = max(drawn.sum(), 1)
+    edge = max(area - (inside & drawn[1:-1, 1:-1]).sum(), 1)
+    missing = int(round((thinnest - 2 * area / edge) / 2))
+    if missing < 1:
+        return ink
+    image = Image.fromarray(np.rint(255 * ink).astype(np.uint8))
+    return np.asarray(image.filter(ImageFilter.MaxFilter(2 * missing + 1)), np.float32) / 255
+
+
+def _resized(ink, scale):
+    """Returns `ink` in another size, with its strongest at 1."""
+    from PIL import Image
+
+    size = [max(1, int(round(length * scale))) for length in ink.shape[::-1]]
+    method = Image.BOX if scale < 1 else Image.BICUBIC
+    image = Image.fromarray(np.rint(255 * ink).astype(np.uint8)).resize(size, method)
+    resized = np.asarray(image, np.float32)
+    return resized / max(resized.max(), 1)
+
+
+def _start(mass, length):
+    """Returns where to put ink so that its centre of mass is on line length / 2, as in MNIST."""
+    centre = (mass * np.arange(len(mass))).sum() / mass.sum()
+    start = int(round(length / 2 - centre))
+    return min(max(start, 0), length - len(mass))
