@@ -1,5 +1,7 @@
 """Stands for the few names of tf.keras that programs use without its layers."""
 
+import os
+
 import numpy as np
 
 import mnist_data
@@ -8,11 +10,15 @@ from graph_mode.tf1 import addresses
 
 
 def load_data(path="mnist.npz"):
-    """tf.keras.datasets.mnist.load_data, from this project's own MNIST.
+    """tf.keras.datasets.mnist.load_data: images uint8 [60000, 28, 28] and labels [60000], twice.
 
-    Returns (images uint8 [60000, 28, 28], labels uint8 [60000]) and the same of the 10,000 of the
-    test set. `path`, where Keras keeps its copy, is not needed.
+    The second pair is the test set, of 10,000. Read from `path`, in the folder where Keras keeps
+    its copies, if it is there; else from this project's own MNIST.
     """
+    path = os.path.join(os.path.expanduser("~"), ".keras", "datasets", path)
+    if os.path.isfile(path):
+        with np.load(path) as file:
+            return tuple((file[f"x_{part}"], file[f"y_{part}"]) for part in ("train", "test"))
     data = mnist_data.read_data_sets(
         addresses.DATA, dtype=np.uint8, reshape=False, validation_size=0, download=False
     )

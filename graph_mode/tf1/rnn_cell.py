@@ -93,6 +93,7 @@ class RNNCell:
         return _map(zeros, self.state_size)
 
     def _variable(self, name, shape, dtype, initializer=None):
+        dtype = self.dtype or dtype
         return tf.get_variable(name, shape, dtype, initializer, trainable=self.trainable)
 
     def _linear(self, parts, units, kernel_initializer=None, bias_initializer=None):
