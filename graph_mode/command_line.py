@@ -255,10 +255,11 @@ def show(text):
 
     Elsewhere nobody would read it.
     """
-    if machine.in_notebook():
-        print(text)
-    elif sys.stderr.isatty():
-        print(text, file=sys.stderr)
+    with contextlib.suppress(OSError, ValueError):
+        if machine.in_notebook():
+            print(text)
+        elif sys.stderr.isatty():
+            print(text, file=sys.stderr)
 
 
 def say(text):
