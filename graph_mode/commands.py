@@ -69,8 +69,7 @@ class Script:
 
     def run(self, flags, hooks=()):
         """Does what parsed flags say. hooks: training.Hooks to be called besides."""
-        with command_line.signals_raise_nothing(2):
-            from graph_mode import checkpoints, export, trainer
+        from graph_mode import checkpoints, export, trainer
 
         if flags.checkpoint_scope and not flags.evaluate:
             raise CommandError("--checkpoint-scope is for --evaluate: leave it out")
