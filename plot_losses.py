@@ -38,6 +38,7 @@ DEFAULT_TAGS = "loss,*_loss"
 WATCH_SECONDS = 2
 
 
+@command_line.one_line_errors()
 def main(arguments=None):
     machine.open_closed_streams()
     flags = parse_arguments(arguments)

@@ -1,6 +1,7 @@
 """Training as a script's flags ask for it: the program, its session, the run that it writes."""
 
 import contextlib
+import inspect
 import os
 import sys
 
@@ -81,7 +82,7 @@ def train(script, flags, further_hooks=()):
             interruption,
         )
         if last < flags.num_batches - 1:
-            raise stopped(current, flags, saving, last, interruption)
+            raise stopped(current, script, flags, saving, last, interruption)
         for each in measuring:
             each.at_end()
         result = {**clock.result(flags.num_batches, first_step), **evaluations.at_end()}
@@ -179,9 +180,8 @@ def open_run(script, flags, data, settings, built, session, saved, stack):
     except BaseException:
         current.remove()
         raise
-    if sys.stderr.isatty() or machine.in_notebook():
-        heading = model_table.heading(script.name, flags, data, current.folder)
-        sys.stderr.write(f"{heading}\n{model_table.text(rows)}")
+    heading = model_table.heading(script.name, flags, data, current.folder)
+    command_line.show(f"{heading}\n{model_table.text(rows)}".rstrip("\n"))
     return current, 0
 
 
@@ -207,7 +207,7 @@ def resume(current, flags, settings, session, saved):
     return first_step
 
 
-def stopped(current, flags, saving, last, interruption):
+def stopped(current, script, flags, saving, last, interruption):
     """Saves the run after a signal; returns the Stopped that says how to continue."""
     name, exit_code = interruption.name, interruption.exit_code
     if last < 0:
@@ -216,18 +216,19 @@ def stopped(current, flags, saving, last, interruption):
     saving.save(last)
     return Stopped(
         f"interrupted by {name} after batch {last}; to continue: "
-        f"{command_to_continue(current.folder, flags)}",
+        f"{command_to_continue(current.folder, script, flags)}",
         exit_code,
     )
 
 
-def command_to_continue(folder, flags):
-    """What continues the run: a command for the shell at hand, or in a notebook a line of code."""
+def command_to_continue(folder, script, flags):
+    """What continues the run: a command for the shell at hand, or a line for a notebook's cell."""
     words = ["--resume", folder]
     if flags.export:
         words += ["--export", flags.export]
     if machine.in_notebook():
-        return f"main({words!r})"
+        file = machine.relative(inspect.getfile(script.network))
+        return f"%run {machine.command([file] + words)}"
     return machine.command([machine.python(), machine.relative(sys.argv[0])] + words)
 
 
