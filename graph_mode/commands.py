@@ -102,11 +102,12 @@ def _run_of(checkpoint):
 def _tell_where_to_look(folder, log_dir):
     """Says on a terminal how to see what was written; elsewhere nobody reads it."""
     if sys.stderr.isatty() or machine.in_notebook():
-        where = machine.command([log_dir])
+        plot = machine.command(["python", "plot_losses.py", log_dir])
+        show = machine.command(["tensorboard", "--logdir", log_dir])
         print(
             f"Wrote {folder}\n"
-            f"Curves: python plot_losses.py {where}\n"
+            f"Curves: {plot}\n"
             # Its smoothing would draw a short curve far from its values.
-            f"Or: tensorboard --logdir {where}, then http://localhost:6006/?smoothing=0#timeseries",
+            f"Or: {show}, then http://localhost:6006/?smoothing=0#timeseries",
             file=sys.stderr,
         )
