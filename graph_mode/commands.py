@@ -103,11 +103,11 @@ def _run_of(checkpoint):
 
 def _tell_where_to_look(folder, log_dir):
     """Says how to see what was written."""
-    where = machine.command([log_dir])
-    python, tensorboard = "python", f"tensorboard --logdir {where}"
+    plot = machine.command(["python", "plot_losses.py", log_dir])
+    show = machine.command(["tensorboard", "--logdir", log_dir])
     if machine.in_notebook():
-        python, tensorboard = "%run", f"%load_ext tensorboard, then %{tensorboard}"
+        plot, show = f"%run {plot[len('python ') :]}", f"%load_ext tensorboard, then %{show}"
     else:
         # Its smoothing would draw a short curve far from its values.
-        tensorboard += ", then http://localhost:6006/?smoothing=0#timeseries"
-    command_line.show(f"Wrote {folder}\nCurves: {python} plot_losses.py {where}\nOr: {tensorboard}")
+        show += ", then http://localhost:6006/?smoothing=0#timeseries"
+    command_line.show(f"Wrote {folder}\nCurves: {plot}\nOr: {show}")

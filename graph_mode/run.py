@@ -19,8 +19,8 @@ SPLITS = ("train", "validation", "test")
 SETTINGS = "settings.json"
 RESULT = "result.json"
 LARGEST_SETTINGS = 1 << 16  # bytes; real ones have about 2000
+LARGEST_THREADS = 1 << 12
 LONGEST_DEFAULT_NAME = 100
-LARGEST_COUNT = 4096  # slices of a batch, threads inside an operation
 PROJECT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -247,18 +247,19 @@ def _are_settings(value):
         isinstance(value, dict)
         and isinstance(value.get("network"), str)
         and all(isinstance(value.get(key), dict) for key in ("flags", "data"))
-        and _is_resolved(value.get("resolved"))
+        and ("resolved" not in value or _are_resolved(value["resolved"], value["flags"]))
     )
 
 
-def _is_resolved(value):
-    """Whether this can be what trainer.resolve() gives; a run may be from before it."""
-    if value is None:
-        return True
+def _are_resolved(value, given):
+    """Whether trainer.resolve() may have given this for a run of the flags `given`."""
     if not isinstance(value, dict) or value.get("device") not in ("cpu", "gpu"):
         return False
-    counts = [value.get(name) for name in ("slices", "operation_threads")]
-    return all(type(count) is int and 1 <= count <= LARGEST_COUNT for count in counts)
+    most = {"slices": given.get("batch_size"), "operation_threads": LARGEST_THREADS}
+    return all(
+        type(value.get(name)) is type(largest) is int and 1 <= value[name] <= largest
+        for name, largest in most.items()
+    )
 
 
 def has_result(folder):

@@ -56,7 +56,7 @@ def has_onednn():
             kernel = loaded.placeholder(loaded.float32, [1, 1, 1, 1])
             convolved = loaded.nn.conv2d(image, kernel, strides=[1, 1, 1, 1], padding="SAME")
         ran = loaded.RunMetadata()
-        with loaded.Session(graph=graph, config=_known.get("configuration")) as session:
+        with graph.as_default(), quiet_session(_known.get("configuration")) as session:
             session.run(
                 convolved,
                 {image: [[[[0.0]] * 4] * 4], kernel: [[[[0.0]]]]},
@@ -70,7 +70,7 @@ def has_onednn():
 
 def has_gpu():
     """Whether TensorFlow can compute on a GPU here."""
-    return bool(_load().config.list_physical_devices("GPU")) if version() >= (2, 0) else False
+    return bool(_load().config.experimental.list_physical_devices("GPU"))
 
 
 def configuration(side_by_side, in_each, device="cpu"):

@@ -39,6 +39,11 @@ def train(script, flags, further_hooks=()):
     data = load_data(flags)
     backward = script.backward(flags)
     resolved = flags.resolved or resolve(flags, one_slice=flags.xla or backward is not None)
+    if resolved["device"] == "gpu" and not tf.has_gpu():
+        raise CommandError(
+            f"{flags.resume}: the run computes on a GPU, and TensorFlow found none here: continue "
+            "it where there is one"
+        )
     checksums = mnist_data.checksums(flags.data_dir)
     settings = run.settings_of(
         script.name, flags, script.table, checksums, resolved, tf.VERSION, np.__version__
@@ -119,7 +124,7 @@ def load_data(flags):
 
 def evaluate(script, data, flags, checkpoint):
     """Prints loss and accuracy of the validation and the test set, by the checkpoint there."""
-    config = configuration(flags, resolve(flags))
+    config = configuration(flags, flags.resolved or resolve(flags))
     with tf.Graph().as_default(), tf.quiet_session(config) as session:
         inference = program.Program(script.network, data.train, flags).evaluation
         variables = tf.global_variables()
@@ -243,6 +248,7 @@ def write_end(current, flags, result, evaluations):
     for name, png in images.items():
         with open(os.path.join(current.folder, f"{name}.png"), "wb") as file:
             file.write(png)
-    with open(os.path.join(current.folder, "accuracy_by_class.csv"), "w") as file:
+    path = os.path.join(current.folder, "accuracy_by_class.csv")
+    with open(path, "w", encoding="utf-8") as file:
         file.write(evaluation.accuracy_by_class(test, labels))
     tensorboard.add_end(current.train, flags.num_batches, result, images)
