@@ -161,7 +161,8 @@ def interrupted_by(number):
 def line(message):
     """`program: message` as one line."""
     name = "error" if machine.in_notebook() else os.path.basename(sys.argv[0])
-    text = " ".join(str(message).split())
+    # Not every space: paths and commands may hold several in a row.
+    text = " ".join(part.strip() for part in str(message).splitlines())
     if machine.in_notebook():
         return text + "\n"
     return f"{name}: {text}\n"
@@ -219,11 +220,17 @@ def print_line(text):
     Long work is not lost because a reader left, a terminal closed or a disk is full.
     """
     try:
-        print(text, flush=True)
+        print(printable(text, sys.stdout), flush=True)
     except (OSError, ValueError) as error:
         _discard_standard_output()
         reason = describe_os_error(error) if isinstance(error, OSError) else str(error)
         say(f"standard output cannot be written ({reason}): continuing without it")
+
+
+def printable(text, stream):
+    """The text with what the stream cannot show escaped: a file name may be any bytes."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def say(text):

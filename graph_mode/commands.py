@@ -102,7 +102,7 @@ def _run_of(checkpoint):
 def _tell_where_to_look(folder, log_dir):
     """Says on a terminal how to see what was written; elsewhere nobody reads it."""
     if sys.stderr.isatty() or machine.in_notebook():
-        where = machine.command([log_dir])
+        where = machine.command([machine.no_flag(log_dir)])
         print(
             f"Wrote {folder}\n"
             f"Curves: python plot_losses.py {where}\n"

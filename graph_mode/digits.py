@@ -11,7 +11,7 @@ import numpy as np
 
 from graph_mode import pictures
 from graph_mode.command_line import CommandError
-from graph_mode.whole_file import whole_file
+from graph_mode.output_file import output_file
 
 LARGEST_PIXELS = 80_000_000  # of a picture; those of large telephone cameras have 50 million
 WORKING_SIZE = 600  # pixels of the longer side while a picture is worked on
@@ -58,7 +58,7 @@ def picture_of(digits, captions, path):
         pixels = np.kron(255 - digit[:, :, 0], np.ones([scale, scale], np.uint8))
         image.paste(Image.fromarray(pixels), (left, top))
         pictures._text(draw, left + width * scale / 2, top - 14, caption, 12)
-    with whole_file(path) as temporary, open(temporary, "wb") as file:
+    with output_file(path, "wb") as file:
         file.write(pictures._png(image))
 
 

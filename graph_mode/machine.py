@@ -212,7 +212,19 @@ def _is_open(descriptor):
 def command(words):
     """The words as one command line for the shell at hand."""
     words = [str(word) for word in words]
-    return subprocess.list2cmdline(words) if WINDOWS else " ".join(map(shlex.quote, words))
+    return subprocess.list2cmdline(words) if WINDOWS else " ".join(map(_quoted, words))
+
+
+def _quoted(word):
+    """The word for a POSIX shell; in one line of characters that can be shown."""
+    if word.isprintable():
+        return shlex.quote(word)
+    return "$'" + "".join(map(_escaped, os.fsencode(word))) + "'"
+
+
+def _escaped(byte):
+    plain = 32 <= byte < 127 and byte not in b"'\\"
+    return chr(byte) if plain else f"\\{byte:03o}"
 
 
 def python():
@@ -221,6 +233,11 @@ def python():
         if shutil.which(name) == sys.executable:
             return name
     return sys.executable
+
+
+def no_flag(path):
+    """`path` so that no command takes it for a flag."""
+    return os.path.join(os.curdir, path) if path.startswith("-") else path
 
 
 def relative(path):

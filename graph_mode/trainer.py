@@ -223,9 +223,9 @@ def stopped(current, flags, saving, last, interruption):
 
 def command_to_continue(folder, flags):
     """What continues the run: a command for the shell at hand, or in a notebook a line of code."""
-    words = ["--resume", folder]
+    words = ["--resume", machine.no_flag(folder)]
     if flags.export:
-        words += ["--export", flags.export]
+        words += ["--export", machine.no_flag(flags.export)]
     if machine.in_notebook():
         return f"main({words!r})"
     return machine.command([machine.python(), machine.relative(sys.argv[0])] + words)
