@@ -11,14 +11,15 @@ PYTHON37 ?= $(shell for python in python3.7 $(PYENV)/3.7.*/bin/python; \
 	do "$$python" --version >/dev/null 2>&1 && echo "$$python" && break; done)
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
-EXPERIMENTS = exercise depth learning_rate paper paper_rates diagnostics
+EXPERIMENTS = exercise momentum depth learning_rate paper paper_rates diagnostics
 
 .PHONY: all help test test-tf1 test-windows-like test-ray test-kills lint gradients matrix fuzz \
 	check-requirements benchmark ablation results clean
 
 all: .venv/installed  ## train the fully connected network without and with batch norm, and plot
-	.venv/bin/python fc_train.py
-	.venv/bin/python fc_train.py --batch-norm
+	for optimizer in momentum adam; do for batch_norm in --no-batch-norm --batch-norm; do \
+		.venv/bin/python fc_train.py --num-batches 1000 --optimizer $$optimizer $$batch_norm || exit; \
+	done; done
 	.venv/bin/python plot_losses.py
 
 help:  ## show this

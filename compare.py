@@ -181,7 +181,9 @@ def outcome(folder):
     """What became of a run, in a few words."""
     result = read_json(os.path.join(folder, RESULT))
     if result:
-        return f"test accuracy {result['test_accuracy']:.5f}, {result['seconds']:.0f} s"
+        population = result.get("test_accuracy_population")
+        besides = "" if population is None else f" ({population:.5f} by population statistics)"
+        return f"test accuracy {result['test_accuracy']:.5f}{besides}, {result['seconds']:.0f} s"
     failure = read_json(os.path.join(folder, comparison_folder.FAILURE)) or {}
     return f"{'diverged' if failure.get('diverged') else 'failed'}: {failure.get('reason')}"
 

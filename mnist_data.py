@@ -719,9 +719,14 @@ def _download(urls, name, is_mnist, path):
     for url in urls:
         try:
             with urllib.request.urlopen(url, timeout=TIMEOUT) as response:
-                content = io.BytesIO(response.read(LARGEST_DOWNLOAD))
+                content = io.BytesIO()
+                for piece in iter(lambda response=response: response.read(READ_BYTES), b""):
+                    content.write(piece)
+                    if content.tell() > LARGEST_DOWNLOAD:
+                        raise OSError(f"more than {LARGEST_DOWNLOAD} bytes")
                 if response.length:
                     raise OSError(f"cut off, {response.length} bytes are missing")
+                content.seek(0)
             if name in CANONICAL:
                 content.name = "found there"
                 _read_idx(content, "images" if "images" in name else "labels")

@@ -53,15 +53,16 @@ class Population:
         self._in_training = program.inference("population", training=True)
         self._moments, self._set, self._fed = [], [], []
         self._statistics = statistics = {}
-        for layer in self._in_training.tower.built:
-            if layer.kind == "batch_normalization":
-                for name, value in zip(("moving_mean", "moving_variance"), layer.moments):
-                    fed = tf.placeholder(value.dtype, value.shape)
-                    own = tf.Variable(fed, trainable=False, collections=[], name="population")
-                    statistics[f"{layer.name}/{name}"] = own
-                    self._moments.append(value)
-                    self._fed.append(fed)
-                    self._set.append(own.initializer)
+        with tf.name_scope("population_statistics"):
+            for layer in self._in_training.tower.built:
+                if layer.kind == "batch_normalization":
+                    for name, value in zip(("moving_mean", "moving_variance"), layer.moments):
+                        fed = tf.placeholder(value.dtype, value.shape)
+                        own = tf.Variable(fed, trainable=False, collections=[], name="population")
+                        statistics[f"{layer.name}/{name}"] = own
+                        self._moments.append(value)
+                        self._fed.append(fed)
+                        self._set.append(own.initializer)
 
         def variable(getter, name, *args, **kwargs):
             return statistics[name] if name in statistics else getter(name, *args, **kwargs)

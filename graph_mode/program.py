@@ -9,6 +9,8 @@ import collections
 import contextlib
 import zlib
 
+import numpy as np
+
 from graph_mode import batch, layers, model
 from graph_mode import tensorflow1 as tf
 
@@ -42,7 +44,7 @@ class Program:
         self._examples = examples
         self._flags = flags
         tf.set_random_seed(flags.seed)
-        self.evaluation = self.inference("evaluation", training=False)
+        self.evaluation = self.inference("evaluation", training=False, boxed=False)
 
     def tower(self, images, training, variable=None):
         """The network on float32 images [n, h, w, c], a tensor or a Batch, as a Tower.
@@ -67,13 +69,16 @@ class Program:
             penalties = list(collected("REGULARIZATION_LOSSES"))
         return Tower(logits, built, activations, updates, penalties)
 
-    def inference(self, name, training, variable=None):
-        """The network from placeholders to each image's loss, as an Inference."""
+    def inference(self, name, training, variable=None, boxed=True):
+        """The network from placeholders to each image's loss, as an Inference.
+
+        boxed: all of it is one box `name` in TensorBoard's graph, else a box for each layer.
+        """
         with tf.name_scope(name):
             images = tf.placeholder(tf.uint8, [None] + list(self._examples.image_shape), "images")
             labels = tf.placeholder(tf.uint8, [None], "labels")
-        tower = self.tower(scale(images), training, variable)
-        with tf.name_scope(name):
+        with tf.name_scope(f"{name}/") if boxed else contextlib.ExitStack():
+            tower = self.tower(scale(images), training, variable)
             losses = model.example_losses(tower.logits, labels, self._flags.loss)
         return Inference(images, labels, tower.logits, losses, tower)
 
@@ -122,7 +127,8 @@ class Loop:
         Returns how many were done, fewer if the loop was asked to stop, and {name: float32 [done]}
         of the StepScalars.
         """
-        indices = [batches[min(i, len(batches) - 1)] for i in range(STEPS_PER_CALL)]
+        indices = np.zeros(self.indices.shape.as_list(), np.int32)
+        indices[: len(batches)] = batches
         feed = {self.indices: indices, self.steps: len(batches)}
         done, scalars = session.run(self._results, feed)
         names = model.StepScalars._fields

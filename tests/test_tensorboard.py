@@ -12,14 +12,14 @@ import urllib.request
 import pytest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-FC, CONV = "fc/adam_batchnorm", "conv/adam_no_batchnorm"
+FC, CONV = "fc/own", "conv/own"
 SECONDS_TO_WAIT = 180
 
 
 @pytest.fixture(scope="module")
 def log_dir(tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("tensorboard") / "runs")
-    train("fc_train.py", folder, "--batch-norm", "--histograms")
+    train("fc_train.py", folder, "--batch-norm", "--histograms", "--diagnostics")
     train("conv_train.py", folder)
     return folder
 
@@ -51,7 +51,8 @@ def tensorboard(log_dir):
 
 def train(script, log_dir, *flags):
     command = [sys.executable, os.path.join(ROOT, script), "--log-dir", log_dir]
-    subprocess.run(command + ["--num-batches", "3", *flags], check=True, stdout=subprocess.DEVNULL)
+    command += ["--num-batches", "3", "--run-name", "own", *flags]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def wait_for_images(server, get):
@@ -62,7 +63,7 @@ def wait_for_images(server, get):
         try:
             tags = json.loads(get("plugin/images/tags"))
             scalars = json.loads(get("plugin/scalars/tags"))
-            if all(tags.get(run) and scalars.get(f"{run}/test") for run in (FC, CONV)):
+            if all(tags.get(f"{r}/train") and scalars.get(f"{r}/test") for r in (FC, CONV)):
                 return
         except OSError:
             pass
@@ -79,10 +80,17 @@ def test_every_step_has_its_training_loss(tensorboard, run):
     path = "plugin/scalars/scalars"
     points = get_json(tensorboard, path, run=f"{run}/train", tag="loss")
     assert [step for _, step, _ in points] == [0, 1, 2]
-    for part in ("validation", "test"):
+    for split in ("validation", "test"):
         for tag in ("loss", "accuracy"):
-            points = get_json(tensorboard, path, run=f"{run}/{part}", tag=tag)
-            assert points[-1][1] == 2
+            points = get_json(tensorboard, path, run=f"{run}/{split}", tag=tag)
+            assert points[-1][1] == 3
+
+
+def test_a_run_is_three_entries(tensorboard):
+    runs = json.loads(tensorboard("runs"))
+    assert sorted(runs) == sorted(
+        f"{run}/{split}" for run in (FC, CONV) for split in ("train", "validation", "test")
+    )
 
 
 @pytest.mark.parametrize(
@@ -93,7 +101,7 @@ def test_every_step_has_its_training_loss(tensorboard, run):
     ],
 )
 def test_the_graph_has_a_box_for_each_layer_and_few_others(tensorboard, run, boxes):
-    query = {"run": run, "limit_attr_size": 1024, "large_attrs_key": "_too_large_attrs"}
+    query = {"run": f"{run}/train", "limit_attr_size": 1024, "large_attrs_key": "_too_large_attrs"}
     graph = tensorboard("plugin/graphs/graph", **query).decode()
     graph = graph.split("\nlibrary {")[0]
     lines = [line.strip() for line in graph.splitlines()]
@@ -101,33 +109,39 @@ def test_the_graph_has_a_box_for_each_layer_and_few_others(tensorboard, run, box
     top_level = {name.split("/")[0] for name in names}
     assert set(boxes) <= top_level
     assert {"training_loop", "checkpoint", "loss", "scale"} <= top_level
+    # --histograms and --diagnostics add a box each, not a second network.
+    others = [name for name in top_level if name.startswith(("dense", "conv2d", "batch_norm"))]
+    assert len(others) == {FC: 11, CONV: 7}[run]
     assert not [name for name in top_level if name.startswith(("Placeholder", "Const", "save"))]
 
 
 def test_hparams_shows_every_flag_and_the_final_metrics_of_every_run(tensorboard, log_dir):
     experiment = get_json(tensorboard, "plugin/hparams/experiment", {"experimentName": ""})
     shown = {info["name"] for info in experiment["hparamInfos"]}
-    metrics = {(info["name"]["group"], info["name"]["tag"]) for info in experiment["metricInfos"]}
-    assert {(p, t) for p in ("validation", "test") for t in ("loss", "accuracy")} <= metrics
+    names = [info["displayName"] for info in experiment["metricInfos"]]
+    measured = ("accuracy", "accuracy, population", "loss")
+    assert sorted(names) == [
+        f"{split} {name}" for split in ("test", "validation") for name in measured
+    ]
     statuses = [f"STATUS_{name}" for name in ("UNKNOWN", "SUCCESS", "FAILURE", "RUNNING")]
     body = {"experimentName": "", "allowedStatuses": statuses, "startIndex": 0, "sliceSize": 100}
     groups = get_json(tensorboard, "plugin/hparams/session_groups", dict(body, colParams=[]))
     sessions = {group["sessions"][0]["name"]: group for group in groups["sessionGroups"]}
-    assert set(sessions) == {FC, CONV}
+    assert set(sessions) == {f"{FC}/train", f"{CONV}/train"}
     for run, group in sessions.items():
-        with open(os.path.join(log_dir, run, "settings.json")) as file:
+        folder = os.path.join(log_dir, os.path.dirname(run))
+        with open(os.path.join(folder, "settings.json")) as file:
             flags = json.load(file)["flags"]
         assert set(flags) | {"network"} == set(group["hparams"])
-        assert set(flags) <= shown
+        assert "batch_norm" in shown
         assert group["sessions"][0]["status"] == "STATUS_SUCCESS"
-        with open(os.path.join(log_dir, run, "result.json")) as file:
+        with open(os.path.join(folder, "result.json")) as file:
             result = json.load(file)
-        values = {
-            f"{value['name']['group']}_{value['name']['tag']}": value["value"]
-            for value in group["metricValues"]
-        }
-        for name in ("validation_accuracy", "validation_loss", "test_accuracy", "test_loss"):
-            assert values[name] == pytest.approx(result[name], rel=1e-6)
+        values = {value["name"]["tag"]: value["value"] for value in group["metricValues"]}
+        for split in ("validation", "test"):
+            for name in ("accuracy", "loss"):
+                found = values[f"final/{name}/{split}"]
+                assert found == pytest.approx(result[f"{split}_{name}"], rel=1e-6)
 
 
 def test_histograms_of_weights_gradients_and_activations_of_each_layer(tensorboard):
@@ -136,28 +150,35 @@ def test_histograms_of_weights_gradients_and_activations_of_each_layer(tensorboa
     for kind in ("weights", "gradients"):
         expected |= {f"{kind}/dense/kernel", f"{kind}/dense_5/bias"}
         expected |= {f"{kind}/batch_normalization_4/{name}" for name in ("gamma", "beta")}
-    assert expected <= set(tags[FC])
-    assert not tags.get(CONV)
+    for layer in range(1, 6):
+        expected.add(f"activation_inputs/layer_{layer}")
+    expected |= {f"moving_averages/batch_normalization/moving_{m}" for m in ("mean", "variance")}
+    assert expected <= set(tags[f"{FC}/train"])
+    assert not tags.get(f"{CONV}/train")
     path = "plugin/histograms/histograms"
-    points = get_json(tensorboard, path, run=FC, tag="gradients/dense/kernel")
-    assert [point[1] for point in points] == [0]
+    points = get_json(tensorboard, path, run=f"{FC}/train", tag="gradients/dense/kernel")
+    assert [point[1] for point in points] == [0, 3]
     assert sum(count for _, _, count in points[0][2]) == pytest.approx(784 * 256)
 
 
 @pytest.mark.parametrize("tag", ["confusion_matrix", "misclassified"])
 def test_the_mistakes_are_there_as_images(tensorboard, tag):
-    images = get_json(tensorboard, "plugin/images/images", run=CONV, tag=tag, sample=0)
-    assert images[-1]["step"] == 2
+    images = get_json(tensorboard, "plugin/images/images", run=f"{CONV}/train", tag=tag, sample=0)
+    assert images[-1]["step"] == 3
     png = tensorboard(f"plugin/images/individualImage?{images[-1]['query']}&unused=")
     assert png.startswith(b"\x89PNG")
 
 
-def test_the_settings_are_a_table_under_text(tensorboard):
-    tags = get_json(tensorboard, "plugin/text/tags")
-    assert len(tags[FC]) == 1
-    text = get_json(tensorboard, "plugin/text/text", run=FC, tag=tags[FC][0])[0]["text"]
-    assert "<table>" in text
-    assert "<td>batch_norm</td>" in text
+def test_the_settings_and_the_network_are_tables_under_text(tensorboard):
+    tags = get_json(tensorboard, "plugin/text/tags")[f"{FC}/train"]
+    assert len(tags) == 2
+    texts = [
+        get_json(tensorboard, "plugin/text/text", run=f"{FC}/train", tag=tag)[0]["text"]
+        for tag in sorted(tags)
+    ]
+    assert all("<table>" in text for text in texts)
+    assert "<td>200,704</td>" in texts[0].replace(' align="right"', "")
+    assert "<td>batch_norm</td>" in texts[1]
 
 
 def test_custom_scalars_overlay_training_and_validation_loss(tensorboard):
