@@ -178,7 +178,8 @@ def interrupted_by(number):
 
 def one_line(message):
     """`program: message` as one line; in a notebook, whose program is IPython, the message."""
-    text = " ".join(str(message).split())
+    # Not every space: paths and commands may hold several in a row.
+    text = " ".join(part.strip() for part in str(message).splitlines())
     return text if machine.in_notebook() else f"{os.path.basename(sys.argv[0])}: {text}"
 
 
@@ -243,7 +244,7 @@ def print_line(text):
     Long work is not lost because a reader left, a terminal closed or a disk is full.
     """
     try:
-        print(text, flush=True)
+        print(printable(text, sys.stdout), flush=True)
     except (OSError, ValueError) as error:
         _discard_standard_output()
         reason = describe_os_error(error) if isinstance(error, OSError) else str(error)
@@ -260,6 +261,12 @@ def show(text):
             print(text)
         elif sys.stderr.isatty():
             print(text, file=sys.stderr)
+
+
+def printable(text, stream):
+    """The text with what the stream cannot show escaped: a file name may be any bytes."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def say(text):

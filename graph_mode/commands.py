@@ -103,8 +103,8 @@ def _run_of(checkpoint):
 
 def _tell_where_to_look(folder, log_dir):
     """Says how to see what was written."""
-    plot = machine.command(["python", "plot_losses.py", log_dir])
-    show = machine.command(["tensorboard", "--logdir", log_dir])
+    plot = machine.command(["python", "plot_losses.py", machine.no_flag(log_dir)])
+    show = machine.command(["tensorboard", "--logdir", machine.no_flag(log_dir)])
     if machine.in_notebook():
         plot, show = f"%run {plot[len('python ') :]}", f"%load_ext tensorboard, then %{show}"
     else:

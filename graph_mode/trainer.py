@@ -228,9 +228,9 @@ def stopped(current, script, flags, saving, last, interruption):
 
 def command_to_continue(folder, script, flags):
     """What continues the run: a command for the shell at hand, or a line for a notebook's cell."""
-    words = ["--resume", folder]
+    words = ["--resume", machine.no_flag(folder)]
     if flags.export:
-        words += ["--export", flags.export]
+        words += ["--export", machine.no_flag(flags.export)]
     if machine.in_notebook():
         file = machine.relative(inspect.getfile(script.network))
         return f"%run {machine.command([file] + words)}"
