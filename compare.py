@@ -12,9 +12,9 @@ every flag of the training scripts can be given. Each takes several values with 
 a switch takes true, false or both. The default grid is: both networks; sgd, momentum, rmsprop and
 adam; without and with batch norm; seeds 0 to 4.
 
-If it is interrupted, killed or loses its terminal,
-the same command continues: what has ended is never trained again. If whoever reads its output
-leaves (`compare.py | head`), it continues without output.
+Interrupted, killed or without its terminal, it stops, and the same command continues: what has
+ended is never trained again. If the reader of its output leaves (`compare.py | head`), it continues
+without output.
 """
 
 import os
@@ -22,7 +22,7 @@ import shutil
 import signal
 import sys
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 
 from tqdm import tqdm
 

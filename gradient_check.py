@@ -18,8 +18,11 @@ tf, which differ by rounding alone) or 1e-6 (against diff, which also has an err
 """
 
 import os
+import sys
 
 import numpy as np
+
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 
 import conv_train
 import fc_train

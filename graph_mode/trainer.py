@@ -1,6 +1,7 @@
 """Training as a script's flags ask for it: the program, its session, the run that it writes."""
 
 import contextlib
+import inspect
 import os
 import sys
 
@@ -38,6 +39,11 @@ def train(script, flags, further_hooks=()):
     data = load_data(flags)
     backward = script.backward(flags)
     resolved = flags.resolved or resolve(flags, one_slice=flags.xla or backward is not None)
+    if resolved["device"] == "gpu" and not tf.has_gpu():
+        raise CommandError(
+            f"{flags.resume}: the run computes on a GPU, and TensorFlow found none here: continue "
+            "it where there is one"
+        )
     checksums = mnist_data.checksums(flags.data_dir)
     settings = run.settings_of(
         script.name, flags, script.table, checksums, resolved, tf.VERSION, np.__version__
@@ -81,7 +87,7 @@ def train(script, flags, further_hooks=()):
             interruption,
         )
         if last < flags.num_batches - 1:
-            raise stopped(current, flags, saving, last, interruption)
+            raise stopped(current, script, flags, saving, last, interruption)
         for each in measuring:
             each.at_end()
         result = {**clock.result(flags.num_batches, first_step), **evaluations.at_end()}
@@ -118,7 +124,7 @@ def load_data(flags):
 
 def evaluate(script, data, flags, checkpoint):
     """Prints loss and accuracy of the validation and the test set, by the checkpoint there."""
-    config = configuration(flags, resolve(flags))
+    config = configuration(flags, flags.resolved or resolve(flags))
     with tf.Graph().as_default(), tf.quiet_session(config) as session:
         inference = program.Program(script.network, data.train, flags).evaluation
         variables = tf.global_variables()
@@ -179,9 +185,8 @@ def open_run(script, flags, data, settings, built, session, saved, stack):
     except BaseException:
         current.remove()
         raise
-    if sys.stderr.isatty() or machine.in_notebook():
-        heading = model_table.heading(script.name, flags, data, current.folder)
-        sys.stderr.write(f"{heading}\n{model_table.text(rows)}")
+    heading = model_table.heading(script.name, flags, data, current.folder)
+    command_line.show(f"{heading}\n{model_table.text(rows)}".rstrip("\n"))
     return current, 0
 
 
@@ -207,7 +212,7 @@ def resume(current, flags, settings, session, saved):
     return first_step
 
 
-def stopped(current, flags, saving, last, interruption):
+def stopped(current, script, flags, saving, last, interruption):
     """Saves the run after a signal; returns the Stopped that says how to continue."""
     name, exit_code = interruption.name, interruption.exit_code
     if last < 0:
@@ -216,18 +221,19 @@ def stopped(current, flags, saving, last, interruption):
     saving.save(last)
     return Stopped(
         f"interrupted by {name} after batch {last}; to continue: "
-        f"{command_to_continue(current.folder, flags)}",
+        f"{command_to_continue(current.folder, script, flags)}",
         exit_code,
     )
 
 
-def command_to_continue(folder, flags):
-    """What continues the run: a command for the shell at hand, or in a notebook a line of code."""
-    words = ["--resume", folder]
+def command_to_continue(folder, script, flags):
+    """What continues the run: a command for the shell at hand, or a line for a notebook's cell."""
+    words = ["--resume", machine.no_flag(folder)]
     if flags.export:
-        words += ["--export", flags.export]
+        words += ["--export", machine.no_flag(flags.export)]
     if machine.in_notebook():
-        return f"main({words!r})"
+        file = machine.relative(inspect.getfile(script.network))
+        return f"%run {machine.command([file] + words)}"
     return machine.command([machine.python(), machine.relative(sys.argv[0])] + words)
 
 
@@ -242,6 +248,7 @@ def write_end(current, flags, result, evaluations):
     for name, png in images.items():
         with open(os.path.join(current.folder, f"{name}.png"), "wb") as file:
             file.write(png)
-    with open(os.path.join(current.folder, "accuracy_by_class.csv"), "w") as file:
+    path = os.path.join(current.folder, "accuracy_by_class.csv")
+    with open(path, "w", encoding="utf-8") as file:
         file.write(evaluation.accuracy_by_class(test, labels))
     tensorboard.add_end(current.train, flags.num_batches, result, images)
