@@ -249,3 +249,14 @@ def test_the_exercise_runs_from_start_to_end(tmp_path):
     if os.environ["EXERCISE_NOTEBOOK"] == "write":
         with open(EXERCISE, "w", encoding="utf-8") as file:
             file.write(text + "\n")
+
+
+def test_the_links_of_the_exercise_lead_somewhere():
+    text = "".join(cell.source for cell in nbformat.read(EXERCISE, 4).cells)
+    links = re.findall(r"\]\((docs/[^)#]+)#?([^)]*)\)", text)
+    assert len(links) > 5
+    for page, anchor in links:
+        with open(os.path.join(ROOT, page), encoding="utf-8") as file:
+            headings = re.findall(r"^#+ (.*)$", file.read(), re.MULTILINE)
+        anchors = {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in headings}
+        assert not anchor or anchor in anchors, f"{page}#{anchor}"
