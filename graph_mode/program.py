@@ -106,6 +106,8 @@ class Loop:
             self.steps = tf.placeholder(tf.int32, [], "steps")
             self._stop = _variable(False, "stop")
             self.request_stop = self._stop.assign(True)
+        # Out here, since what the compiled function makes is not in this graph's collections.
+        tf.train.get_or_create_global_step()
         build = tf.compiled(self._steps) if flags.xla else self._steps
         with tf.name_scope("training_loop"):
             self._results = build(self.indices, self.steps)
