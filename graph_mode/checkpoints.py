@@ -134,7 +134,8 @@ class Checkpoints:
             )
         found = f"{len(paths)} that cannot be read ({reason:.100})" if paths else "none"
         raise CommandError(
-            f"{folder(run)}: expected a checkpoint of this network to continue from, found {found}; "
+            f"{folder(run)}: expected a checkpoint of this network to continue from, found "
+            f"{found}; "
             "what is there is left as it is"
         )
 

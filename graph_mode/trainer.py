@@ -17,7 +17,6 @@ from graph_mode import (
     histograms,
     hooks,
     machine,
-    model,
     model_table,
     pictures,
     program,
@@ -148,7 +147,7 @@ def predict(script, data, flags, checkpoint, folder):
     with restored(script, data, flags, checkpoint) as (session, inference):
         logits = session.run(inference.logits, {inference.images: images})
     captions = []
-    for path, of_one in zip(flags.predict, model.probabilities(logits, flags.loss)):
+    for path, of_one in zip(flags.predict, evaluation.probabilities(logits, flags.loss)):
         found = f"{of_one.argmax()} ({of_one.max():.3f})"
         training.print_line(f"{path}: {found}")
         captions.append(f"{os.path.basename(path)[:12]}: {found}")

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 
 import numpy as np
 import pytest
@@ -18,7 +17,7 @@ from test_compare import own_terminal
 
 import conv_train
 import fc_train
-from graph_mode import checkpoints, commands, model
+from graph_mode import checkpoints, evaluation
 from graph_mode import tensorflow1 as tf
 from graph_mode.command_line import CommandError
 
@@ -142,9 +141,7 @@ def shell(words, redirections, folder):
     """The script as a process that a POSIX shell started with these redirections."""
     command = f'exec "$@" {redirections}'
     words = ["sh", "-c", command, "sh", sys.executable, os.path.join(ROOT, words[0])] + words[1:]
-    return subprocess.run(
-        words, cwd=str(folder), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300
-    )
+    return subprocess.run(words, cwd=str(folder), capture_output=True, timeout=300)
 
 
 IN_A_THREAD = """
@@ -173,7 +170,7 @@ def test_every_script_works_in_a_thread(small_mnist, tmp_path):
     program = IN_A_THREAD.format(root=ROOT, data=small_mnist)
     done = subprocess.run(
         [sys.executable, "-c", program, f"--data-dir={small_mnist}"] + SMALL,
-        cwd=str(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300,
+        cwd=str(tmp_path), capture_output=True, timeout=300,
     )  # fmt: skip
     assert (done.returncode, done.stderr.decode()) == (0, "")
     assert (tmp_path / "runs" / "compare" / "report" / "report.md").exists()
@@ -186,7 +183,7 @@ def test_a_script_starts_from_anywhere(script, tmp_path, without_tensorflow):
     for words in (["-I", os.path.join(ROOT, script)], ["-I", "link.py"], ["link.py"]):
         done = subprocess.run(
             [sys.executable] + words + ["--help"],
-            cwd=str(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            cwd=str(tmp_path), capture_output=True,
         )  # fmt: skip
         assert (done.returncode, done.stderr) == (0, b""), done.stderr.decode()
     module = os.path.splitext(script)[0]
@@ -450,8 +447,10 @@ def test_predict_refuses_what_is_no_picture_before_it_prints(saved, flags, pictu
 def test_probabilities_are_those_of_the_loss_and_add_up_to_1():
     logits = np.array([[0.0, 1.0, -1.0], [-900.0, -902.0, -950.0], [800.0, 0.0, 0.0]])
     softmax = np.exp(logits[0]) / np.exp(logits[0]).sum()
-    np.testing.assert_allclose(model.probabilities(logits, "softmax")[0], softmax)
+    np.testing.assert_allclose(evaluation.probabilities(logits, "softmax")[0], softmax)
     sigmoid = 1 / (1 + np.exp(-logits[0]))
-    np.testing.assert_allclose(model.probabilities(logits, "sigmoid")[0], sigmoid / sigmoid.sum())
+    np.testing.assert_allclose(
+        evaluation.probabilities(logits, "sigmoid")[0], sigmoid / sigmoid.sum()
+    )
     for loss in ("softmax", "sigmoid"):
-        np.testing.assert_allclose(model.probabilities(logits, loss).sum(axis=1), 1)
+        np.testing.assert_allclose(evaluation.probabilities(logits, loss).sum(axis=1), 1)
