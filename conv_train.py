@@ -8,7 +8,7 @@ python conv_train.py --optimizer adam --layers 3 --num-batches 1000
 import os
 import sys
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 
 from graph_mode import batch, command_line, commands, layers, model
 from graph_mode import tensorflow1 as tf

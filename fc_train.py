@@ -8,7 +8,7 @@ python fc_train.py --batch-norm --optimizer momentum --learning-rate 0.05 --seed
 import os
 import sys
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 
 from graph_mode import batch, command_line, commands, layers, model
 from graph_mode import tensorflow1 as tf

@@ -19,17 +19,21 @@ import os
 import sys
 import time
 
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+
 from graph_mode import command_line, machine, output_file
-from graph_mode.plotting import (
-    diagnostic_figures,
-    diagnostic_lines,
-    event_files,
-    figures,
-    point_files,
-    run_lines,
-    saved_runs,
-)
-from graph_mode.plotting.run_table import table
+
+with command_line.loading():
+    from graph_mode.plotting import (
+        diagnostic_figures,
+        diagnostic_lines,
+        event_files,
+        figures,
+        point_files,
+        run_lines,
+        saved_runs,
+    )
+    from graph_mode.plotting.run_table import table
 
 FORMATS = ("png", "svg", "pdf")
 DEFAULT_RUNS = "runs"
@@ -38,6 +42,7 @@ DEFAULT_TAGS = "loss,*_loss"
 WATCH_SECONDS = 2
 
 
+@command_line.one_line_errors()
 def main(arguments=None):
     machine.open_closed_streams()
     flags = parse_arguments(arguments)
@@ -226,9 +231,7 @@ def draw(plot, flags, view, say):
 
 
 def show_text(text, stream):
-    # A file name need not be text that this terminal can show.
-    encoding = getattr(stream, "encoding", None) or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
+    print(command_line.printable(text, stream), file=stream, flush=True)
 
 
 def matches_any(patterns, tag):

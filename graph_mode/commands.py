@@ -8,8 +8,8 @@ package ends in one line.
 import os
 import sys
 
+from graph_mode import command_line, machine, run
 from graph_mode import flags as flag_table
-from graph_mode import machine, run
 from graph_mode.command_line import CommandError
 
 
@@ -58,26 +58,37 @@ class Script:
                 f"{folder}: a run of the {network} network: use its script, {network}_train.py"
             )
         flag_table.apply_recorded(parser, self.table, flags, arguments, recorded["flags"], folder)
+        if self.complete and not flags.resume:
+            self.complete(parser, flags)
         flags.resolved = recorded.get("resolved")
         return flags
 
     def main(self, arguments=None):
         """Does what the flags say; returns the run's folder if it trained, else None."""
-        return self.run(self.parse_flags(arguments))
+        machine.open_closed_streams()
+        with command_line.one_line_errors():
+            return self.run(self.parse_flags(arguments))
+        return None  # after --help in a notebook
 
     def run(self, flags, hooks=()):
         """Does what parsed flags say. hooks: training.Hooks to be called besides."""
         from graph_mode import checkpoints, export, trainer
 
-        if flags.checkpoint_scope and not flags.evaluate:
-            raise CommandError("--checkpoint-scope is for --evaluate: leave it out")
+        for name in ("checkpoint_scope", "predict"):
+            if getattr(flags, name) and not flags.evaluate:
+                word = name.replace("_", "-")
+                raise CommandError(f"--{word} goes with --evaluate: add that, or leave it out")
         if flags.export:
             export.check_folder(flags.export)
         folder = None
         if flags.evaluate:
             data = trainer.load_data(flags)
             checkpoint = checkpoints.find(flags.evaluate)
-            trainer.evaluate(self, data, flags, checkpoint)
+            if flags.predict:
+                place = _run_of(flags.evaluate) or os.path.dirname(checkpoint)
+                trainer.predict(self, data, flags, checkpoint, place)
+            else:
+                trainer.evaluate(self, data, flags, checkpoint)
         else:
             folder, data = trainer.train(self, flags, hooks)
             checkpoint = checkpoints.latest(folder)
@@ -100,14 +111,12 @@ def _run_of(checkpoint):
 
 
 def _tell_where_to_look(folder, log_dir):
-    """Says on a terminal how to see what was written; elsewhere nobody reads it."""
-    if sys.stderr.isatty() or machine.in_notebook():
-        plot = machine.command(["python", "plot_losses.py", log_dir])
-        show = machine.command(["tensorboard", "--logdir", log_dir])
-        print(
-            f"Wrote {folder}\n"
-            f"Curves: {plot}\n"
-            # Its smoothing would draw a short curve far from its values.
-            f"Or: {show}, then http://localhost:6006/?smoothing=0#timeseries",
-            file=sys.stderr,
-        )
+    """Says how to see what was written."""
+    plot = machine.command(["python", "plot_losses.py", machine.no_flag(log_dir)])
+    show = machine.command(["tensorboard", "--logdir", machine.no_flag(log_dir)])
+    if machine.in_notebook():
+        plot, show = f"%run {plot[len('python ') :]}", f"%load_ext tensorboard, then %{show}"
+    else:
+        # Its smoothing would draw a short curve far from its values.
+        show += ", then http://localhost:6006/?smoothing=0#timeseries"
+    command_line.show(f"Wrote {folder}\nCurves: {plot}\nOr: {show}")

@@ -26,10 +26,12 @@ class Diagnostics:
         with tf.name_scope("diagnostics"):
             self._step_length = tf.placeholder(tf.float32, [], "step_length")
         start = program.inference("diagnostics", training=True)
-        loss = tf.reduce_mean(start.losses)
-        variables = tf.trainable_variables()
-        gradients = dict(zip([v.op.name for v in variables], tf.gradients(loss, variables)))
-        gradients = {name: value for name, value in gradients.items() if value is not None}
+        with tf.name_scope("diagnostics/"):
+            variables = tf.trainable_variables()
+            found = tf.gradients(tf.reduce_mean(start.losses), variables)
+            names = [variable.op.name for variable in variables]
+            gradients = {name: value for name, value in zip(names, found) if value is not None}
+            self._norms = norms_by_layer(gradients)
 
         def after_step(getter, name, *args, **kwargs):
             variable = getter(name, *args, **kwargs)
@@ -38,13 +40,13 @@ class Diagnostics:
             return variable - self._step_length * gradients[name]
 
         moved = program.inference("diagnostics_along_gradient", True, after_step)
-        self._loss = tf.reduce_mean(moved.losses)
+        with tf.name_scope("diagnostics/"):
+            self._loss = tf.reduce_mean(moved.losses)
         self._feed = {self._step_length: 0.0}
         for inference in (start, moved):
             self._feed[inference.images] = examples.images[:SAMPLE_IMAGES]
             self._feed[inference.labels] = examples.labels[:SAMPLE_IMAGES]
         self._activations = start.tower.activations
-        self._norms = norms_by_layer(gradients)
 
     def write(self, session, writer, step, _batch):
         """Measures and writes the scalars, with diagnostics/ before each tag."""

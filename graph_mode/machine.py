@@ -225,7 +225,7 @@ def command(words):
     """
     words = [str(word) for word in words]
     if not WINDOWS or "SHELL" in os.environ:
-        return " ".join(map(shlex.quote, words))
+        return " ".join(map(_quoted, words))
     if "PROMPT" in os.environ:
         return subprocess.list2cmdline(words)
     quoted = [
@@ -236,6 +236,18 @@ def command(words):
     return " ".join((["&"] if quoted[0].startswith("'") else []) + quoted)
 
 
+def _quoted(word):
+    """The word for a POSIX shell; in one line of characters that can be shown."""
+    if word.isprintable():
+        return shlex.quote(word)
+    return "$'" + "".join(map(_escaped, os.fsencode(word))) + "'"
+
+
+def _escaped(byte):
+    plain = 32 <= byte < 127 and byte not in b"'\\"
+    return chr(byte) if plain else f"\\{byte:03o}"
+
+
 def python():
     """How to call this Python on a command line."""
     for name in ("python", "python3"):
@@ -244,6 +256,11 @@ def python():
             return name
     from_here = relative(sys.executable)
     return sys.executable if from_here.startswith(os.pardir) else from_here
+
+
+def no_flag(path):
+    """`path` so that no command takes it for a flag."""
+    return os.path.join(os.curdir, path) if path.startswith("-") else path
 
 
 def relative(path):

@@ -9,6 +9,8 @@ import collections
 import contextlib
 import zlib
 
+import numpy as np
+
 from graph_mode import batch, layers, model
 from graph_mode import tensorflow1 as tf
 
@@ -106,7 +108,7 @@ class Loop:
             self.steps = tf.placeholder(tf.int32, [], "steps")
             self._stop = _variable(False, "stop")
             self.request_stop = self._stop.assign(True)
-        # Out here, since what the compiled function makes is not in this graph's collections.
+        # Here and not in the loop: what is made in a compiled function is not found afterwards.
         tf.train.get_or_create_global_step()
         build = tf.compiled(self._steps) if flags.xla else self._steps
         with tf.name_scope("training_loop"):
@@ -127,7 +129,8 @@ class Loop:
         Returns how many were done, fewer if the loop was asked to stop, and {name: float32 [done]}
         of the StepScalars.
         """
-        indices = [batches[min(i, len(batches) - 1)] for i in range(STEPS_PER_CALL)]
+        indices = np.zeros(self.indices.shape.as_list(), np.int32)
+        indices[: len(batches)] = batches
         feed = {self.indices: indices, self.steps: len(batches)}
         done, scalars = session.run(self._results, feed)
         names = model.StepScalars._fields

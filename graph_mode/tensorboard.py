@@ -8,7 +8,11 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 # by then it has been loaded quietly.
 
 # The metrics under HParams: the scalars of add_final().
-METRICS = [(split, name) for split in ("validation", "test") for name in ("accuracy", "loss")]
+METRICS = [
+    (split, name)
+    for split in ("validation", "test")
+    for name in ("accuracy", "loss", "accuracy_population")
+]
 
 
 def add_start(writer, settings, graph, model_table):
@@ -52,7 +56,8 @@ def _experiment(values):
     ]
     metrics = [
         api_pb2.MetricInfo(
-            name=api_pb2.MetricName(tag=f"final/{name}/{split}"), display_name=f"{split} {name}"
+            name=api_pb2.MetricName(tag=f"final/{name}/{split}"),
+            display_name=f"{split} {name}".replace("_", ", "),
         )
         for split, name in METRICS
     ]
@@ -63,7 +68,11 @@ def add_end(writer, step, result, images):
     """Adds the result's metrics, images {tag: PNG bytes}, and that the run is complete."""
     from tensorboard.plugins.hparams import api_pb2, summary
 
-    finals = {f"final/{name}/{split}": result[f"{split}_{name}"] for split, name in METRICS}
+    finals = {
+        f"final/{name}/{split}": result[f"{split}_{name}"]
+        for split, name in METRICS
+        if f"{split}_{name}" in result
+    }
     writer.add_scalars(step, **finals)
     for tag, png in images.items():
         image = Summary.Image(encoded_image_string=png, colorspace=4)

@@ -15,7 +15,7 @@ import tempfile
 import warnings
 
 from graph_mode import machine
-from graph_mode.command_line import CommandError, signals_end_the_process
+from graph_mode.command_line import CommandError, signals_raise_nothing
 
 # What the import reads: no start-up lines; and since 2.16, TensorFlow imports Keras 3 and with it
 # matplotlib, unless told to use the legacy Keras, which it only looks for: 0.7 s and 48 MB saved
@@ -171,7 +171,7 @@ def _standard_error_into(file):
     saved = os.dup(2)
     os.dup2(file.fileno(), 2)
     try:
-        with signals_end_the_process(saved):
+        with signals_raise_nothing(saved):
             yield
     finally:
         os.dup2(saved, 2)

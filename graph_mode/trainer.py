@@ -1,6 +1,7 @@
 """Training as a script's flags ask for it: the program, its session, the run that it writes."""
 
 import contextlib
+import inspect
 import os
 import sys
 
@@ -11,6 +12,7 @@ from graph_mode import (
     checkpoints,
     command_line,
     diagnostics,
+    digits,
     evaluation,
     histograms,
     hooks,
@@ -86,7 +88,7 @@ def train(script, flags, further_hooks=()):
             interruption,
         )
         if last < flags.num_batches - 1:
-            raise stopped(current, flags, saving, last, interruption)
+            raise stopped(current, script, flags, saving, last, interruption)
         for each in measuring:
             each.at_end()
         result = {**clock.result(flags.num_batches, first_step), **evaluations.at_end()}
@@ -123,11 +125,7 @@ def load_data(flags):
 
 def evaluate(script, data, flags, checkpoint):
     """Prints loss and accuracy of the validation and the test set, by the checkpoint there."""
-    config = configuration(flags, flags.resolved or resolve(flags))
-    with tf.Graph().as_default(), tf.quiet_session(config) as session:
-        inference = program.Program(script.network, data.train, flags).evaluation
-        variables = tf.global_variables()
-        checkpoints.restore_network(session, checkpoint, variables, flags.checkpoint_scope)
+    with restored(script, data, flags, checkpoint) as (session, inference):
         for split in ("validation", "test"):
             examples = getattr(data, split)
             found = evaluation.evaluate(session, inference, examples.images, examples.labels)
@@ -135,6 +133,38 @@ def evaluate(script, data, flags, checkpoint):
             training.print_line(
                 f"{name} loss: {found.loss:>3.5f}, {name} accuracy: {found.accuracy:>3.5f}"
             )
+
+
+def predict(script, data, flags, checkpoint, folder):
+    """Prints `PICTURE: CLASS (PROBABILITY)` for each picture of --predict, by the checkpoint there;
+    writes what the network saw to predictions.png in the folder.
+
+    Raises CommandError for a picture without a digit, before anything is printed.
+    """
+    height, width, channels = data.train.image_shape
+    images = [digits.read_digit(path, height, width) for path in flags.predict]
+    images = np.repeat(np.stack(images), channels, axis=3)
+    with restored(script, data, flags, checkpoint) as (session, inference):
+        logits = session.run(inference.logits, {inference.images: images})
+    captions = []
+    for path, of_one in zip(flags.predict, evaluation.probabilities(logits, flags.loss)):
+        found = f"{of_one.argmax()} ({of_one.max():.3f})"
+        training.print_line(f"{path}: {found}")
+        captions.append(f"{os.path.basename(path)[:12]}: {found}")
+    picture = os.path.join(folder, "predictions.png")
+    digits.picture_of(images, captions, picture)
+    command_line.say(f"what the network saw: {picture}")
+
+
+@contextlib.contextmanager
+def restored(script, data, flags, checkpoint):
+    """A session with the network's variables from the checkpoint, and its program.Inference."""
+    config = configuration(flags, flags.resolved or resolve(flags))
+    with tf.Graph().as_default(), tf.quiet_session(config) as session:
+        inference = program.Program(script.network, data.train, flags).evaluation
+        variables = tf.global_variables()
+        checkpoints.restore_network(session, checkpoint, variables, flags.checkpoint_scope)
+        yield session, inference
 
 
 def resolve(flags, one_slice=False):
@@ -184,9 +214,8 @@ def open_run(script, flags, data, settings, built, session, saved, stack):
     except BaseException:
         current.remove()
         raise
-    if sys.stderr.isatty() or machine.in_notebook():
-        heading = model_table.heading(script.name, flags, data, current.folder)
-        sys.stderr.write(f"{heading}\n{model_table.text(rows)}")
+    heading = model_table.heading(script.name, flags, data, current.folder)
+    command_line.show(f"{heading}\n{model_table.text(rows)}".rstrip("\n"))
     return current, 0
 
 
@@ -212,7 +241,7 @@ def resume(current, flags, settings, session, saved):
     return first_step
 
 
-def stopped(current, flags, saving, last, interruption):
+def stopped(current, script, flags, saving, last, interruption):
     """Saves the run after a signal; returns the Stopped that says how to continue."""
     name, exit_code = interruption.name, interruption.exit_code
     if last < 0:
@@ -221,18 +250,19 @@ def stopped(current, flags, saving, last, interruption):
     saving.save(last)
     return Stopped(
         f"interrupted by {name} after batch {last}; to continue: "
-        f"{command_to_continue(current.folder, flags)}",
+        f"{command_to_continue(current.folder, script, flags)}",
         exit_code,
     )
 
 
-def command_to_continue(folder, flags):
-    """What continues the run: a command for the shell at hand, or in a notebook a line of code."""
-    words = ["--resume", folder]
+def command_to_continue(folder, script, flags):
+    """What continues the run: a command for the shell at hand, or a line for a notebook's cell."""
+    words = ["--resume", machine.no_flag(folder)]
     if flags.export:
-        words += ["--export", flags.export]
+        words += ["--export", machine.no_flag(flags.export)]
     if machine.in_notebook():
-        return f"main({words!r})"
+        file = machine.relative(inspect.getfile(script.network))
+        return f"%run {machine.command([file] + words)}"
     return machine.command([machine.python(), machine.relative(sys.argv[0])] + words)
 
 

@@ -2,16 +2,14 @@
 
 import json
 import os
-import subprocess
-import sys
 
 import pytest
+from helpers import ROOT
 
-from graph_mode import machine
+import compare
+from graph_mode import command_line, machine
 from graph_mode.command_line import CommandError
 from graph_mode.comparing import grid
-
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def runs_of(*grids):
@@ -22,9 +20,21 @@ def flags_of(runs, *names):
     return [tuple(run.settings["flags"][name] for name in names) for run in runs]
 
 
-def compare(*arguments):
-    command = [sys.executable, os.path.join(ROOT, "compare.py")] + list(arguments)
-    return subprocess.run(command, capture_output=True, text=True)
+@pytest.fixture
+def refusal(capsys):
+    """refusal(*arguments) is the line with which compare.py refuses to begin."""
+
+    def refused(*arguments):
+        try:
+            code = command_line.exit_code_of(lambda: compare.main(list(arguments)))
+        except SystemExit as end:
+            code = end.code
+        output, errors = capsys.readouterr()
+        assert (code, output, errors.count("\n")) == (2, "", 1), errors
+        assert ": error: " in errors
+        return errors
+
+    return refused
 
 
 def test_values_come_with_commas_or_by_repeating_the_flag():
@@ -45,6 +55,8 @@ def test_every_combination_is_a_run_and_the_first_seed_of_all_comes_first():
 
 def test_a_flag_with_a_list_for_a_value_takes_several_by_repeating_it():
     runs = runs_of({"hidden-units": ["30,20", "10"]})
+    assert flags_of(runs, "hidden_units") == [([30, 20],), ([10],)]
+    runs = runs_of({"hidden-units": [[30, 20], [10]]})
     assert flags_of(runs, "hidden_units") == [([30, 20],), ([10],)]
 
 
@@ -139,9 +151,16 @@ def test_a_config_file_of_another_form_is_refused(tmp_path, content, complaint):
     "arguments, complaint",
     [
         (["--networks", "fc,mlp"], "found network mlp, expected fc, conv or the path of a"),
-        (["--networks", "README.md"], "found network README.md, expected fc, conv or the path"),
-        (["--networks", "tests"], "found network tests, expected fc, conv or the path"),
-        (["--networks", "mnist_data.py"], "it does not define NETWORK, FLAGS, parse_flags"),
+        (["--networks"], "found network True, expected fc, conv or the path"),
+        (
+            ["--networks", os.path.join(ROOT, "README.md")],
+            "README.md, expected fc, conv or the path",
+        ),
+        (["--networks", ROOT], f"found network {ROOT}, expected fc, conv or the path"),
+        (
+            ["--networks", os.path.join(ROOT, "mnist_data.py")],
+            "it does not define NETWORK, FLAGS, parse_flags",
+        ),
         (["--seeds", "0"], "--seeds: found 0, expected a number of seeds of at least 1"),
         (["--seeds", "-1"], "--seeds: found -1, expected a number of seeds of at least 1"),
         (["--seeds", "two"], "argument --seed: found 'two'"),
@@ -161,13 +180,10 @@ def test_a_config_file_of_another_form_is_refused(tmp_path, content, complaint):
     ],
 )
 def test_a_grid_that_cannot_be_is_refused_in_one_line_before_anything_is_written(
-    tmp_path, arguments, complaint
+    tmp_path, refusal, arguments, complaint
 ):
     log_dir = str(tmp_path / "runs")
-    done = compare("--log-dir", log_dir, *arguments)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert complaint in done.stderr and done.stderr.count("\n") == 1, done.stderr
-    assert done.stderr.startswith("compare.py: error: ")
+    assert complaint in refusal("--log-dir", log_dir, *arguments)
     assert not os.path.exists(log_dir)
 
 
@@ -181,26 +197,24 @@ def test_a_grid_that_cannot_be_is_refused_in_one_line_before_anything_is_written
         ("NETWORK = 'con'; FLAGS = parse_flags = main = 1", "NETWORK is 'con', expected letters"),
     ],
 )
-def test_a_file_that_is_no_training_script_is_refused(tmp_path, content, complaint):
+def test_a_file_that_is_no_training_script_is_refused(tmp_path, refusal, content, complaint):
     path = tmp_path / "mine.py"
     path.write_text(content)
-    done = compare("--dry-run", "--networks", str(path))
-    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
-    assert f"{path}: expected a training script" in done.stderr and complaint in done.stderr
+    line = refusal("--dry-run", "--networks", str(path))
+    assert f"{path}: expected a training script" in line and complaint in line
 
 
-def test_two_scripts_never_share_a_network(tmp_path):
+def test_two_scripts_never_share_a_network(tmp_path, refusal):
     content = "from fc_train import *\nNETWORK, FLAGS = 'fc', []\nparse_flags = main = print\n"
     (tmp_path / "mine.py").write_text(content)
-    done = compare("--dry-run", "--networks", f"fc,{tmp_path / 'mine.py'}")
-    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
-    assert "both name their network fc: give one of them another NETWORK" in done.stderr
+    line = refusal("--dry-run", "--networks", f"fc,{tmp_path / 'mine.py'}")
+    assert "both name their network fc: give one of them another NETWORK" in line
 
 
-def test_a_dry_run_lists_the_runs_and_writes_nothing(tmp_path):
+def test_a_dry_run_lists_the_runs_and_writes_nothing(tmp_path, capsys):
     log_dir = str(tmp_path / "runs")
-    done = compare("--dry-run", "--log-dir", log_dir, "--seeds", "2", "--networks", "fc")
-    lines = done.stdout.splitlines()
+    compare.main(["--dry-run", "--log-dir", log_dir, "--seeds", "2", "--networks", "fc"])
+    lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 * 4 * 2 + 1
     assert lines[0].startswith("fc/sgd_no_batchnorm_seed-0: ") and "--optimizer=sgd" in lines[0]
     assert "16 runs, 0 ended, --jobs " in lines[-1]

@@ -119,7 +119,10 @@ def test_hparams_shows_every_flag_and_the_final_metrics_of_every_run(tensorboard
     experiment = get_json(tensorboard, "plugin/hparams/experiment", {"experimentName": ""})
     shown = {info["name"] for info in experiment["hparamInfos"]}
     names = [info["displayName"] for info in experiment["metricInfos"]]
-    assert sorted(names) == ["test accuracy", "test loss", "validation accuracy", "validation loss"]
+    measured = ("accuracy", "accuracy, population", "loss")
+    assert sorted(names) == [
+        f"{split} {name}" for split in ("test", "validation") for name in measured
+    ]
     statuses = [f"STATUS_{name}" for name in ("UNKNOWN", "SUCCESS", "FAILURE", "RUNNING")]
     body = {"experimentName": "", "allowedStatuses": statuses, "startIndex": 0, "sliceSize": 100}
     groups = get_json(tensorboard, "plugin/hparams/session_groups", dict(body, colParams=[]))

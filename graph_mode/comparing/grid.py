@@ -48,7 +48,7 @@ def read_config(path):
     with open(path, encoding="utf-8") as file:
         try:
             config = json.load(file)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise CommandError(f"{path}: not readable as JSON: {error}") from None
     if not isinstance(config, dict) or set(config) != {"grids"}:
         raise CommandError(f'{path}: expected an object {{"grids": [...]}} and nothing besides')
@@ -115,7 +115,9 @@ def values_of(flag, words, known):
     is_list = declared is not None and declared.type is flag_table.positive_integers
     values = []
     for word in words:
-        for part in [word] if is_list or isinstance(word, bool) else str(word).split(","):
+        if not isinstance(word, bool):
+            word = ",".join(map(str, word)) if isinstance(word, list) else str(word)
+        for part in [word] if is_list or isinstance(word, bool) else word.split(","):
             if part == "":
                 raise CommandError(f"--{flag}: found an empty value in {word!r}")
             values += SWITCHES.get(part, [part])
@@ -134,7 +136,7 @@ def expand(grids):
     runs, paths, checksums = {}, {}, {}
     for grid in grids:
         for name in values_of("network", grid.get("network", DEFAULTS["network"]), {}):
-            path = scripts.path_of(name)
+            path = scripts.path_of(str(name))
             network = scripts.load(path).NETWORK
             if paths.setdefault(network, path) != path:
                 raise CommandError(
