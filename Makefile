@@ -11,9 +11,9 @@ PYTHON37 ?= $(shell for python in python3.7 $(PYENV)/3.7.*/bin/python; \
 	do "$$python" --version >/dev/null 2>&1 && echo "$$python" && break; done)
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
-EXPERIMENTS = exercise momentum depth learning_rate paper paper_rates diagnostics
+EXPERIMENTS = exercise momentum loss depth learning_rate paper paper_rates diagnostics
 
-.PHONY: all help test test-tf1 test-windows-like test-ray test-kills lint gradients matrix fuzz \
+.PHONY: all help test test-tf1 test-windows-like test-ray test-notebook test-kills lint gradients matrix fuzz \
 	check-requirements benchmark ablation results clean
 
 all: .venv/installed  ## train the fully connected network without and with batch norm, and plot
@@ -37,6 +37,10 @@ test-windows-like: .venv/tests-installed  ## run the tests without what Windows 
 test-ray: .venv-ray/tests-installed  ## test compare.py --ray on a Ray cluster of two nodes
 	.venv-ray/bin/python $(PIP_INSTALL) ray
 	.venv-ray/bin/python -m pytest tests/test_compare_ray.py
+
+test-notebook: .venv/tests-installed  ## run exercise.ipynb; KEEP=1 keeps the outputs in it (minutes)
+	EXERCISE_NOTEBOOK=$(if $(KEEP),write,run) .venv/bin/python -m pytest \
+		tests/test_notebooks.py -k exercise
 
 test-kills: .venv/tests-installed  ## kill training N times and compare what comes of it (N=30)
 	.venv/bin/python tests/kills.py $(or $(N),30)

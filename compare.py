@@ -12,9 +12,9 @@ every flag of the training scripts can be given. Each takes several values with 
 a switch takes true, false or both. The default grid is: both networks; sgd, momentum, rmsprop and
 adam; without and with batch norm; seeds 0 to 4.
 
-If it is interrupted, killed or loses its terminal,
-the same command continues: what has ended is never trained again. If whoever reads its output
-leaves (`compare.py | head`), it continues without output.
+Interrupted, killed or without its terminal, it stops, and the same command continues: what has
+ended is never trained again. If the reader of its output leaves (`compare.py | head`), it continues
+without output.
 """
 
 import os
@@ -24,11 +24,13 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 
-from tqdm import tqdm
-
 from graph_mode import command_line, flags, machine
-from graph_mode.comparing import comparison_folder, grid, ray_workers, report, worker, workers
-from graph_mode.run import RESULT, has_result, read_json
+
+with command_line.loading():
+    from tqdm import tqdm
+
+    from graph_mode.comparing import comparison_folder, grid, ray_workers, report, worker, workers
+    from graph_mode.run import RESULT, has_result, read_json
 
 # What a process that trains the convolutional network takes, in bytes.
 WORKER_MEMORY = 900 * 2**20

@@ -178,7 +178,7 @@ class Drawing:
                 for name, width in (("value", 1.6), ("gradient", 1.4))
             ]
         )
-        with open(path, "w", newline="\n") as file:
+        with open(path, "w", encoding="utf-8", newline="\n") as file:
             file.write(
                 f'<svg xmlns="http://www.w3.org/2000/svg" role="img" '
                 f'viewBox="0 0 {self.width} {self.height}" '

@@ -29,14 +29,18 @@ class CommandError(Exception):
 
     def _render_traceback_(self):
         """What a notebook shows in place of a traceback (a protocol of IPython)."""
-        return [line(f"error: {self}").rstrip("\n")]
+        return [one_line(f"error: {self}")]
 
 
 class Stopped(CommandError):
     """The user stopped the command, and nothing is wrong: the line says how to continue."""
 
+
+class StoppedInNotebook(KeyboardInterrupt):
+    """A Stopped in a notebook, where a loop over several runs has to end with it."""
+
     def _render_traceback_(self):
-        return [line(self).rstrip("\n")]
+        return [one_line(self)]
 
 
 class Signalled(KeyboardInterrupt):
@@ -78,7 +82,10 @@ class OneLineParser(argparse.ArgumentParser):
         return f"unknown flag {flags[0]}" + (f": did you mean {meant}?" if meant else "")
 
     def error(self, message):
-        self.exit(BAD_INPUT, f"{self.prog}: error: {message} (--help lists the flags)\n")
+        message = f"{message} (--help lists the flags)"
+        if machine.in_notebook():
+            raise CommandError(message)
+        self.exit(BAD_INPUT, f"{self.prog}: error: {message}\n")
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
@@ -94,13 +101,13 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefau
 def run(main):
     """Calls `main()` and exits with its return code, turning errors into one line each.
 
-    Expected errors are CommandError, ValueError subclasses that carry `one_line = True` (bad data),
-    OSError (files and disks) and ImportError (packages); anything else is a bug and keeps its
-    traceback. In a notebook the kernel goes on: nothing exits, and the signals are left alone.
+    Anything but the errors of explained() is a bug and keeps its traceback. In a notebook the
+    kernel goes on: nothing exits, and the signals are left alone.
     """
     machine.open_closed_streams()
     if machine.in_notebook():
-        _run_in_notebook(main)
+        with one_line_errors():
+            main()
         return
     _handle_signals()
     code = exit_code_of(main)
@@ -115,57 +122,80 @@ def exit_code_of(main):
         sys.stdout.flush()
         # A training script's main() returns the run's folder, for who calls it from Python.
         return result if isinstance(result, int) else 0
-    except Stopped as stop:
-        return tell(stop, stop.exit_code)
-    except CommandError as error:
-        return tell(f"error: {error}", error.exit_code)
-    except KeyboardInterrupt as interrupt:
-        number = getattr(interrupt, "number", signal.SIGINT)
-        return tell(interrupted_by(number), 128 + number)
+    except (Exception, KeyboardInterrupt) as error:
+        if isinstance(error, OSError) and reader_has_left(error):
+            # Nobody is there to be told (`| head`).
+            _discard_standard_output()
+            return 0
+        found = explained(error)
+        if found is None:
+            raise
+        return tell(found if isinstance(found, Stopped) else f"error: {found}", found.exit_code)
+
+
+@contextlib.contextmanager
+def one_line_errors():
+    """In a notebook, has what explained() knows shown as one line there, without a traceback."""
+    if not machine.in_notebook():
+        yield
+        return
+    try:
+        yield
+    except StoppedInNotebook:
+        raise
+    except (Exception, KeyboardInterrupt) as error:
+        found = explained(error)
+        if found is None:
+            raise
+        raise StoppedInNotebook(found) if isinstance(found, Stopped) else found from None
+    except SystemExit as end:  # argparse, after --help
+        if end.code:
+            raise
+
+
+def explained(error):
+    """The CommandError that says in one line what went wrong; None if nobody expected it: a bug.
+
+    Expected are CommandError, ValueError subclasses that carry `one_line = True` (bad data),
+    OSError (files and disks), ImportError (packages) and KeyboardInterrupt.
+    """
+    if isinstance(error, CommandError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        number = getattr(error, "number", signal.SIGINT)
+        return Stopped(interrupted_by(number), 128 + number)
+    if isinstance(error, ImportError):
+        message = missing_package(error)
+        return CommandError(message) if message else None
+    if isinstance(error, OSError):
+        return CommandError(describe_os_error(error))
+    return CommandError(error) if getattr(error, "one_line", False) else None
+
+
+@contextlib.contextmanager
+def loading():
+    """For the imports of a script that take long: a package that is missing, or Ctrl-C, ends the
+    process with one line."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.exit(tell(interrupted_by(signal.SIGINT), 128 + signal.SIGINT))
     except ImportError as error:
         message = missing_package(error)
         if message is None:
             raise
-        return tell(f"error: {message}", BAD_INPUT)
-    except OSError as error:
-        if reader_has_left(error):
-            # Nobody is there to be told (`| head`).
-            _discard_standard_output()
-            return 0
-        return tell(f"error: {describe_os_error(error)}", BAD_INPUT)
-    except ValueError as error:
-        if not getattr(error, "one_line", False):
-            raise
-        return tell(f"error: {error}", BAD_INPUT)
-
-
-def _run_in_notebook(main):
-    try:
-        code = exit_code_of(main)
-    except SystemExit as stop:  # argparse: --help, or a mistyped flag
-        code = stop.code
-    if code:
-        # For `%run`: the cell fails, and shows nothing besides the line that was told.
-        raise _QuietFailure(code)
-
-
-class _QuietFailure(Exception):
-    def _render_traceback_(self):
-        return []
+        sys.exit(tell(f"error: {message}", BAD_INPUT))
 
 
 def interrupted_by(number):
     return "interrupted" if number == signal.SIGINT else f"interrupted by {machine.SIGNALS[number]}"
 
 
-def line(message):
-    """`program: message` as one line."""
-    name = "error" if machine.in_notebook() else os.path.basename(sys.argv[0])
+def one_line(message):
+    """`program: message` as one line; in a notebook, whose program is IPython, the message."""
     # Not every space: paths and commands may hold several in a row.
     text = " ".join(part.strip() for part in str(message).splitlines())
-    if machine.in_notebook():
-        return text + "\n"
-    return f"{name}: {text}\n"
+    return text if machine.in_notebook() else f"{os.path.basename(sys.argv[0])}: {text}"
 
 
 def missing_package(error):
@@ -187,26 +217,35 @@ def _raise_signalled(number, _frame):
 
 
 @contextlib.contextmanager
-def signals_end_the_process(descriptor):
-    """While entered, the signals that run() handles print to `descriptor` and end the process.
+def signals_raise_nothing(descriptor):
+    """While entered, a signal prints to `descriptor` and ends the process. In a notebook, Ctrl-C
+    waits, and raises KeyboardInterrupt at the end.
 
-    For where an exception would be lost or show a traceback: inside the import of a large library.
+    For the import of a large library: an exception would be lost there or show a traceback, and in
+    a notebook leave modules behind that are half imported. Only the signals that run() handles.
     """
-    numbers = []
-    if machine.in_main_thread():
-        numbers = [n for n in machine.SIGNALS if signal.getsignal(n) is _raise_signalled]
+    waiting = []
 
-    def end(number, _frame):
-        os.write(descriptor, line(interrupted_by(number)).encode())
+    def heard(number, _frame):
+        if machine.in_notebook():
+            waiting.append(number)
+            return
+        os.write(descriptor, f"{one_line(interrupted_by(number))}\n".encode())
         os._exit(128 + number)
 
+    numbers = []
+    usual = signal.default_int_handler if machine.in_notebook() else _raise_signalled
+    if machine.in_main_thread():
+        numbers = [number for number in machine.SIGNALS if signal.getsignal(number) is usual]
     for number in numbers:
-        signal.signal(number, end)
+        signal.signal(number, heard)
     try:
         yield
     finally:
         for number in numbers:
-            signal.signal(number, _raise_signalled)
+            signal.signal(number, usual)
+    if waiting:
+        raise KeyboardInterrupt
 
 
 def reader_has_left(error):
@@ -227,6 +266,18 @@ def print_line(text):
         say(f"standard output cannot be written ({reason}): continuing without it")
 
 
+def show(text):
+    """Prints what helps a person who looks on: on a terminal to standard error, or in a notebook.
+
+    Elsewhere nobody would read it.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        if machine.in_notebook():
+            print(text)
+        elif sys.stderr.isatty():
+            print(text, file=sys.stderr)
+
+
 def printable(text, stream):
     """The text with what the stream cannot show escaped: a file name may be any bytes."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
@@ -242,7 +293,7 @@ def tell(message, exit_code):
     """Prints `program: message` as one line on standard error and returns `exit_code`."""
     # OSError: standard error is gone too, as when a terminal closes.
     with contextlib.suppress(OSError, ValueError):
-        sys.stderr.write(line(message))
+        sys.stderr.write(f"{one_line(message)}\n")
         sys.stderr.flush()
     return exit_code
 

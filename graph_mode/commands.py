@@ -8,8 +8,8 @@ package ends in one line.
 import os
 import sys
 
+from graph_mode import command_line, machine, run
 from graph_mode import flags as flag_table
-from graph_mode import machine, run
 from graph_mode.command_line import CommandError
 
 
@@ -66,7 +66,9 @@ class Script:
     def main(self, arguments=None):
         """Does what the flags say; returns the run's folder if it trained, else None."""
         machine.open_closed_streams()
-        return self.run(self.parse_flags(arguments))
+        with command_line.one_line_errors():
+            return self.run(self.parse_flags(arguments))
+        return None  # after --help in a notebook
 
     def run(self, flags, hooks=()):
         """Does what parsed flags say. hooks: training.Hooks to be called besides."""
@@ -109,13 +111,12 @@ def _run_of(checkpoint):
 
 
 def _tell_where_to_look(folder, log_dir):
-    """Says on a terminal how to see what was written; elsewhere nobody reads it."""
-    if sys.stderr.isatty() or machine.in_notebook():
-        where = machine.command([machine.no_flag(log_dir)])
-        print(
-            f"Wrote {folder}\n"
-            f"Curves: python plot_losses.py {where}\n"
-            # Its smoothing would draw a short curve far from its values.
-            f"Or: tensorboard --logdir {where}, then http://localhost:6006/?smoothing=0#timeseries",
-            file=sys.stderr,
-        )
+    """Says how to see what was written."""
+    plot = machine.command(["python", "plot_losses.py", machine.no_flag(log_dir)])
+    show = machine.command(["tensorboard", "--logdir", machine.no_flag(log_dir)])
+    if machine.in_notebook():
+        plot, show = f"%run {plot[len('python ') :]}", f"%load_ext tensorboard, then %{show}"
+    else:
+        # Its smoothing would draw a short curve far from its values.
+        show += ", then http://localhost:6006/?smoothing=0#timeseries"
+    command_line.show(f"Wrote {folder}\nCurves: {plot}\nOr: {show}")

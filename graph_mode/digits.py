@@ -51,15 +51,15 @@ def picture_of(digits, captions, path):
     scale = max(1, 112 // max(height, width))
     columns = min(len(digits), 5)
     step_x, step_y = max(width * scale + 20, 170), height * scale + 40
-    image, draw = pictures._canvas(columns * step_x, -(-len(digits) // columns) * step_y)
+    image, draw = pictures.canvas(columns * step_x, -(-len(digits) // columns) * step_y)
     for place, (digit, caption) in enumerate(zip(digits, captions)):
         left = place % columns * step_x + (step_x - width * scale) // 2
         top = place // columns * step_y + 30
         pixels = np.kron(255 - digit[:, :, 0], np.ones([scale, scale], np.uint8))
         image.paste(Image.fromarray(pixels), (left, top))
-        pictures._text(draw, left + width * scale / 2, top - 14, caption, 12)
+        pictures.write(draw, left + width * scale / 2, top - 14, caption, 12)
     with output_file(path, "wb") as file:
-        file.write(pictures._png(image))
+        file.write(pictures.png_of(image))
 
 
 def _grey(path):

@@ -369,6 +369,6 @@ def _is_a_value_of(parsed, name, value):
             return False
         with contextlib.redirect_stderr(io.StringIO()):
             found = getattr(parsed.parse_args(words), name)
-    except (SystemExit, ValueError):
+    except (SystemExit, CommandError, ValueError):
         return False
     return type(found) is type(value) and found == value

@@ -6,6 +6,7 @@ passed over.
 
 import ctypes
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -32,10 +33,12 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
 LARGEST_MMAP_THRESHOLD = 2**25
 
 # Names that Windows keeps for devices, and characters that its file names cannot hold.
-WINDOWS_DEVICES = {"con", "prn", "aux", "nul"} | {
-    f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)
+WINDOWS_DEVICES = {"con", "prn", "aux", "nul", "conin$", "conout$"} | {
+    f"{port}{n}" for port in ("com", "lpt") for n in "123456789\u00b9\u00b2\u00b3"
 }
 WINDOWS_REFUSES = set('<>:"|?*\\/')
+# Words that PowerShell takes as they are; a comma, for one, would make a list.
+POWERSHELL_PLAIN = re.compile(r"[\w.:\\/=+-]+$")
 
 
 # With one of these, TensorFlow 2.9 and later use oneDNN by themselves (names as in /proc/cpuinfo).
@@ -78,19 +81,24 @@ def cores(root="/"):
 
 
 def free_memory(root="/"):
-    """Bytes that new processes may take; None where the system does not say."""
+    """Bytes that new processes may take, on Linux; None where the system does not say.
+
+    What a control group keeps of files that were read is free too: the system drops it on demand.
+    """
     limits = []
     for entry in (_read(os.path.join(root, "proc/meminfo")) or "").splitlines():
         if entry.startswith("MemAvailable:"):
             limits.append(int(entry.split()[1]) * 1024)
     for folder in _cgroup_folders(root):
-        for limit, usage in (
-            ("memory.max", "memory.current"),
-            ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+        for limit, usage, of_files in (
+            ("memory.max", "memory.current", "inactive_file"),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
         ):
             largest, used = (_number(os.path.join(folder, name)) for name in (limit, usage))
             if largest is not None and used is not None:
-                limits.append(max(0, largest - used))
+                statistics = (_read(os.path.join(folder, "memory.stat")) or "").splitlines()
+                kept = dict(entry.split() for entry in statistics).get(of_files, 0)
+                limits.append(max(0, largest - used + int(kept)))
     return min(limits) if limits else None
 
 
@@ -143,20 +151,20 @@ def keep_freed_memory():
         mallopt(M_TOP_PAD, 2**26)
 
 
-def switch_onednn_on():
+def switch_onednn_on(root="/"):
     """Has TensorFlow 2.9 and later use oneDNN where it would leave it off; to be called before its
-    import. A user's own TF_ENABLE_ONEDNN_OPTS wins.
+    import. A user's own TF_ENABLE_ONEDNN_OPTS wins. root: where /proc is found.
 
     That is Linux on processors with AVX2 and none of ONEDNN_FEATURES: AMD Zen 1 to 3, Intel before
     Cascade Lake. docs/machines.md has the measurement.
     """
-    features = _processor_features()
+    features = _processor_features(root)
     if "avx2" in features and not features & ONEDNN_FEATURES and _tensorflow_version() >= (2, 9):
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
-def _processor_features():
-    for entry in (_read("/proc/cpuinfo") or "").splitlines():
+def _processor_features(root):
+    for entry in (_read(os.path.join(root, "proc/cpuinfo")) or "").splitlines():
         if entry.startswith("flags"):
             return set(entry.split(":")[1].split())
     return set()
@@ -210,9 +218,22 @@ def _is_open(descriptor):
 
 
 def command(words):
-    """The words as one command line for the shell at hand."""
+    """The words as one command line for the shell at hand.
+
+    On Windows that is a shell of Unix (Git Bash) where SHELL is set, cmd where PROMPT is, else
+    PowerShell.
+    """
     words = [str(word) for word in words]
-    return subprocess.list2cmdline(words) if WINDOWS else " ".join(map(_quoted, words))
+    if not WINDOWS or "SHELL" in os.environ:
+        return " ".join(map(_quoted, words))
+    if "PROMPT" in os.environ:
+        return subprocess.list2cmdline(words)
+    quoted = [
+        word if POWERSHELL_PLAIN.match(word) else "'{}'".format(word.replace("'", "''"))
+        for word in words
+    ]
+    # A line that begins with a quoted word is a string for PowerShell, unless & calls it.
+    return " ".join((["&"] if quoted[0].startswith("'") else []) + quoted)
 
 
 def _quoted(word):
@@ -230,9 +251,11 @@ def _escaped(byte):
 def python():
     """How to call this Python on a command line."""
     for name in ("python", "python3"):
-        if shutil.which(name) == sys.executable:
+        # Windows finds python.EXE, and the interpreter calls itself python.exe.
+        if os.path.normcase(shutil.which(name) or "") == os.path.normcase(sys.executable):
             return name
-    return sys.executable
+    from_here = relative(sys.executable)
+    return sys.executable if from_here.startswith(os.pardir) else from_here
 
 
 def no_flag(path):
@@ -253,7 +276,7 @@ def refused_by_windows(name):
     bad = sorted(set(name) & WINDOWS_REFUSES) + [c for c in name if ord(c) < 32]
     if bad:
         return f"it holds {bad[0]!r}"
-    if name.split(".")[0].lower() in WINDOWS_DEVICES:
+    if name.split(".")[0].rstrip(" ").lower() in WINDOWS_DEVICES:
         return "it is the name of a device"
     if name.endswith((".", " ")):
         return "it ends with a dot or a space"

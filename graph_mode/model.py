@@ -3,8 +3,6 @@
 import collections
 import math
 
-import numpy as np
-
 from graph_mode import batch, layers
 from graph_mode import tensorflow1 as tf
 
@@ -50,19 +48,6 @@ def mean_loss(logits, labels, loss):
     """The mean over a batch of example_losses(); logits and labels are tensors or Batches."""
     losses = batch.apply(lambda x, y: example_losses(x, y, loss), logits, labels)
     return tf.reduce_mean(batch.joined(losses))
-
-
-def probabilities(logits, loss):
-    """The probability of each class, float64 [n, classes], for logits of that shape.
-
-    softmax: its values. sigmoid: each class has a probability of its own, and what is given is its
-    share of their sum.
-    """
-    logits = np.asarray(logits, np.float64)
-    # Logarithms: far from 0, exp() of a logit is 0 or infinite.
-    logarithms = logits if loss == "softmax" else -np.logaddexp(0, -logits)
-    shares = np.exp(logarithms - logarithms.max(axis=1, keepdims=True))
-    return shares / shares.sum(axis=1, keepdims=True)
 
 
 def optimizer(name, learning_rate):

@@ -32,15 +32,15 @@ def confusion_matrix(predictions, labels, num_classes):
     np.add.at(counts, (labels, predictions), 1)
     depth = np.log1p(counts) / max(np.log1p(counts).max(), 1)
     side = MARGIN + CELL * num_classes + 16
-    image, draw = _canvas(side, side)
+    image, draw = canvas(side, side)
     right = f"{np.trace(counts)} of {counts.sum()} test images right"
-    _text(draw, side / 2, 14, right, 16)
-    _text(draw, MARGIN + CELL * num_classes / 2, 38, "predicted class", 13)
+    write(draw, side / 2, 14, right, 16)
+    write(draw, MARGIN + CELL * num_classes / 2, 38, "predicted class", 13)
     image.paste(_turned_text("true class", 13), (4, side // 2))
     for row in range(num_classes):
         start = MARGIN + CELL * row
-        _text(draw, start + CELL / 2, 55, str(row), 13)
-        _text(draw, 50, start + CELL / 2, str(row), 13)
+        write(draw, start + CELL / 2, 55, str(row), 13)
+        write(draw, 50, start + CELL / 2, str(row), 13)
         for column in range(num_classes):
             left = MARGIN + CELL * column
             shade = depth[row, column]
@@ -49,8 +49,8 @@ def confusion_matrix(predictions, labels, num_classes):
             if counts[row, column]:
                 ink = "white" if shade > 0.55 else "black"
                 middle = (left + CELL / 2 - 1, start + CELL / 2 - 1)
-                _text(draw, *middle, str(counts[row, column]), 12, ink)
-    return _png(image)
+                write(draw, *middle, str(counts[row, column]), 12, ink)
+    return png_of(image)
 
 
 def misclassified(images, labels, logits):
@@ -71,33 +71,33 @@ def misclassified(images, labels, logits):
     scale = max(1, 96 // max(height, width))
     step_x, step_y = max(width * scale + 20, 120), height * scale + 36
     lines = -(-len(worst) // COLUMNS)
-    image, draw = _canvas(COLUMNS * step_x, 32 + lines * step_y)
-    _text(draw, COLUMNS * step_x / 2, 16, "Most confidently misclassified test images", 15)
+    image, draw = canvas(COLUMNS * step_x, 32 + lines * step_y)
+    write(draw, COLUMNS * step_x / 2, 16, "Most confidently misclassified test images", 15)
     for place, example in enumerate(worst):
         left = place % COLUMNS * step_x + (step_x - width * scale) // 2
         top = 32 + place // COLUMNS * step_y + 22
         pixels = np.kron(255 - images[example, :, :, 0], np.ones([scale, scale], np.uint8))
         image.paste(Image.fromarray(pixels), (left, top))
         caption = f"{labels[example]} taken for {predictions[example]}"
-        _text(draw, left + width * scale / 2, top - 10, caption, 12)
-    return _png(image)
+        write(draw, left + width * scale / 2, top - 10, caption, 12)
+    return png_of(image)
 
 
-def _canvas(width, height):
+def canvas(width, height):
     from PIL import Image, ImageDraw
 
     image = Image.new("RGB", (int(width), int(height)), "white")
     return image, ImageDraw.Draw(image)
 
 
-def _text(draw, x, y, text, size, colour="black"):
+def write(draw, x, y, text, size, colour="black"):
     """Draws `text` with its middle at (x, y)."""
     draw.text((x, y), text, fill=colour, font=_font(size), anchor="mm")
 
 
 def _turned_text(text, size):
-    image, draw = _canvas(len(text) * size * 0.6, size + 6)
-    _text(draw, image.width / 2, image.height / 2, text, size)
+    image, draw = canvas(len(text) * size * 0.6, size + 6)
+    write(draw, image.width / 2, image.height / 2, text, size)
     return image.rotate(90, expand=True)
 
 
@@ -114,7 +114,7 @@ def _font(size):
     return ImageFont.truetype(path, size)
 
 
-def _png(image):
+def png_of(image):
     file = io.BytesIO()
     image.save(file, format="PNG")
     return file.getvalue()

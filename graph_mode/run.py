@@ -11,7 +11,7 @@ import platform
 import shutil
 import subprocess
 
-from graph_mode import event_writer, flags, machine
+from graph_mode import flags, machine
 from graph_mode.command_line import CommandError
 from graph_mode.output_file import output_file
 
@@ -19,6 +19,7 @@ SPLITS = ("train", "validation", "test")
 SETTINGS = "settings.json"
 RESULT = "result.json"
 LARGEST_SETTINGS = 1 << 16  # bytes; real ones have about 2000
+LARGEST_THREADS = 1 << 12
 LONGEST_DEFAULT_NAME = 100
 PROJECT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -84,6 +85,8 @@ class Run:
         none any more has left; half-written files. Raises CommandError where an event file is
         damaged.
         """
+        from graph_mode import event_writer
+
         for split in ("",) + SPLITS:
             # What was measured for the test set belongs to an end that is none any more.
             last_step = -1 if split == "test" else first_step - 1
@@ -109,6 +112,8 @@ class Run:
             ) from None
 
     def _open(self):
+        from graph_mode import event_writer  # loads TensorBoard: not for --help
+
         if self._lock is None:
             self._claim()
         for split in SPLITS:
@@ -246,6 +251,18 @@ def _are_settings(value):
         isinstance(value, dict)
         and isinstance(value.get("network"), str)
         and all(isinstance(value.get(key), dict) for key in ("flags", "data"))
+        and ("resolved" not in value or _are_resolved(value["resolved"], value["flags"]))
+    )
+
+
+def _are_resolved(value, given):
+    """Whether trainer.resolve() may have given this for a run of the flags `given`."""
+    if not isinstance(value, dict) or value.get("device") not in ("cpu", "gpu"):
+        return False
+    most = {"slices": given.get("batch_size"), "operation_threads": LARGEST_THREADS}
+    return all(
+        type(value.get(name)) is type(largest) is int and 1 <= value[name] <= largest
+        for name, largest in most.items()
     )
 
 

@@ -15,7 +15,7 @@ import tempfile
 import warnings
 
 from graph_mode import machine
-from graph_mode.command_line import CommandError, signals_end_the_process
+from graph_mode.command_line import CommandError, signals_raise_nothing
 
 # What the import reads: no start-up lines; and since 2.16, TensorFlow imports Keras 3 and with it
 # matplotlib, unless told to use the legacy Keras, which it only looks for: 0.7 s and 48 MB saved
@@ -56,7 +56,7 @@ def has_onednn():
             kernel = loaded.placeholder(loaded.float32, [1, 1, 1, 1])
             convolved = loaded.nn.conv2d(image, kernel, strides=[1, 1, 1, 1], padding="SAME")
         ran = loaded.RunMetadata()
-        with loaded.Session(graph=graph, config=_known.get("configuration")) as session:
+        with graph.as_default(), quiet_session(_known.get("configuration")) as session:
             session.run(
                 convolved,
                 {image: [[[[0.0]] * 4] * 4], kernel: [[[[0.0]]]]},
@@ -70,7 +70,7 @@ def has_onednn():
 
 def has_gpu():
     """Whether TensorFlow can compute on a GPU here."""
-    return bool(_load().config.list_physical_devices("GPU")) if version() >= (2, 0) else False
+    return bool(_load().config.experimental.list_physical_devices("GPU"))
 
 
 def configuration(side_by_side, in_each, device="cpu"):
@@ -171,7 +171,7 @@ def _standard_error_into(file):
     saved = os.dup(2)
     os.dup2(file.fileno(), 2)
     try:
-        with signals_end_the_process(saved):
+        with signals_raise_nothing(saved):
             yield
     finally:
         os.dup2(saved, 2)

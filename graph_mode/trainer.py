@@ -1,6 +1,7 @@
 """Training as a script's flags ask for it: the program, its session, the run that it writes."""
 
 import contextlib
+import inspect
 import os
 import sys
 
@@ -16,7 +17,6 @@ from graph_mode import (
     histograms,
     hooks,
     machine,
-    model,
     model_table,
     pictures,
     program,
@@ -40,6 +40,11 @@ def train(script, flags, further_hooks=()):
     data = load_data(flags)
     backward = script.backward(flags)
     resolved = flags.resolved or resolve(flags, one_slice=flags.xla or backward is not None)
+    if resolved["device"] == "gpu" and not tf.has_gpu():
+        raise CommandError(
+            f"{flags.resume}: the run computes on a GPU, and TensorFlow found none here: continue "
+            "it where there is one"
+        )
     checksums = mnist_data.checksums(flags.data_dir)
     settings = run.settings_of(
         script.name, flags, script.table, checksums, resolved, tf.VERSION, np.__version__
@@ -83,7 +88,7 @@ def train(script, flags, further_hooks=()):
             interruption,
         )
         if last < flags.num_batches - 1:
-            raise stopped(current, flags, saving, last, interruption)
+            raise stopped(current, script, flags, saving, last, interruption)
         for each in measuring:
             each.at_end()
         result = {**clock.result(flags.num_batches, first_step), **evaluations.at_end()}
@@ -142,7 +147,7 @@ def predict(script, data, flags, checkpoint, folder):
     with restored(script, data, flags, checkpoint) as (session, inference):
         logits = session.run(inference.logits, {inference.images: images})
     captions = []
-    for path, of_one in zip(flags.predict, model.probabilities(logits, flags.loss)):
+    for path, of_one in zip(flags.predict, evaluation.probabilities(logits, flags.loss)):
         found = f"{of_one.argmax()} ({of_one.max():.3f})"
         training.print_line(f"{path}: {found}")
         captions.append(f"{os.path.basename(path)[:12]}: {found}")
@@ -154,7 +159,7 @@ def predict(script, data, flags, checkpoint, folder):
 @contextlib.contextmanager
 def restored(script, data, flags, checkpoint):
     """A session with the network's variables from the checkpoint, and its program.Inference."""
-    config = configuration(flags, resolve(flags))
+    config = configuration(flags, flags.resolved or resolve(flags))
     with tf.Graph().as_default(), tf.quiet_session(config) as session:
         inference = program.Program(script.network, data.train, flags).evaluation
         variables = tf.global_variables()
@@ -209,9 +214,8 @@ def open_run(script, flags, data, settings, built, session, saved, stack):
     except BaseException:
         current.remove()
         raise
-    if sys.stderr.isatty() or machine.in_notebook():
-        heading = model_table.heading(script.name, flags, data, current.folder)
-        sys.stderr.write(f"{heading}\n{model_table.text(rows)}")
+    heading = model_table.heading(script.name, flags, data, current.folder)
+    command_line.show(f"{heading}\n{model_table.text(rows)}".rstrip("\n"))
     return current, 0
 
 
@@ -237,7 +241,7 @@ def resume(current, flags, settings, session, saved):
     return first_step
 
 
-def stopped(current, flags, saving, last, interruption):
+def stopped(current, script, flags, saving, last, interruption):
     """Saves the run after a signal; returns the Stopped that says how to continue."""
     name, exit_code = interruption.name, interruption.exit_code
     if last < 0:
@@ -246,18 +250,19 @@ def stopped(current, flags, saving, last, interruption):
     saving.save(last)
     return Stopped(
         f"interrupted by {name} after batch {last}; to continue: "
-        f"{command_to_continue(current.folder, flags)}",
+        f"{command_to_continue(current.folder, script, flags)}",
         exit_code,
     )
 
 
-def command_to_continue(folder, flags):
-    """What continues the run: a command for the shell at hand, or in a notebook a line of code."""
+def command_to_continue(folder, script, flags):
+    """What continues the run: a command for the shell at hand, or a line for a notebook's cell."""
     words = ["--resume", machine.no_flag(folder)]
     if flags.export:
         words += ["--export", machine.no_flag(flags.export)]
     if machine.in_notebook():
-        return f"main({words!r})"
+        file = machine.relative(inspect.getfile(script.network))
+        return f"%run {machine.command([file] + words)}"
     return machine.command([machine.python(), machine.relative(sys.argv[0])] + words)
 
 
@@ -272,6 +277,7 @@ def write_end(current, flags, result, evaluations):
     for name, png in images.items():
         with open(os.path.join(current.folder, f"{name}.png"), "wb") as file:
             file.write(png)
-    with open(os.path.join(current.folder, "accuracy_by_class.csv"), "w") as file:
+    path = os.path.join(current.folder, "accuracy_by_class.csv")
+    with open(path, "w", encoding="utf-8") as file:
         file.write(evaluation.accuracy_by_class(test, labels))
     tensorboard.add_end(current.train, flags.num_batches, result, images)

@@ -11,11 +11,15 @@ import signal
 import sys
 import threading
 import time
-
-from tqdm.auto import tqdm
+import warnings
 
 from graph_mode import command_line, machine
 from graph_mode.program import STEPS_PER_CALL
+
+with warnings.catch_warnings():
+    # In a notebook without ipywidgets it draws its bar as text, and would advise to install them.
+    warnings.simplefilter("ignore")
+    from tqdm.auto import tqdm
 
 # How long a signal may go unheard while a session call runs, in seconds.
 HEARD_WITHIN = 0.1

@@ -28,12 +28,12 @@ class ScriptServer:
     """Starts scripts; what still runs when it is closed is killed."""
 
     def __init__(self):
-        path = os.pathsep.join([ROOT, os.path.join(ROOT, "tests")])
+        path = [ROOT, os.path.join(ROOT, "tests"), os.environ.get("PYTHONPATH")]
         self._server = subprocess.Popen(
             [sys.executable, os.path.abspath(__file__)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=dict(os.environ, PYTHONPATH=path),
+            env=dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, path))),
             universal_newlines=True,
         )
         # Two lines may come at once: select() would not see the one that waits in Python's buffer.
@@ -43,12 +43,15 @@ class ScriptServer:
         self._codes = {}
         self._started = []
 
-    def start(self, folder, script, *arguments, path=()):
-        """A Process of this script, in this current folder; imports look into `path` first."""
+    def start(self, folder, script, *arguments, path=(), cores=None):
+        """A Process of this script, in this current folder; imports look into `path` first.
+
+        cores: the only ones that the process may use, a list.
+        """
         # Not in the folder: tests fill its disk, or look at what is there.
         process = Process(self, os.path.join(self._outputs.name, str(len(self._started))))
         arguments = [os.path.join(ROOT, script)] + [str(each) for each in arguments]
-        request = [arguments, str(folder), [str(each) for each in path]]
+        request = [arguments, str(folder), [str(each) for each in path], cores]
         request += [process.stdout_path, process.stderr_path]
         self._server.stdin.write(json.dumps(request) + "\n")
         self._server.stdin.flush()
@@ -158,11 +161,13 @@ def serve():
                 print(pid, code, flush=True)
 
 
-def run_script(arguments, folder, path, stdout_path, stderr_path):
+def run_script(arguments, folder, path, cores, stdout_path, stderr_path):
     """Becomes the script: never returns."""
     code = 1
     try:
         os.chdir(folder)
+        if cores:
+            os.sched_setaffinity(0, cores)
         for name, descriptor in ((os.devnull, 0), (stdout_path, 1), (stderr_path, 2)):
             os.dup2(os.open(name, os.O_RDWR), descriptor)
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import plot_losses
+from graph_mode.comparing import report
 from graph_mode.plotting import diagnostic_figures, diagnostic_lines, saved_runs
 
 STEPS = (0, 10, 20)
@@ -120,8 +121,6 @@ def test_plot_losses_draws_them_where_runs_have_them(tmp_path, capsys):
 
 
 def test_the_report_has_the_figures_and_the_numbers_behind_them(tmp_path):
-    from graph_mode.comparing import report
-
     folders = write_pair(tmp_path)
     folders.append(write_run(tmp_path / "fc" / "c", [1, math.inf, -math.inf], True, seed=2))
     output_dir = tmp_path / "report"

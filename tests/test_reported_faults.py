@@ -17,7 +17,7 @@ from test_compare import own_terminal
 
 import conv_train
 import fc_train
-from graph_mode import checkpoints, model
+from graph_mode import checkpoints, evaluation
 from graph_mode import tensorflow1 as tf
 from graph_mode.command_line import CommandError
 
@@ -448,8 +448,10 @@ def test_predict_refuses_what_is_no_picture_before_it_prints(saved, flags, pictu
 def test_probabilities_are_those_of_the_loss_and_add_up_to_1():
     logits = np.array([[0.0, 1.0, -1.0], [-900.0, -902.0, -950.0], [800.0, 0.0, 0.0]])
     softmax = np.exp(logits[0]) / np.exp(logits[0]).sum()
-    np.testing.assert_allclose(model.probabilities(logits, "softmax")[0], softmax)
+    np.testing.assert_allclose(evaluation.probabilities(logits, "softmax")[0], softmax)
     sigmoid = 1 / (1 + np.exp(-logits[0]))
-    np.testing.assert_allclose(model.probabilities(logits, "sigmoid")[0], sigmoid / sigmoid.sum())
+    np.testing.assert_allclose(
+        evaluation.probabilities(logits, "sigmoid")[0], sigmoid / sigmoid.sum()
+    )
     for loss in ("softmax", "sigmoid"):
-        np.testing.assert_allclose(model.probabilities(logits, loss).sum(axis=1), 1)
+        np.testing.assert_allclose(evaluation.probabilities(logits, loss).sum(axis=1), 1)

@@ -98,5 +98,10 @@ def settle(log_dir, unfinished, run, failure=None):
     places = itertools.chain([place], (f"{place}-{number}" for number in itertools.count(2)))
     # The lock is ours, so nobody else takes the name before it is used.
     place = next(path for path in places if not os.path.lexists(path))
-    os.rename(folder, place)
+    try:
+        os.rename(folder, place)
+    except PermissionError:  # Windows, while a program as TensorBoard reads a file in it.
+        copy = f"{folder}.copy"
+        shutil.copytree(folder, copy)
+        os.rename(copy, place)
     return place

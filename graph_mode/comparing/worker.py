@@ -19,6 +19,10 @@ from graph_mode.comparing import comparison_folder, scripts
 
 def serve():
     """Trains the runs it is told of until its input ends."""
+    # On Windows, loading NumPy waits while a thread reads what is standard input (numpy#24290).
+    lines = os.fdopen(os.dup(0), "rb", 0)
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
     from graph_mode import tensorflow1 as tf
 
     # Ctrl-C goes to every process of the terminal, and is for compare.py, which ends its workers.
@@ -28,7 +32,7 @@ def serve():
     # What C++ prints goes where Python's errors go, never among the answers.
     os.dup2(2, 1)
     orders = queue.Queue()
-    threading.Thread(target=read_orders, args=[orders], daemon=True).start()
+    threading.Thread(target=read_orders, args=[lines, orders], daemon=True).start()
     tf.version()  # Imports TensorFlow: where that is impossible, no run shall be blamed.
     answers.write(json.dumps({"ready": True}).encode() + b"\n")
     while True:
@@ -39,12 +43,10 @@ def serve():
         answers.write(json.dumps(answer).encode() + b"\n")
 
 
-def read_orders(orders):
-    """Puts each line of standard input into `orders`; ends the process when the input ends."""
-    # Not through sys.stdin, which the interpreter cannot close while this thread reads.
-    with open(0, "rb", buffering=0, closefd=False) as lines:
-        for line in lines:
-            orders.put(json.loads(line.decode()))
+def read_orders(lines, orders):
+    """Puts each of the lines into `orders`; ends the process when there are no more."""
+    for line in lines:
+        orders.put(json.loads(line.decode()))
     os._exit(0)
 
 

@@ -236,12 +236,11 @@ def draw_panel(axes, panel, missing, label_characters, small):
 
 def shown_values(panel):
     """float64 [n]: what the y axis has to hold. Single batches before smoothing may stand out."""
-    columns = [np.array([] if panel.reference is None else [panel.reference])]
+    curves = [] if panel.reference is None else [(np.zeros(1), np.array([panel.reference]))]
     for line in panel.lines:
-        columns += [column for column in (line.y, line.low, line.high) if column is not None]
-        columns += [points[1] for points in (line.markers, line.dotted) if points is not None]
-    values = np.concatenate(columns)
-    return values[np.isfinite(values)]
+        curves += [(line.x, y) for y in (line.y, line.low, line.high) if y is not None]
+        curves += [points for points in (line.markers, line.dotted) if points is not None]
+    return np.concatenate([y[np.isfinite(x) & np.isfinite(y)] for x, y in curves])
 
 
 def set_limits(axes, low, high):
