@@ -135,8 +135,7 @@ class Checkpoints:
         found = f"{len(paths)} that cannot be read ({reason:.100})" if paths else "none"
         raise CommandError(
             f"{folder(run)}: expected a checkpoint of this network to continue from, found "
-            f"{found}; "
-            "what is there is left as it is"
+            f"{found}; what is there is left as it is"
         )
 
 
@@ -198,6 +197,9 @@ def restore_network(session, checkpoint, variables, scope=None):
     A checkpoint of a program with tf.layers has them under the same names, or under a `scope` in
     front of each. Raises CommandError for what is not a checkpoint of this network.
     """
+    # A file without an index may be a checkpoint of the first format. To open a pipe would hang.
+    if not os.path.exists(f"{checkpoint}.index") and not os.path.isfile(checkpoint):
+        raise CommandError(_why_unreadable(checkpoint))
     try:
         with _readable(checkpoint) as readable:
             reader = tf.train.NewCheckpointReader(readable)
@@ -252,7 +254,7 @@ def _check_variables(checkpoint, by_name, shapes, types):
         )
 
 
-def _why_unreadable(checkpoint, error):
+def _why_unreadable(checkpoint, error=None):
     """What is at this path in place of a checkpoint that can be read, and what to do."""
     expected = "expected a checkpoint of tf.compat.v1.train.Saver"
     if os.path.isdir(checkpoint):

@@ -111,7 +111,7 @@ def test_a_terminal_that_goes_away_loses_nothing(heard, start_script, small_mnis
         assert os.path.exists(os.path.join(run, "result.json"))
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
 def test_closed_streams_change_nothing_of_a_run(closed, small_mnist, tmp_path):
     flags = SMALL + [f"--data-dir={small_mnist}", "--num-batches=20", "--run-name=own"]
     done = shell(["fc_train.py"] + flags, closed, tmp_path)
@@ -358,14 +358,15 @@ def test_an_old_run_is_evaluated_and_never_continued(script, old_runs, capsys):
     with open(os.path.join(run, "result.json")) as file:
         result = json.load(file)
     where = [f"--data-dir={old_runs}/set"]
-    expected = "".join(
-        f"{split.capitalize()} loss: {result[f'{split}_loss']:.4f}\\d, "
-        f"{split.capitalize()} accuracy: {result[f'{split}_accuracy']:.5f}\n"
+    expected = [
+        result[f"{split}_{name}"]
         for split in ("validation", "test")
-    )
+        for name in ("loss", "accuracy")
+    ]
     for path in (run, checkpoints.latest(run)):
         script.main(["--evaluate", path] + where)
-        assert re.fullmatch(expected, capsys.readouterr().out)
+        found = [float(number) for number in re.findall(r"\d\.\d+", capsys.readouterr().out)]
+        assert found == pytest.approx(expected, abs=1e-5)
     with pytest.raises(CommandError) as error:
         script.main(["--resume", run, "--num-batches=70"] + where)
     text = "'batch_norm_epsilon' is missing: the run cannot be continued here, only evaluated with"
