@@ -11,7 +11,7 @@ PYTHON37 ?= $(shell for python in python3.7 $(PYENV)/3.7.*/bin/python; \
 	do "$$python" --version >/dev/null 2>&1 && echo "$$python" && break; done)
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
-EXPERIMENTS = exercise momentum depth learning_rate paper paper_rates diagnostics
+EXPERIMENTS = exercise momentum loss depth learning_rate paper paper_rates diagnostics
 
 .PHONY: all help test test-tf1 test-windows-like test-ray test-notebook test-kills lint gradients matrix fuzz \
 	check-requirements benchmark ablation results clean

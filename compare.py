@@ -24,11 +24,13 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 
-from tqdm import tqdm
-
 from graph_mode import command_line, flags, machine
-from graph_mode.comparing import comparison_folder, grid, ray_workers, report, worker, workers
-from graph_mode.run import RESULT, has_result, read_json
+
+with command_line.loading():
+    from tqdm import tqdm
+
+    from graph_mode.comparing import comparison_folder, grid, ray_workers, report, worker, workers
+    from graph_mode.run import RESULT, has_result, read_json
 
 # What a process that trains the convolutional network takes, in bytes.
 WORKER_MEMORY = 900 * 2**20

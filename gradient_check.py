@@ -20,17 +20,20 @@ tf, which differ by rounding alone) or 1e-6 (against diff, which also has an err
 import os
 import sys
 
-import numpy as np
-
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 
-import conv_train
-import fc_train
-from graph_mode import command_line, trainer
-from graph_mode import tensorflow1 as tf
-from graph_mode.flags import seed
-from graph_mode.gradients import backpropagation, comparison, manual_gradients, network_check
-from graph_mode.gradients.comparison import Comparison
+from graph_mode import command_line
+
+with command_line.loading():
+    import numpy as np
+
+    import conv_train
+    import fc_train
+    from graph_mode import tensorflow1 as tf
+    from graph_mode import trainer
+    from graph_mode.flags import seed
+    from graph_mode.gradients import backpropagation, comparison, manual_gradients, network_check
+    from graph_mode.gradients.comparison import Comparison
 
 FEATURES, INNER_UNITS, OUTER_UNITS, CLASSES = 6, 5, 4, 3
 EPSILON = 1e-3  # of batch normalization: the training networks' value

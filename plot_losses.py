@@ -22,16 +22,18 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 
 from graph_mode import command_line, machine, output_file
-from graph_mode.plotting import (
-    diagnostic_figures,
-    diagnostic_lines,
-    event_files,
-    figures,
-    point_files,
-    run_lines,
-    saved_runs,
-)
-from graph_mode.plotting.run_table import table
+
+with command_line.loading():
+    from graph_mode.plotting import (
+        diagnostic_figures,
+        diagnostic_lines,
+        event_files,
+        figures,
+        point_files,
+        run_lines,
+        saved_runs,
+    )
+    from graph_mode.plotting.run_table import table
 
 FORMATS = ("png", "svg", "pdf")
 DEFAULT_RUNS = "runs"

@@ -22,9 +22,16 @@ from graph_mode import tensorflow1 as tf
 from graph_mode.command_line import CommandError
 
 KEPT = 3
+SAVED_MODEL = "saved_model.pb"
 NAME = "model"
 # TensorFlow takes the names of files that it reads for patterns.
 PATTERN_CHARACTERS = set("[]*?\\")
+# What tf.train.Checkpoint adds to the variables.
+OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+FILE_KINDS = {
+    b"\x89HDF": "a file of Keras (HDF5)",
+    b"PK\3\4": "a zip file, as Keras and NumPy write",
+}
 # What a checkpoint's files add to its name: tab completion offers them all.
 FILE_SUFFIX = re.compile(r"\.(index|meta|data-[0-9]{5}-of-[0-9]{5})$")
 
@@ -109,7 +116,8 @@ class Checkpoints:
             try:
                 with _readable(path) as readable:
                     self._saver.restore(session, readable)
-            except (tf.errors.OpError, ValueError):
+            except (tf.errors.OpError, ValueError) as error:
+                reason = reason_of(error)
                 continue
             self._last_step = _step(path)
             state = session.run(self._state)
@@ -119,14 +127,15 @@ class Checkpoints:
             _remove_unusable(folder(run), self._last_step)
             _remove_unusable(best_folder(run))
             return
-        if not paths:
+        if not paths and not os.path.exists(folder(run)):
             raise CommandError(
                 f"{folder(run)}: expected a checkpoint to continue from, found none: the run was "
                 "stopped before its first one; start a new run"
             )
+        found = f"{len(paths)} that cannot be read ({reason:.100})" if paths else "none"
         raise CommandError(
             f"{folder(run)}: expected a checkpoint of this network to continue from, found "
-            f"{len(paths)} that cannot be read; they are left as they are"
+            f"{found}; what is there is left as it is"
         )
 
 
@@ -148,8 +157,8 @@ def latest(run):
 
 def find(path):
     """The checkpoint that `path` names: itself, one of its files, or the last one of a run, of a
-    folder of checkpoints or of the state file `checkpoint` in it."""
-    if os.path.basename(path) == "checkpoint" and os.path.isfile(path):
+    folder of checkpoints, of the state file `checkpoint` in it or of a SavedModel."""
+    if os.path.basename(path) in ("checkpoint", SAVED_MODEL) and os.path.isfile(path):
         path = os.path.dirname(path) or "."
     for place in (folder(path), path):
         paths = _found(place)
@@ -159,6 +168,8 @@ def find(path):
         named = _named_by_state_file(path)
         if named:
             return named
+        if os.path.exists(os.path.join(path, SAVED_MODEL)):
+            return os.path.join(path, "variables", "variables")
     stem = FILE_SUFFIX.sub("", path)
     return stem if os.path.exists(f"{stem}.index") else path
 
@@ -166,12 +177,15 @@ def find(path):
 def _named_by_state_file(place):
     """The checkpoint that a Saver's state file in this folder names as the last; None if none."""
     with contextlib.suppress(OSError, ValueError):
-        with open(os.path.join(place, "checkpoint"), encoding="utf-8") as file:
-            found = re.search(r'^model_checkpoint_path: "(.*)"$', file.read(), re.MULTILINE)
+        with open(os.path.join(place, "checkpoint"), "rb") as file:
+            found = re.search(rb'^model_checkpoint_path: "(.*)"', file.read(), re.MULTILINE)
         if found:
+            # The text form of protocol buffers writes what is not ASCII as octal numbers.
+            escaped = found.group(1).decode("unicode_escape")
+            named = os.fsdecode(escaped.encode("latin-1"))
             # The folder may have been moved since: the name counts, and where the file lies.
-            name = os.path.basename(found.group(1).replace("\\\\", "/"))
-            for path in (os.path.join(place, name), found.group(1)):
+            beside = (os.path.basename(name) for name in (named, named.replace("\\", "/")))
+            for path in [os.path.join(place, name) for name in beside] + [named]:
                 if os.path.exists(f"{path}.index"):
                     return path
     return None
@@ -183,48 +197,54 @@ def restore_network(session, checkpoint, variables, scope=None):
     A checkpoint of a program with tf.layers has them under the same names, or under a `scope` in
     front of each. Raises CommandError for what is not a checkpoint of this network.
     """
+    # A file without an index may be a checkpoint of the first format. To open a pipe would hang.
+    if not os.path.exists(f"{checkpoint}.index") and not os.path.isfile(checkpoint):
+        raise CommandError(_why_unreadable(checkpoint))
     try:
         with _readable(checkpoint) as readable:
             reader = tf.train.NewCheckpointReader(readable)
             shapes = reader.get_variable_to_shape_map()
             types = reader.get_variable_to_dtype_map()
             prefix = f"{scope.rstrip('/')}/" if scope else ""
-            by_name = {prefix + variable.op.name: variable for variable in variables}
+            names = [variable.op.name for variable in variables]
+            _check_scope(checkpoint, names, shapes, prefix)
+            by_name = {prefix + name: variable for name, variable in zip(names, variables)}
             _check_variables(checkpoint, by_name, shapes, types)
             tf.train.Saver(by_name).restore(session, readable)
     except (tf.errors.OpError, ValueError, RuntimeError) as error:
-        if os.path.exists(f"{checkpoint}.index"):
-            raise CommandError(
-                f"{checkpoint}: the checkpoint is damaged ({reason_of(error):.100}); take an "
-                "earlier one"
-            ) from None
+        raise CommandError(_why_unreadable(checkpoint, error)) from None
+
+
+def _check_scope(checkpoint, names, shapes, prefix):
+    """Raises CommandError if all names are there, but in another scope than `prefix`."""
+    if OBJECT_GRAPH in shapes:
         raise CommandError(
-            f"{checkpoint}: expected a checkpoint, found none that can be read"
-        ) from None
+            f"{checkpoint}: written by tf.train.Checkpoint or Keras, which do not save variables "
+            "by their names; expected a checkpoint of tf.compat.v1.train.Saver: save the network "
+            "with that"
+        )
+    ends = (name[: -len(names[0])] for name in shapes if f"/{name}".endswith(f"/{names[0]}"))
+    scopes = [end for end in sorted(ends) if all(end + name in shapes for name in names)]
+    if scopes and prefix not in scopes:
+        if scopes[0]:
+            where = " and ".join(f"the scope {scope[:-1]}" for scope in scopes)
+            what = f"add --checkpoint-scope {scopes[0][:-1]}"
+        else:
+            where, what = "no scope", "leave --checkpoint-scope out"
+        raise CommandError(f"{checkpoint}: its variables are in {where}: {what}")
 
 
 def _check_variables(checkpoint, by_name, shapes, types):
     for name, variable in by_name.items():
-        shape = variable.shape.as_list()
+        shape, expected = variable.shape.as_list(), variable.dtype.base_dtype
         if name not in shapes:
-            scopes = {
-                found[: -len(name) - 1]
-                for found in shapes
-                if found.endswith(f"/{name}")
-                and all(f"{found[: -len(name)]}{other}" in shapes for other in by_name)
-            }
-            if scopes:
-                raise CommandError(
-                    f"{checkpoint}: its variables are in the scope {sorted(scopes)[0]}: add "
-                    f"--checkpoint-scope {sorted(scopes)[0]}"
-                )
             found = "missing"
         elif list(shapes[name]) != shape:
             found = f"of shape {list(shapes[name])}"
-        elif types[name] != variable.dtype.base_dtype:
+        elif types[name] != expected:
             raise CommandError(
-                f"{checkpoint}: {name} is {types[name].name}, expected "
-                f"{variable.dtype.base_dtype.name}: save it from a program that trains in that type"
+                f"{checkpoint}: {name} is {types[name].name}, expected {expected.name}: save it "
+                f"from a program whose variables are {expected.name}"
             )
         else:
             continue
@@ -232,6 +252,40 @@ def _check_variables(checkpoint, by_name, shapes, types):
             f"{checkpoint}: expected {name} of shape {shape}, found it {found}: "
             "give the flags that it was trained with"
         )
+
+
+def _why_unreadable(checkpoint, error=None):
+    """What is at this path in place of a checkpoint that can be read, and what to do."""
+    expected = "expected a checkpoint of tf.compat.v1.train.Saver"
+    if os.path.isdir(checkpoint):
+        for depth in ("*", os.path.join("*", "*")):
+            pattern = folder(os.path.join(glob.escape(checkpoint), depth))
+            if glob.glob(os.path.join(pattern, f"{NAME}-*.index")):
+                return f"{checkpoint}: a folder of runs: name one of them"
+        return f"{checkpoint}: a folder without checkpoints, {expected} or a run that has one"
+    shards = glob.glob(f"{glob.escape(checkpoint)}.data-*")
+    if os.path.exists(f"{checkpoint}.index"):
+        if not shards:
+            return (
+                f"{checkpoint}: of this checkpoint, {os.path.basename(checkpoint)}.index is here, "
+                "and the files .data-* are missing: copy them beside it"
+            )
+        for path in [f"{checkpoint}.index"] + shards:
+            open(path, "rb").close()  # Where that is refused, nothing is damaged.
+        return (
+            f"{checkpoint}: the checkpoint is damaged ({reason_of(error):.100}); take an earlier "
+            "one, if there is one"
+        )
+    stem = FILE_SUFFIX.sub("", checkpoint)
+    if shards or stem != checkpoint:
+        return f"{stem}: of this checkpoint, {os.path.basename(stem)}.index is missing: copy it too"
+    if not os.path.exists(checkpoint):
+        return f"{checkpoint}: no such file, {expected}: its path is that of its .index file"
+    kind = "a file of another kind"
+    if os.path.isfile(checkpoint):
+        with open(checkpoint, "rb") as file:
+            kind = FILE_KINDS.get(file.read(4), kind)
+    return f"{checkpoint}: {kind}, {expected}"
 
 
 @contextlib.contextmanager

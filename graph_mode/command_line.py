@@ -172,6 +172,21 @@ def explained(error):
     return CommandError(error) if getattr(error, "one_line", False) else None
 
 
+@contextlib.contextmanager
+def loading():
+    """For the imports of a script that take long: a package that is missing, or Ctrl-C, ends the
+    process with one line."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.exit(tell(interrupted_by(signal.SIGINT), 128 + signal.SIGINT))
+    except ImportError as error:
+        message = missing_package(error)
+        if message is None:
+            raise
+        sys.exit(tell(f"error: {message}", BAD_INPUT))
+
+
 def interrupted_by(number):
     return "interrupted" if number == signal.SIGINT else f"interrupted by {machine.SIGNALS[number]}"
 

@@ -58,11 +58,14 @@ class Script:
                 f"{folder}: a run of the {network} network: use its script, {network}_train.py"
             )
         flag_table.apply_recorded(parser, self.table, flags, arguments, recorded["flags"], folder)
+        if self.complete and not flags.resume:
+            self.complete(parser, flags)
         flags.resolved = recorded.get("resolved")
         return flags
 
     def main(self, arguments=None):
         """Does what the flags say; returns the run's folder if it trained, else None."""
+        machine.open_closed_streams()
         with command_line.one_line_errors():
             return self.run(self.parse_flags(arguments))
         return None  # after --help in a notebook
@@ -71,15 +74,21 @@ class Script:
         """Does what parsed flags say. hooks: training.Hooks to be called besides."""
         from graph_mode import checkpoints, export, trainer
 
-        if flags.checkpoint_scope and not flags.evaluate:
-            raise CommandError("--checkpoint-scope is for --evaluate: leave it out")
+        for name in ("checkpoint_scope", "predict"):
+            if getattr(flags, name) and not flags.evaluate:
+                word = name.replace("_", "-")
+                raise CommandError(f"--{word} goes with --evaluate: add that, or leave it out")
         if flags.export:
             export.check_folder(flags.export)
         folder = None
         if flags.evaluate:
             data = trainer.load_data(flags)
             checkpoint = checkpoints.find(flags.evaluate)
-            trainer.evaluate(self, data, flags, checkpoint)
+            if flags.predict:
+                place = _run_of(flags.evaluate) or os.path.dirname(checkpoint)
+                trainer.predict(self, data, flags, checkpoint, place)
+            else:
+                trainer.evaluate(self, data, flags, checkpoint)
         else:
             folder, data = trainer.train(self, flags, hooks)
             checkpoint = checkpoints.latest(folder)

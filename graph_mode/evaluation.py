@@ -115,6 +115,19 @@ def lag(moving, population, labels):
     )
 
 
+def probabilities(logits, loss):
+    """The probability of each class, float64 [n, classes], for logits of that shape.
+
+    softmax: its values. sigmoid: each class has a probability of its own, and what is given is its
+    share of their sum.
+    """
+    logits = np.asarray(logits, np.float64)
+    # Logarithms: far from 0, exp() of a logit is 0 or infinite.
+    logarithms = logits if loss == "softmax" else -np.logaddexp(0, -logits)
+    shares = np.exp(logarithms - logarithms.max(axis=1, keepdims=True))
+    return shares / shares.sum(axis=1, keepdims=True)
+
+
 def accuracy_by_class(found, labels):
     """The accuracy of each class as CSV text: class, images, right, accuracy."""
     right = found.logits.argmax(axis=1) == labels

@@ -80,6 +80,8 @@ def normalize(inputs, gamma, beta, epsilon):
         outputs = [normalize_by(x, *moments, gamma, beta, epsilon) for x in slices]
 
         def gradient(*d_results):
+            for dy, x in zip(d_results, slices):
+                dy.set_shape(x.shape)  # A tf.cond around the layer can lose it.
             times = fold_for_gradient(slices[0])
             rows = [fold(x, times) for x in slices]
             direct, d_gammas, d_betas = zip(

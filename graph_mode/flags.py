@@ -101,12 +101,13 @@ def _number(convert, text, expected):
 
 
 Flag = collections.namedtuple(
-    "Flag", "name type default help choices metavar group role may_change grid"
+    "Flag", "name type default help choices metavar group role may_change grid nargs"
 )
-Flag.__new__.__defaults__ = (str, None, None, None, None, None, NUMBERS, False, True)
+Flag.__new__.__defaults__ = (str, None, None, None, None, None, NUMBERS, False, True, None)
 Flag.__doc__ = """One flag. name: as in the namespace, "batch_norm" for --batch-norm; type: of
 argparse, or bool for a switch; group: the heading in --help; role: NUMBERS, PLACE, EXTRA or MODE;
-may_change: whether --resume may give another value; grid: whether a comparison may vary it."""
+may_change: whether --resume may give another value; grid: whether a comparison may vary it; nargs:
+of argparse."""
 
 NETWORK, TRAINING, FILES, MODES = (
     "the network",
@@ -222,6 +223,12 @@ SHARED = [
         "last one of a run", metavar="CHECKPOINT", group=MODES, role=MODE, grid=False,
     ),
     Flag(
+        "predict", str, None, "with --evaluate: print the class of the digit in each of these "
+        "pictures and its probability (with --loss sigmoid, its share of the sum over the "
+        "classes), and write what the network saw to predictions.png beside the checkpoints",
+        metavar="PICTURE", group=MODES, role=MODE, grid=False, nargs="+",
+    ),
+    Flag(
         "checkpoint_scope", str, None, "with --evaluate: the scope that the checkpoint's variables "
         "are in", metavar="SCOPE", group=MODES, role=MODE, grid=False,
     ),
@@ -284,6 +291,7 @@ def _add(group, flag):
         default=flag.default,
         choices=flag.choices,
         metavar=flag.metavar,
+        nargs=flag.nargs,
         help=flag.help,
     )
 
@@ -310,9 +318,10 @@ def apply_recorded(parsed, known, namespace, arguments, recorded, run):
     """Sets the namespace to the flags that a run recorded, but for what may change and is given.
 
     known: the script's table. Raises CommandError for a flag that contradicts the run's, and for
-    settings that no run of this script has.
+    settings that no run of this script has. A run that is evaluated may be older than some flags,
+    which then have their defaults.
     """
-    _check_recorded(parsed, known, recorded, run)
+    _check_recorded(parsed, known, recorded, run, namespace.resume is None)
     on_command_line = given(parsed, arguments)
     for name, value in recorded.items():
         if name in on_command_line and on_command_line[name] != value:
@@ -329,22 +338,26 @@ def apply_recorded(parsed, known, namespace, arguments, recorded, run):
 
 def _moves_a_schedule(name, recorded):
     """Whether another value of the flag would change the learning rate of batches already done."""
-    return name == "num_batches" and recorded["schedule"] != "constant"
+    return name == "num_batches" and recorded.get("schedule", "constant") != "constant"
 
 
-def _check_recorded(parsed, known, recorded, run):
+def _check_recorded(parsed, known, recorded, run, may_be_older):
     """Raises CommandError unless the parser itself would give these values of these types."""
     expected = {name for name in known if is_recorded(name)}
-    problems = [f"{name!r} is missing" for name in sorted(expected - set(recorded))]
+    missing = set() if may_be_older else expected - set(recorded)
+    problems = [f"{name!r} is missing" for name in sorted(missing)]
     problems += [f"{name!r} is unknown" for name in sorted(set(recorded) - expected)]
     for name in sorted(expected & set(recorded)):
         if not _is_a_value_of(parsed, name, recorded[name]):
             problems.append(f"{name!r} is {recorded[name]!r:.40}")
     if problems:
+        # What is missing alone does not keep the run from being evaluated.
+        advice = "the run cannot be continued here, only evaluated with --evaluate"
+        if len(problems) > len(missing):
+            advice = "use the version that trained it (settings.json names it)"
         raise CommandError(
             f"{run}: expected the flags of a run of this version of this script, found that "
-            f"{problems[0]}: the run cannot be continued, but --evaluate with the flags that it "
-            "was trained with reads its checkpoints"
+            f"{problems[0]}: {advice}"
         )
 
 

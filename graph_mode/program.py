@@ -108,6 +108,8 @@ class Loop:
             self.steps = tf.placeholder(tf.int32, [], "steps")
             self._stop = _variable(False, "stop")
             self.request_stop = self._stop.assign(True)
+        # Here and not in the loop: what is made in a compiled function is not found afterwards.
+        tf.train.get_or_create_global_step()
         build = tf.compiled(self._steps) if flags.xla else self._steps
         with tf.name_scope("training_loop"):
             self._results = build(self.indices, self.steps)

@@ -11,7 +11,7 @@ import platform
 import shutil
 import subprocess
 
-from graph_mode import event_writer, flags, machine
+from graph_mode import flags, machine
 from graph_mode.command_line import CommandError
 from graph_mode.output_file import output_file
 
@@ -85,6 +85,8 @@ class Run:
         none any more has left; half-written files. Raises CommandError where an event file is
         damaged.
         """
+        from graph_mode import event_writer
+
         for split in ("",) + SPLITS:
             # What was measured for the test set belongs to an end that is none any more.
             last_step = -1 if split == "test" else first_step - 1
@@ -110,6 +112,8 @@ class Run:
             ) from None
 
     def _open(self):
+        from graph_mode import event_writer  # loads TensorBoard: not for --help
+
         if self._lock is None:
             self._claim()
         for split in SPLITS:

@@ -12,6 +12,7 @@ from graph_mode import (
     checkpoints,
     command_line,
     diagnostics,
+    digits,
     evaluation,
     histograms,
     hooks,
@@ -124,11 +125,7 @@ def load_data(flags):
 
 def evaluate(script, data, flags, checkpoint):
     """Prints loss and accuracy of the validation and the test set, by the checkpoint there."""
-    config = configuration(flags, flags.resolved or resolve(flags))
-    with tf.Graph().as_default(), tf.quiet_session(config) as session:
-        inference = program.Program(script.network, data.train, flags).evaluation
-        variables = tf.global_variables()
-        checkpoints.restore_network(session, checkpoint, variables, flags.checkpoint_scope)
+    with restored(script, data, flags, checkpoint) as (session, inference):
         for split in ("validation", "test"):
             examples = getattr(data, split)
             found = evaluation.evaluate(session, inference, examples.images, examples.labels)
@@ -136,6 +133,38 @@ def evaluate(script, data, flags, checkpoint):
             training.print_line(
                 f"{name} loss: {found.loss:>3.5f}, {name} accuracy: {found.accuracy:>3.5f}"
             )
+
+
+def predict(script, data, flags, checkpoint, folder):
+    """Prints `PICTURE: CLASS (PROBABILITY)` for each picture of --predict, by the checkpoint there;
+    writes what the network saw to predictions.png in the folder.
+
+    Raises CommandError for a picture without a digit, before anything is printed.
+    """
+    height, width, channels = data.train.image_shape
+    images = [digits.read_digit(path, height, width) for path in flags.predict]
+    images = np.repeat(np.stack(images), channels, axis=3)
+    with restored(script, data, flags, checkpoint) as (session, inference):
+        logits = session.run(inference.logits, {inference.images: images})
+    captions = []
+    for path, of_one in zip(flags.predict, evaluation.probabilities(logits, flags.loss)):
+        found = f"{of_one.argmax()} ({of_one.max():.3f})"
+        training.print_line(f"{path}: {found}")
+        captions.append(f"{os.path.basename(path)[:12]}: {found}")
+    picture = os.path.join(folder, "predictions.png")
+    digits.picture_of(images, captions, picture)
+    command_line.say(f"what the network saw: {picture}")
+
+
+@contextlib.contextmanager
+def restored(script, data, flags, checkpoint):
+    """A session with the network's variables from the checkpoint, and its program.Inference."""
+    config = configuration(flags, flags.resolved or resolve(flags))
+    with tf.Graph().as_default(), tf.quiet_session(config) as session:
+        inference = program.Program(script.network, data.train, flags).evaluation
+        variables = tf.global_variables()
+        checkpoints.restore_network(session, checkpoint, variables, flags.checkpoint_scope)
+        yield session, inference
 
 
 def resolve(flags, one_slice=False):
