@@ -857,3 +857,10 @@ def test_any_settings_are_drawn(tmp_path_factory, all_settings):
                 continue
             assert len(panels[0].lines) >= 1
         figures.draw(panels, run_lines.title_of(plot))
+
+
+def test_names_are_sorted_as_people_count():
+    names = ["a-10", "a-2", "rate-0.2", "rate-0.002", "rate-0.02", "a"]
+    assert sorted(names, key=saved_runs.natural_order) == [
+        *("a", "a-2", "a-10", "rate-0.002", "rate-0.02", "rate-0.2"),
+    ]

@@ -69,7 +69,9 @@ def run_and_split(folder):
 
 
 def natural_order(name):
-    return [int(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", name)]
+    """A key that sorts names as people count: a-2 before a-10, rate-0.002 before rate-0.02."""
+    parts = re.split(r"([0-9]+(?:[.][0-9]+)?)", name)
+    return [float(part) if i % 2 else part for i, part in enumerate(parts)]
 
 
 def file_states(found):
