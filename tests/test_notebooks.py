@@ -9,6 +9,8 @@ import time
 import pytest
 from helpers import ROOT
 
+from graph_mode import tensorflow1
+
 pytest.importorskip("ipykernel")
 nbclient = pytest.importorskip("nbclient")
 nbformat = pytest.importorskip("nbformat")
@@ -36,6 +38,9 @@ class Kernel:
     def __init__(self, folder):
         self._manager = manager.KernelManager(connection_file=str(folder / "kernel.json"))
         environment = dict(os.environ, IPYTHONDIR=str(folder / "ipython"))
+        # What other tests of this process have set, by importing TensorFlow.
+        for name in tensorflow1.IMPORT_ENVIRONMENT:
+            environment.pop(name, None)
         self._manager.start_kernel(cwd=ROOT, env=environment)
         self._client = self._manager.blocking_client()
         self._client.start_channels()
