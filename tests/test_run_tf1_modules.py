@@ -14,7 +14,12 @@ from graph_mode.tf1 import importing  # noqa: E402
 
 @pytest.fixture(scope="module")
 def tf():
-    return importing.root()
+    yield importing.root()
+    # The rest of this process is not a program of TensorFlow 1.
+    tensorflow1.enable_resource_variables()
+    tensorflow1.enable_control_flow_v2()
+    tensorflow1.enable_v2_tensorshape()
+    tensorflow1.enable_tensor_equality()
 
 
 @pytest.fixture(scope="module")
