@@ -1,4 +1,4 @@
-"""Writes event files and run folders for tests and benchmarks.
+"""Writes event files and run folders for tests.
 
 tensorboard's own RecordWriter frames the records, with its own checksums, so that reading is not
 tested against itself.
