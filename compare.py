@@ -172,9 +172,9 @@ def write_report(runs, own):
     folders = [folder for folder in comparison_folder.folders_of(runs, own.log_dir) if folder]
     if not folders:
         raise command_line.CommandError(
-            f"{own.log_dir}: none of the {len(runs)} runs has ended with these flags (runs of another "
-            "version of the scripts, which had other flags, do not count): leave out --report-only to "
-            "train them"
+            f"{own.log_dir}: none of the {len(runs)} runs has ended with these flags (runs of "
+            "another version of the scripts, which had other flags, do not count): leave out "
+            "--report-only to train them"
         )
     output_dir = own.report_dir or os.path.join(own.log_dir, "report")
     path = report.write(folders, own.log_dir, output_dir, command_line.say)
