@@ -173,7 +173,7 @@ def write_report(runs, own):
     if not folders:
         raise command_line.CommandError(
             f"{own.log_dir}: none of the {len(runs)} runs has ended with these flags (runs of "
-            "another version of the scripts, which had other flags, do not count): leave out "
+            "another version of the scripts, with other flags or numbers, do not count): leave out "
             "--report-only to train them"
         )
     output_dir = own.report_dir or os.path.join(own.log_dir, "report")

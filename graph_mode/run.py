@@ -18,6 +18,9 @@ from graph_mode.output_file import output_file
 SPLITS = ("train", "validation", "test")
 SETTINGS = "settings.json"
 RESULT = "result.json"
+# The version of what a run's numbers are: one more with every change of the code that changes them by
+# more than rounding, as tests/test_numbers.py sees. Runs of different ones are not compared.
+NUMBERS = 1
 LARGEST_SETTINGS = 1 << 16  # bytes; real ones have about 2000
 LARGEST_THREADS = 1 << 12
 LONGEST_DEFAULT_NAME = 100
@@ -187,6 +190,7 @@ def settings_of(network, given, known, checksums, resolved, tensorflow_version, 
             "tensorflow": tensorflow_version,
             "numpy": numpy_version,
             "code": code_version(),
+            "numbers": NUMBERS,
         },
         "data": checksums,
         "resolved": resolved,
@@ -264,6 +268,12 @@ def _are_resolved(value, given):
         type(value.get(name)) is type(largest) is int and 1 <= value[name] <= largest
         for name, largest in most.items()
     )
+
+
+def has_these_numbers(settings):
+    """Whether this code would give the run of a settings.json the same numbers again."""
+    versions = settings.get("versions")
+    return isinstance(versions, dict) and versions.get("numbers") == NUMBERS
 
 
 def has_result(folder):

@@ -346,7 +346,7 @@ def main(arguments=None):
     recorded = {{name: value for name, value in given.items() if flags.is_recorded(name)}}
     made_runs.write_run(folder, NETWORK, **recorded)
     data = mnist_data.checksums(given["data_dir"])
-    settings = {{"network": NETWORK, "flags": recorded, "versions": {{}}, "data": data}}
+    settings = {{"network": NETWORK, "flags": recorded, "versions": {{"numbers": 1}}, "data": data}}
     made_runs.write_json(os.path.join(folder, "settings.json"), settings)
     result = {{"test_accuracy": 0.5, "steps": 20, "seconds": 1.0, "steps_per_second": 20.0}}
     made_runs.write_json(os.path.join(folder, "result.json"), result)

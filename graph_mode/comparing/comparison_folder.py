@@ -16,7 +16,14 @@ import uuid
 from graph_mode import machine
 from graph_mode.command_line import CommandError
 from graph_mode.comparing import grid
-from graph_mode.run import SETTINGS, has_result, read_json, write_json
+from graph_mode.run import (
+    NUMBERS,
+    SETTINGS,
+    has_result,
+    has_these_numbers,
+    read_json,
+    write_json,
+)
 
 UNFINISHED = ".unfinished"
 FAILURE, OUTPUT = "failure.json", "output.txt"
@@ -64,14 +71,17 @@ def unfinished_folders(log_dir):
 
 def folders_of(runs, log_dir):
     """For each grid.Run the folder of a run below log_dir that has ended and has all that it asks
-    for, one with a result before others; None if there is none.
+    for, one with a result before others; None if there is none. Runs whose numbers the code of
+    today would not give again do not count.
     """
     ended = collections.defaultdict(list)
     for path in sorted(glob.glob(os.path.join(glob.escape(log_dir), "*", "*", SETTINGS))):
         folder, settings = os.path.dirname(path), read_json(path)
-        if settings and has_result(folder):
+        if not (settings and has_these_numbers(settings)):
+            continue
+        if has_result(folder):
             ended[grid.key_of(settings)].insert(0, (folder, settings["flags"]))
-        elif settings and os.path.exists(os.path.join(folder, FAILURE)):
+        elif os.path.exists(os.path.join(folder, FAILURE)):
             ended[grid.key_of(settings)].append((folder, settings["flags"]))
     folders = []
     for run in runs:
@@ -88,7 +98,9 @@ def settle(log_dir, unfinished, run, failure=None):
     folder = os.path.join(unfinished, run.network, run.name)
     os.makedirs(folder, exist_ok=True)
     if not os.path.exists(os.path.join(folder, SETTINGS)):
-        write_json(os.path.join(folder, SETTINGS), {**run.settings, "versions": {}})
+        write_json(
+            os.path.join(folder, SETTINGS), {**run.settings, "versions": {"numbers": NUMBERS}}
+        )
     if failure:
         write_json(os.path.join(folder, FAILURE), failure)
     if os.path.exists(os.path.join(unfinished, OUTPUT)):

@@ -119,5 +119,6 @@ def run_rows(results):
                 row[f"seconds_to_{target:g}{end}"] = run_results.seconds_to(result, end, target)
         for name in ("steps", "seconds", "steps_per_second"):
             row[name] = result.numbers.get(name)
-        row.update({name: result.versions.get(name) for name in ("tensorflow", "python", "code")})
+        for name in ("tensorflow", "python", "code", "numbers"):
+            row[name] = result.versions.get(name)
         yield row
