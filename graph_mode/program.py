@@ -93,17 +93,15 @@ class Program:
 
 
 class Loop:
-    """Training steps inside the graph. The training set lives there too, so that a call is fed only
-    the indices of its batches, and returns the scalars of every step."""
+    """Training steps inside the graph. A call is fed the training set and the indices of its
+    batches, and returns the scalars of every step."""
 
     def __init__(self, program, examples, flags, slices, backward):
         self._program, self._examples, self._flags = program, examples, flags
         self._slices, self._backward = slices, backward
         with tf.name_scope("training_input"):
-            self._image_values = tf.placeholder(tf.uint8, examples.images.shape)
-            self._label_values = tf.placeholder(tf.uint8, examples.labels.shape)
-            self._images = _variable(self._image_values, "images")
-            self._labels = _variable(self._label_values, "labels")
+            self._images = tf.placeholder(tf.uint8, examples.images.shape, "images")
+            self._labels = tf.placeholder(tf.uint8, examples.labels.shape, "labels")
             self.indices = tf.placeholder(tf.int32, [STEPS_PER_CALL, flags.batch_size], "indices")
             self.steps = tf.placeholder(tf.int32, [], "steps")
             self._stop = _variable(False, "stop")
@@ -115,13 +113,13 @@ class Loop:
             self._results = build(self.indices, self.steps)
 
     def prepare(self, session):
-        """Gives the session the training set; to be called once, after the variables are set."""
-        feed = {
-            self._image_values: self._examples.images,
-            self._label_values: self._examples.labels,
+        """To be called once, after the variables are set."""
+        session.run(self._stop.initializer)
+        # However many images there are, they are in memory once.
+        self._examples_fed = {
+            self._images: tf.aligned(self._examples.images),
+            self._labels: tf.aligned(self._examples.labels),
         }
-        started = [self._images.initializer, self._labels.initializer, self._stop.initializer]
-        session.run(started, feed)
 
     def run(self, session, batches):
         """Trains on the batches, a list of indices [batch_size], of at most STEPS_PER_CALL.
@@ -131,7 +129,7 @@ class Loop:
         """
         indices = np.zeros(self.indices.shape.as_list(), np.int32)
         indices[: len(batches)] = batches
-        feed = {self.indices: indices, self.steps: len(batches)}
+        feed = {self.indices: indices, self.steps: len(batches), **self._examples_fed}
         done, scalars = session.run(self._results, feed)
         names = model.StepScalars._fields
         return done, {name: scalars[:done, i] for i, name in enumerate(names)}

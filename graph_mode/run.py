@@ -18,8 +18,8 @@ from graph_mode.output_file import output_file
 SPLITS = ("train", "validation", "test")
 SETTINGS = "settings.json"
 RESULT = "result.json"
-# The version of what a run's numbers are: one more with every change of the code that changes them by
-# more than rounding, as tests/test_numbers.py sees. Runs of different ones are not compared.
+# The version of a run's numbers: one more with every change of the code that changes them by more
+# than rounding, as tests/test_numbers.py sees. Runs of different versions are not compared.
 NUMBERS = 1
 LARGEST_SETTINGS = 1 << 16  # bytes; real ones have about 2000
 LARGEST_THREADS = 1 << 12

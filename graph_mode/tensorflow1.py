@@ -14,6 +14,8 @@ import sys
 import tempfile
 import warnings
 
+import numpy as np
+
 from graph_mode import machine
 from graph_mode.command_line import CommandError, signals_raise_nothing
 
@@ -22,6 +24,7 @@ from graph_mode.command_line import CommandError, signals_raise_nothing
 # for what no script here uses.
 IMPORT_ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_USE_LEGACY_KERAS": "1"}
 
+FEED_ALIGNMENT = 64  # bytes
 
 # What this process has found out: "onednn", a bool; "configuration", that of its sessions, since
 # the first session's threads are those of all.
@@ -41,6 +44,20 @@ def version():
     """TensorFlow's version as a tuple of numbers, for example (2, 21)."""
     major, minor = _load().VERSION.split(".")[:2]
     return int(major), int(minor)
+
+
+def aligned(array):
+    """The array where a session takes it as it lies, else a copy that one does.
+
+    A session copies an array that begins between two multiples of FEED_ALIGNMENT, at every call.
+    """
+    if array.ctypes.data % FEED_ALIGNMENT == 0 and array.flags.c_contiguous:
+        return array
+    room = np.empty(array.nbytes + FEED_ALIGNMENT, np.uint8)
+    start = -room.ctypes.data % FEED_ALIGNMENT
+    copy = room[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
 
 
 def has_onednn():

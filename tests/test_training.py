@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from helpers import ROOT, Trained, read_scalars
+from helpers import ROOT, Trained, first_examples, read_scalars
 from idx_files import write_set
 
 import conv_train
@@ -349,3 +349,27 @@ def test_memory_freed_by_one_step_serves_the_next():
         pytest.skip("mallopt is glibc's")
     faults = subprocess.check_output([sys.executable, "-c", FAULTS_OF_NEW_MEMORY], cwd=ROOT)
     assert int(faults) < 12288
+
+
+LARGEST_MEMORY = """
+import fc_train
+fc_train.main()
+print([line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")][0])
+"""
+
+
+def test_the_training_set_is_in_memory_once(tmp_path):
+    """What a larger set adds to the memory is at most 1.3 times its file."""
+    if platform.libc_ver()[0] != "glibc":
+        pytest.skip("measured by Linux, for arrays as glibc places them")
+    images, labels = first_examples("train", 5000)
+    test = first_examples("t10k", 100)
+    peaks, sizes = [], (10000, 160000)
+    for size in sizes:
+        arrays = [np.tile(images, (size // 5000, 1, 1)), np.tile(labels, size // 5000), *test]
+        data = write_set(tmp_path / f"data{size}", arrays, packed=False)
+        flags = ["--hidden-units", "8", "--num-batches", "1", "--data-dir", data]
+        flags += ["--log-dir", str(tmp_path)]
+        found = subprocess.check_output([sys.executable, "-c", LARGEST_MEMORY] + flags, cwd=ROOT)
+        peaks.append(1024 * int(found.split()[-1]))
+    assert peaks[1] - peaks[0] < 1.3 * 784 * (sizes[1] - sizes[0])

@@ -1,0 +1,60 @@
+"""A run has the numbers that runs of run.NUMBERS have, on every TensorFlow, up to rounding.
+
+data/numbers.json holds them. If a test fails because the code shall give other numbers from now on,
+raise run.NUMBERS, write the file anew by `python tests/test_numbers.py`, and train the experiments
+of docs/results.md again: `make results-stale` lists them.
+"""
+
+import json
+import os
+import tempfile
+
+import numpy as np
+import pytest
+from helpers import ROOT, read_scalars
+
+import conv_train
+import fc_train
+from graph_mode import run
+
+RECORDED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "numbers.json")
+SCRIPTS = {"fc": fc_train, "conv": conv_train}
+COMMANDS = (
+    "fc",
+    "fc --batch-norm",
+    "fc --batch-norm --batch-norm-momentum 0.9 --batch-norm-position after --activation tanh",
+    "fc --batch-norm --optimizer momentum --loss softmax --hidden-bias --schedule one-cycle",
+    "conv",
+    "conv --batch-norm",
+    "conv --batch-norm --optimizer rmsprop --filters-step 8 --layers 2",
+)
+BATCHES = 10
+
+
+def numbers_of(command, folder):
+    """The losses of the first BATCHES steps, and the losses of validation set and test set."""
+    network, *flags = command.split()
+    flags += ["--num-batches", str(BATCHES), "--log-dir", str(folder)]
+    written = SCRIPTS[network].main(flags)
+    with open(os.path.join(written, "result.json"), encoding="utf-8") as file:
+        result = json.load(file)
+    losses = list(read_scalars(os.path.join(written, "train"), "loss").values())
+    ends = {name: value for name, value in result.items() if "loss" in name}
+    return {"losses": losses, **ends}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_run_has_the_recorded_numbers(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    with open(RECORDED, encoding="utf-8") as file:
+        recorded = json.load(file)
+    assert recorded["numbers"] == run.NUMBERS
+    found = numbers_of(command, tmp_path)
+    assert set(found) == set(recorded[command])
+    for name, expected in recorded[command].items():
+        np.testing.assert_allclose(found[name], expected, rtol=3e-3, err_msg=name)
+
+
+if __name__ == "__main__":
+    numbers = {command: numbers_of(command, tempfile.mkdtemp()) for command in COMMANDS}
+    run.write_json(RECORDED, {"numbers": run.NUMBERS, **numbers})
