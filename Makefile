@@ -11,10 +11,12 @@ PYTHON37 ?= $(shell for python in python3.7 $(PYENV)/3.7.*/bin/python; \
 	do "$$python" --version >/dev/null 2>&1 && echo "$$python" && break; done)
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
-EXPERIMENTS = exercise momentum loss depth learning_rate paper paper_rates diagnostics
+# The first ones hold runs that others use too.
+EXPERIMENTS = diagnostics exercise momentum loss fast learning_rate batch_size depth position width \
+	paper_rates paper
 
 .PHONY: all help test test-tf1 test-windows-like test-ray test-notebook test-kills lint gradients matrix fuzz \
-	check-requirements benchmark ablation results clean
+	check-requirements benchmark ablation results results-stale clean
 
 all: .venv/installed  ## train the fully connected network without and with batch norm, and plot
 	for optimizer in momentum adam; do for batch_norm in --no-batch-norm --batch-norm; do \
@@ -70,11 +72,14 @@ benchmark: .venv/installed  ## compare with the alternatives, and write docs/ben
 ablation: .venv/installed  ## measure what each idea brings, and write docs/ablation.md (an hour)
 	.venv/bin/python benchmarks/ablation.py
 
-results: .venv/installed  ## repeat all experiments of docs/results.md (an hour on 2 cores)
+results: .venv/installed  ## repeat all experiments of docs/results.md (3 hours); goes on where it was
 	for f in $(EXPERIMENTS); do \
 		.venv/bin/python compare.py --config docs/results/$$f.json --log-dir runs/results \
 			--report-dir docs/results/$$f || exit; \
 	done
+
+results-stale: .venv/installed  ## list the experiments that code with other numbers has trained
+	@.venv/bin/python docs/stale_results.py
 
 clean:  ## remove the environments; runs stay
 	rm -rf .venv .venv-tf1 .venv-ray

@@ -27,6 +27,21 @@ FLAGS = [
 ]
 
 
+def fast(named):
+    """What --fast stands for. named: the flags that are given besides."""
+    return {
+        "batch_norm": True,
+        "batch_norm_momentum": 0.9,
+        "schedule": "one-cycle",
+        "learning_rate": 0.02,
+        "num_batches": 430,
+        "layers": 3,
+        "stride_every": 1,
+        "filters_step": 16,
+        "kernel_size": 5,
+    }
+
+
 def network(images, training, num_classes, flags):
     """images float [n, height, width, channels] -> logits [n, num_classes]."""
     layer = images
@@ -50,7 +65,7 @@ def activate(layer, training, flags):
     return model.normalize(layer, "after", training, flags)
 
 
-script = commands.Script(NETWORK, network, FLAGS, __doc__)
+script = commands.Script(NETWORK, network, FLAGS, __doc__, fast=fast)
 parse_flags, main = script.parse_flags, script.main
 
 if __name__ == "__main__":

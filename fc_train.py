@@ -52,6 +52,19 @@ def complete(parser, flags):
         )
 
 
+def fast(named):
+    """What --fast stands for. named: the flags that are given besides."""
+    recipe = {
+        "batch_norm": True,
+        "batch_norm_momentum": 0.9,
+        "schedule": "one-cycle",
+        "learning_rate": 0.02,
+        "num_batches": 400,
+        "batch_size": 256,
+    }
+    return recipe if {"layers", "hidden_units"} & set(named) else {**recipe, "layers": 2}
+
+
 def network(images, training, num_classes, flags):
     """images float [n, height, width, channels] -> logits [n, num_classes]."""
     activation = {"relu": tf.nn.relu, "sigmoid": tf.sigmoid, "tanh": tf.tanh}[flags.activation]
@@ -73,7 +86,7 @@ def backward(flags):
     return manual_gradients.backward
 
 
-script = commands.Script(NETWORK, network, FLAGS, __doc__, complete, backward)
+script = commands.Script(NETWORK, network, FLAGS, __doc__, complete, backward, fast)
 parse_flags, main = script.parse_flags, script.main
 
 if __name__ == "__main__":

@@ -20,14 +20,18 @@ class Script:
     flags): maps float32 images [n, h, w, c] in [0, 1] to logits [n, num_classes]. own_flags: the
     flags.Flag list of the network. complete(parser, flags): fills in or refuses flags that depend
     on each other. backward(flags): what takes the place of tf.gradients, as for
-    program.Program.training_loop, or None.
+    program.Program.training_loop, or None. fast(named): {flag: value} that --fast stands for, where
+    the flags in `named` stand on the command line; without it, the script has no --fast.
     """
 
-    def __init__(self, name, network, own_flags, description, complete=None, backward=None):
+    def __init__(
+        self, name, network, own_flags, description, complete=None, backward=None, fast=None
+    ):
         self.name, self.network, self.description = name, network, description
-        self.own_flags, self.complete = own_flags, complete
+        self.own_flags = own_flags + ([flag_table.FAST] if fast else [])
+        self.complete, self.fast = complete, fast
         self.backward = backward or (lambda flags: None)
-        self.table = flag_table.table(own_flags)
+        self.table = flag_table.table(self.own_flags)
 
     def parser(self):
         return flag_table.parser(self.description, self.own_flags, f"the {self.name} network")
@@ -45,12 +49,17 @@ class Script:
         flags = parser.parse_args(arguments)
         folder = flags.resume or _run_of(flags.evaluate)
         if folder is None:
+            named = flag_table.given(parser, arguments)
+            if self.fast and flags.fast:
+                parser.set_defaults(**self.fast(named))
+                flags = parser.parse_args(arguments)
             if self.complete:
                 self.complete(parser, flags)
-            named = flag_table.given(parser, arguments)
             flags.default_name = run.default_name(flags, self.table, named)
             flags.resolved = None
             return flags
+        if self.fast and flags.fast:
+            raise CommandError(f"{folder} has its own flags: leave out --fast")
         recorded = run.read_settings(folder)
         if recorded["network"] != self.name:
             network = recorded["network"]

@@ -237,7 +237,12 @@ SHARED = [
         "SavedModel", metavar="FOLDER", group=MODES, role=MODE, grid=False,
     ),
 ]  # fmt: skip
-_SHARED = {flag.name: flag for flag in SHARED}
+# Of scripts that have a recipe for it.
+FAST = Flag(
+    "fast", bool, False, "train by a short recipe, which stands in for flags that are not given: "
+    "see above", group=TRAINING, role=MODE, grid=False,
+)  # fmt: skip
+_SHARED = {flag.name: flag for flag in SHARED + [FAST]}
 
 
 def table(own=()):

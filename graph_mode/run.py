@@ -34,6 +34,7 @@ def default_name(given, known, named):
     The name is one that every system takes.
     """
     words = [given.optimizer, "batchnorm" if given.batch_norm else "no_batchnorm"]
+    words += ["fast"] if getattr(given, "fast", False) else []
     for name, flag in known.items():
         is_new = name in named and getattr(given, name) != flag.default
         if is_new and flag.role == flags.NUMBERS and name not in ("optimizer", "batch_norm"):

@@ -218,6 +218,26 @@ def test_a_flag_that_varies_only_along_with_another_is_no_column(tmp_path):
     assert report_tables.telling_flags(results) == ["layers"]
 
 
+def test_how_batch_norm_is_done_is_compared_with_the_one_run_without_it(tmp_path):
+    folders = [write_run(tmp_path, "without", 0.9, batch_norm=False, batch_norm_momentum=0.99)]
+    folders += [
+        write_run(tmp_path, str(momentum), accuracy, batch_norm=True, batch_norm_momentum=momentum)
+        for momentum, accuracy in ((0.9, 0.95), (0.99, 0.5))
+    ]
+    text = text_of(report.write(folders, str(tmp_path), str(tmp_path / "report"), print))
+    assert "| 0.9 | 90.00 (n = 1) | 95.00 (n = 1) | +5.00 |" in text
+    assert "| 0.99 | 90.00 (n = 1) | 50.00 (n = 1) | -40.00 |" in text
+
+
+def test_validation_on_the_way_is_the_mean_over_the_seeds(tmp_path):
+    folders = [
+        write_run(tmp_path, str(seed), 0.9, (0.1, accuracy, 0.7), seed=seed, batch_norm=True)
+        for seed, accuracy in enumerate((0.5, 0.6))
+    ]
+    text = text_of(report.write(folders, str(tmp_path), str(tmp_path / "report"), print))
+    assert "| batch norm | 100 | 200 |\n|---|---|---|\n| with | 55.00 | 70.00 |" in text
+
+
 def test_the_median_counts_a_run_that_never_got_there_as_the_longest():
     assert report_tables.lower_median([math.inf, 700, 900]) == 900
     assert report_tables.lower_median([math.inf, 700]) == 700

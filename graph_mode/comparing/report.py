@@ -10,7 +10,7 @@ import numpy as np
 from graph_mode import flags as flag_table
 from graph_mode.comparing import intervals, report_figures, report_tables, run_results
 from graph_mode.comparing.report_tables import BATCH_NORM, SEED, accuracies, difference
-from graph_mode.comparing.run_results import ACCURACIES, MOVING, POPULATION
+from graph_mode.comparing.run_results import ACCURACIES, BATCHES, MOVING, POPULATION
 from graph_mode.output_file import output_file
 from graph_mode.plotting import diagnostic_lines
 from graph_mode.plotting.diagnostic_lines import ALONG, DEAD, INPUTS, LOW, NORM, UPPER
@@ -34,6 +34,10 @@ SPEED_NOTE = (
     "out), up to the first evaluation with this accuracy on the validation set. A run that never "
     "reached it counts as longer than all others; how many did reach it is said unless all did."
 )
+ON_THE_WAY_NOTE = (
+    "Accuracy on the validation set after the batch of that number, counted from 0: mean over the "
+    "seeds, in percent."
+)
 NOTHING = "–"
 
 
@@ -49,7 +53,8 @@ def write(folders, log_dir, output_dir, say):
         some = [result for result in results if result.run.network == network]
         settings = report_tables.settings_of(some)
         lines += [f"## {NETWORKS.get(network, network)}", ""]
-        lines += accuracy_section(settings, some) + speed_section(settings)
+        lines += accuracy_section(settings, some) + on_the_way_section(settings)
+        lines += speed_section(settings)
         lines += diagnostics_section(settings)
         for caption, path in report_figures.write(network, some, settings, output_dir, say):
             lines += [f"![{caption}]({path})", "", f"*{caption}*", ""]
@@ -150,8 +155,8 @@ def accuracy_section(settings, results):
     if lagging:
         lines += [
             f"In {lagging} of {len(settings)} rows the two differ by more than the seeds explain: "
-            "there the moving averages lag behind the weights, so the accuracy by moving averages "
-            "does not measure what the networks have learned.",
+            "there the moving averages do not fit the weights, so the accuracy by moving averages "
+            "is not that of what the networks have learned.",
             "",
         ]
     return lines
@@ -178,19 +183,48 @@ def difference_text(interval):
     return f"{100 * interval.mean:+.2f}{ends}"
 
 
+def on_the_way_section(settings):
+    """Validation accuracy after BATCHES, of which some run has it; nothing where none has."""
+    batches = [
+        batch
+        for batch in BATCHES
+        if any(
+            (MOVING, batch) in result.accuracy_after
+            for setting in settings
+            for _, side in report_tables.sides(setting)
+            for result in side.values()
+        )
+    ]
+    if not batches:
+        return []
+
+    def text(results, statistics, batch):
+        found = [r.accuracy_after.get((statistics, batch)) for r in results]
+        return NOTHING if None in found else f"{100 * intervals.mean(found):.2f}"
+
+    head = ["### Validation accuracy on the way", "", ON_THE_WAY_NOTE, ""]
+    return head + table_of_sides(settings, batches, text)
+
+
 def speed_section(settings):
     """Median training steps, and seconds, to each validation accuracy."""
+    head = ["### Training steps until a validation accuracy", "", SPEED_NOTE, ""]
+    return head + table_of_sides(settings, ACCURACIES, speed_text, lambda a: f"{100 * a:g} %")
+
+
+def table_of_sides(settings, columns, text, head_of=str):
+    """A row for each setting and side, by each of its statistics, of text(results, statistics,
+    column)."""
     rows = []
     for setting in settings:
         for name, side in report_tables.sides(setting):
             both = report_tables.statistics_of(side.values()) if name == "with" else (MOVING,)
             for each in both:
                 words = f"{name}, population" if each == POPULATION else name
-                cells = [speed_text(list(side.values()), each, target) for target in ACCURACIES]
+                cells = [text(list(side.values()), each, column) for column in columns]
                 rows.append(cells_of(setting) + [words] + cells)
-    heads = heads_of(settings) + ["batch norm"] + [f"{100 * target:g} %" for target in ACCURACIES]
-    head = ["### Training steps until a validation accuracy", "", SPEED_NOTE, ""]
-    return head + table(heads, rows) + [""]
+    heads = heads_of(settings) + ["batch norm"] + [head_of(column) for column in columns]
+    return table(heads, rows) + [""]
 
 
 def speed_text(results, statistics, target):

@@ -21,15 +21,32 @@ flags that tell it from other settings; without, with_norm: {seed: RunResult}.""
 
 
 def settings_of(results):
-    """[Setting] of one network's RunResults, in the order in which the first of each comes."""
+    """[Setting] of one network's RunResults, in the order in which the first of each comes.
+
+    How batch norm is done (its momentum, its position) means nothing to a run without it, so that
+    stands beside every run with it that has the same other flags.
+    """
     telling = telling_flags(results)
     settings = {}
-    for result in results:
+    for result in sorted(results, key=lambda result: not result.run.flags.get(BATCH_NORM)):
         values = {flag: result.run.flags.get(flag) for flag in telling}
-        setting = settings.setdefault(frozen(values), Setting(result.run.network, values, {}, {}))
-        side = setting.with_norm if result.run.flags.get(BATCH_NORM) else setting.without
-        side[result.run.flags.get(SEED)] = result
-    return list(settings.values())
+        fitting = [s for s in settings.values() if _is_without(result, values, s)]
+        if not fitting:
+            new = Setting(result.run.network, values, {}, {})
+            fitting = [settings.setdefault(frozen(values), new)]
+        for setting in fitting:
+            side = setting.with_norm if result.run.flags.get(BATCH_NORM) else setting.without
+            side[result.run.flags.get(SEED)] = result
+    first = [frozen({flag: r.run.flags.get(flag) for flag in telling}) for r in results]
+    return [settings[key] for key in dict.fromkeys(first) if key in settings]
+
+
+def _is_without(result, values, setting):
+    """Whether the result is that of the setting without batch norm."""
+    return not result.run.flags.get(BATCH_NORM) and all(
+        name.startswith(BATCH_NORM) or setting.values[name] == value
+        for name, value in values.items()
+    )
 
 
 def telling_flags(results):
@@ -117,6 +134,10 @@ def run_rows(results):
             for target in run_results.ACCURACIES:
                 row[f"steps_to_{target:g}{end}"] = result.steps_to[end, target]
                 row[f"seconds_to_{target:g}{end}"] = run_results.seconds_to(result, end, target)
+            for batch in run_results.BATCHES:
+                row[f"validation_accuracy_after_{batch}{end}"] = result.accuracy_after.get(
+                    (end, batch)
+                )
         for name in ("steps", "seconds", "steps_per_second"):
             row[name] = result.numbers.get(name)
         for name in ("tensorflow", "python", "code", "numbers"):

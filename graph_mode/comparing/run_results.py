@@ -11,15 +11,20 @@ from graph_mode.plotting import saved_runs
 from graph_mode.run import read_json
 
 ACCURACIES = (0.95, 0.97, 0.98, 0.99)
+# The batches after which validation is reported besides.
+BATCHES = (100, 200, 500, 1000)
 # How names of scalars and results end by what batch norm normalized with in the evaluation.
 MOVING, POPULATION = "", "_population"
 # The loss has diverged if it ends, over this many steps, so many times as high as it began.
 LAST_STEPS, TIMES_AS_HIGH = 100, 2
 
-RunResult = collections.namedtuple("RunResult", "run status reason numbers steps_to versions")
+RunResult = collections.namedtuple(
+    "RunResult", "run status reason numbers steps_to accuracy_after versions"
+)
 RunResult.__doc__ = """One run. run: saved_runs.Run; status: "finished", "diverged" or "failed";
 reason: why, or ""; numbers: {name: value} of result.json, {} where there is none; steps_to:
-{(MOVING or POPULATION, accuracy): steps}, inf where validation never reached it; versions: {name:
+{(MOVING or POPULATION, accuracy): steps}, inf where validation never reached it; accuracy_after:
+{(MOVING or POPULATION, batch): validation accuracy}, as far as measured; versions: {name:
 version}."""
 
 
@@ -49,7 +54,17 @@ def result_of(run, folder):
         for statistics in (MOVING, POPULATION)
         for accuracy in ACCURACIES
     }
-    return RunResult(run, status, reason, run.result, steps_to, run.versions)
+    accuracy_after = {
+        (statistics, int(step)): float(value)
+        for statistics in (MOVING, POPULATION)
+        for step, value in points_of(validation_accuracy(run, statistics))
+        if step in BATCHES
+    }
+    return RunResult(run, status, reason, run.result, steps_to, accuracy_after, run.versions)
+
+
+def points_of(series):
+    return [] if series is None else zip(series.steps, series.values)
 
 
 def why_diverged(run):

@@ -1,0 +1,51 @@
+"""--fast: a recipe of flags, which what is given besides overrides."""
+
+import json
+import os
+
+import pytest
+
+import conv_train
+import fc_train
+from graph_mode import commands
+from graph_mode.command_line import CommandError
+
+
+def own_values(script, *arguments):
+    flags = vars(script.parse_flags(list(arguments)))
+    return {name: flags[name] for name in script.fast([])}
+
+
+@pytest.mark.parametrize("script", [fc_train, conv_train])
+def test_fast_is_the_recipe_and_without_it_nothing_changes(script):
+    assert own_values(script, "--fast") == script.fast([])
+    assert own_values(script) != script.fast([])
+
+
+def test_a_flag_given_besides_fast_wins():
+    flags = conv_train.parse_flags(["--fast", "--no-batch-norm", "--num-batches", "3"])
+    assert (flags.batch_norm, flags.num_batches, flags.filters_step) == (False, 3, 16)
+    assert fc_train.parse_flags(["--fast"]).hidden_units == [256, 128]
+    assert fc_train.parse_flags(["--fast", "--hidden-units", "9,9,9"]).hidden_units == [9, 9, 9]
+    assert fc_train.parse_flags(["--fast", "--layers", "1"]).hidden_units == [256]
+
+
+def test_settings_hold_what_fast_stands_for_and_the_folder_is_named_by_it(small_mnist, tmp_path):
+    arguments = ["--fast", "--num-batches", "2", "--validation-size", "50"]
+    arguments += ["--data-dir", small_mnist, "--log-dir", str(tmp_path)]
+    folder = fc_train.main(arguments)
+    assert os.path.basename(folder).startswith("adam_batchnorm_fast_num-batches-2")
+    with open(os.path.join(folder, "settings.json"), encoding="utf-8") as file:
+        flags = json.load(file)["flags"]
+    found = [flags[name] for name in ("learning_rate", "schedule", "num_batches")]
+    assert found == [0.02, "one-cycle", 2]
+    assert "fast" not in flags
+    with pytest.raises(CommandError, match="leave out --fast"):
+        fc_train.parse_flags(["--resume", folder, "--fast"])
+
+
+def test_a_script_without_a_recipe_has_no_such_flag(capsys):
+    script = commands.Script("own", None, [], "An own network")
+    with pytest.raises(SystemExit):
+        script.parse_flags(["--fast"])
+    assert "--fast" in capsys.readouterr().err
