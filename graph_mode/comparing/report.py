@@ -30,9 +30,9 @@ POPULATION_NOTE = (
     "moving averages that training kept."
 )
 SPEED_NOTE = (
-    "Median over the seeds of the training steps, and of the seconds of training (evaluations left "
-    "out), up to the first evaluation with this accuracy on the validation set. A run that never "
-    "reached it counts as longer than all others; how many did reach it is said unless all did."
+    "Median over the seeds of the training steps up to the first evaluation with this accuracy on "
+    "the validation set. A run that never reached it counts as longer than all others; how many "
+    "reached it is said unless all did."
 )
 ON_THE_WAY_NOTE = (
     "Accuracy on the validation set after the batch of that number, counted from 0: mean over the "
@@ -207,7 +207,7 @@ def on_the_way_section(settings):
 
 
 def speed_section(settings):
-    """Median training steps, and seconds, to each validation accuracy."""
+    """Median training steps to each validation accuracy."""
     head = ["### Training steps until a validation accuracy", "", SPEED_NOTE, ""]
     return head + table_of_sides(settings, ACCURACIES, speed_text, lambda a: f"{100 * a:g} %")
 
@@ -229,11 +229,8 @@ def table_of_sides(settings, columns, text, head_of=str):
 
 def speed_text(results, statistics, target):
     steps = [result.steps_to[statistics, target] for result in results]
-    seconds = [run_results.seconds_to(result, statistics, target) for result in results]
     median, reached = report_tables.lower_median(steps), sum(map(math.isfinite, steps))
-    text = NOTHING
-    if math.isfinite(median):
-        text = f"{median} ({report_tables.lower_median(seconds):.1f} s)"
+    text = str(median) if math.isfinite(median) else NOTHING
     return text if reached in (0, len(results)) else f"{text}, {reached} of {len(results)}"
 
 

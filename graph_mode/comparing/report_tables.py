@@ -133,7 +133,6 @@ def run_rows(results):
                 row[name + end] = result.numbers.get(name + end)
             for target in run_results.ACCURACIES:
                 row[f"steps_to_{target:g}{end}"] = result.steps_to[end, target]
-                row[f"seconds_to_{target:g}{end}"] = run_results.seconds_to(result, end, target)
             for batch in run_results.BATCHES:
                 row[f"validation_accuracy_after_{batch}{end}"] = result.accuracy_after.get(
                     (end, batch)

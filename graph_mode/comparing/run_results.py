@@ -110,11 +110,3 @@ def test_accuracy(result, statistics=MOVING):
     if statistics == POPULATION and not result.run.flags.get("batch_norm"):
         statistics = MOVING
     return result.numbers.get(f"test_accuracy{statistics}")
-
-
-def seconds_to(result, statistics, accuracy):
-    """Seconds of training, evaluations left out, up to that evaluation; inf for never."""
-    steps = result.steps_to[statistics, accuracy]
-    if math.isinf(steps) or not result.numbers.get("steps_per_second"):
-        return math.inf
-    return steps / result.numbers["steps_per_second"]
