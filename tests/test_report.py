@@ -166,7 +166,7 @@ def test_that_moving_averages_lag_is_said_where_chance_does_not_explain_it(
     tmp_path, seeds, population, lags
 ):
     path = written_with_population(tmp_path, seeds, 0.9725, population)
-    assert ("lag behind" in text_of(path)) == lags
+    assert ("do not fit the weights" in text_of(path)) == lags
 
 
 def test_a_report_says_when_different_code_trained_its_runs(tmp_path):
