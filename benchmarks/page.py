@@ -77,8 +77,9 @@ def whole_section(measurements):
 def accuracy_section(measurements):
     text = (
         "Seconds of training, with compilation. Importing, loading and evaluating are not in it: "
-        "add the start-up above. In one cycle, the learning rate rises to 0.02 and falls again, "
-        "and batch norm's momentum is 0.9. Each process has another seed.\n"
+        "add the start-up above. All of them train the networks of `--fast` by its recipe: the "
+        "learning rate rises to 0.02 and falls again, and batch norm's momentum is 0.9. Each "
+        "process has another seed.\n"
     )
     for label, group in by_label(measurements).items():
         columns = [

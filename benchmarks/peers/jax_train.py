@@ -18,15 +18,13 @@ glorot_uniform = jax.nn.initializers.glorot_uniform()
 def initialize(key, arguments):
     """(parameters, moving averages): a list of layers, each a dict of arrays."""
     shapes = []
-    units = measuring.HIDDEN_UNITS
-    inputs = 28 * 28
-    if arguments.network == "conv":
-        channels, size = 1, 28
-        for filters, stride in measuring.CONVOLUTIONS:
-            shapes.append((3, 3, channels, filters))
-            channels, size = filters, -(-size // stride)
-        units, inputs = measuring.CONV_HIDDEN_UNITS, channels * size * size
-    for count in units:
+    network = measuring.network_of(arguments)
+    channels, size = 1, 28
+    for filters, stride in network.convolutions:
+        shapes.append((network.kernel_size, network.kernel_size, channels, filters))
+        channels, size = filters, -(-size // stride)
+    inputs = channels * size * size
+    for count in network.hidden_units:
         shapes.append((inputs, count))
         inputs = count
     keys = jax.random.split(key, len(shapes) + 1)
@@ -56,11 +54,11 @@ def normalize(x, layer, average, training, momentum):
     return (x - mean) * scale + layer["beta"], average
 
 
-def apply(parameters, averages, images, training, momentum):
+def apply(parameters, averages, images, training, arguments):
     """(logits [n, 10], new averages) of images uint8 [n, 28, 28]."""
     x = images[..., None].astype(jnp.float32) / 255
     new_averages = []
-    convolutions = iter(measuring.CONVOLUTIONS)
+    convolutions = iter(measuring.network_of(arguments).convolutions)
     for index, layer in enumerate(parameters[:-1]):
         kernel = layer["kernel"]
         if kernel.ndim == 4:
@@ -71,7 +69,7 @@ def apply(parameters, averages, images, training, momentum):
         else:
             x = x.reshape(len(x), -1) @ kernel
         if averages:
-            x, average = normalize(x, layer, averages[index], training, momentum)
+            x, average = normalize(x, layer, averages[index], training, arguments.momentum)
             new_averages.append(average)
         x = jax.nn.relu(x)
     last = parameters[-1]
@@ -83,14 +81,14 @@ def main():
     splits = measuring.read_mnist(arguments.data_dir)
     images, labels = (jnp.asarray(array) for array in splits["train"])
     rate = arguments.learning_rate
-    if arguments.one_cycle:
+    if arguments.fast:
         rate = optax.cosine_onecycle_schedule(arguments.steps, rate)
     optimizer = optax.adam(rate)
     parameters, averages = initialize(jax.random.key(arguments.seed), arguments)
     state = (parameters, averages, optimizer.init(parameters))
 
     def loss_function(parameters, averages, images, labels):
-        logits, averages = apply(parameters, averages, images, True, arguments.momentum)
+        logits, averages = apply(parameters, averages, images, True, arguments)
         targets = jax.nn.one_hot(labels, 10)
         return optax.sigmoid_binary_cross_entropy(logits, targets).mean(), averages
 
@@ -128,7 +126,7 @@ def main():
 
     @jax.jit
     def correct(parameters, averages, images, labels):
-        logits, _ = apply(parameters, averages, images, False, arguments.momentum)
+        logits, _ = apply(parameters, averages, images, False, arguments)
         return (logits.argmax(1) == labels).sum()
 
     def accuracy(split):

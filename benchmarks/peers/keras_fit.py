@@ -33,18 +33,17 @@ def build_model(arguments):
             layers.append(keras.layers.BatchNormalization(momentum=arguments.momentum))
         layers.append(keras.layers.ReLU())
 
-    units = measuring.HIDDEN_UNITS
-    if arguments.network == "conv":
-        for filters, stride in measuring.CONVOLUTIONS:
-            add(keras.layers.Conv2D(filters, 3, stride, padding="same", use_bias=False))
-        units = measuring.CONV_HIDDEN_UNITS
+    network = measuring.network_of(arguments)
+    for filters, stride in network.convolutions:
+        kernel = network.kernel_size
+        add(keras.layers.Conv2D(filters, kernel, stride, padding="same", use_bias=False))
     layers.append(keras.layers.Flatten())
-    for count in units:
+    for count in network.hidden_units:
         add(keras.layers.Dense(count, use_bias=False))
     layers.append(keras.layers.Dense(10))
     model = keras.Sequential(layers)
     rate = arguments.learning_rate
-    if arguments.one_cycle:
+    if arguments.fast:
         rate = Rates(measuring.learning_rates(arguments))
     model.compile(
         keras.optimizers.Adam(rate),

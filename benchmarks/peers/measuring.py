@@ -4,6 +4,7 @@ Only the standard library and NumPy, because this file is imported in every peer
 """
 
 import argparse
+import collections
 import gzip
 import json
 import os
@@ -15,10 +16,22 @@ import numpy as np
 
 # When this process was launched, in seconds since the epoch: told by the one who launched it.
 STARTED = float(os.environ.get("BENCHMARK_STARTED", time.time()))
-# The networks of the exercise: units of each dense layer; filters and stride of each convolution.
-HIDDEN_UNITS = (256, 128, 64, 32, 16)
-CONVOLUTIONS = ((4, 1), (8, 1), (12, 2), (16, 1), (20, 1))
-CONV_HIDDEN_UNITS = (100,)
+# Filters and stride of each convolution, the size of their kernels, units of each dense layer.
+Network = collections.namedtuple("Network", "convolutions kernel_size hidden_units")
+EXERCISE = {
+    "fc": Network((), None, (256, 128, 64, 32, 16)),
+    "conv": Network(((4, 1), (8, 1), (12, 2), (16, 1), (20, 1)), 3, (100,)),
+}
+# What --fast of this project's scripts stands for, as far as the measured programs take flags.
+FAST = {
+    "fc": Network((), None, (256, 128)),
+    "conv": Network(((16, 2), (32, 2), (48, 2)), 5, (100,)),
+}
+FAST_FLAGS = {
+    "fc": {"batch_norm": True, "learning_rate": 0.02, "steps": 400, "batch_size": 256},
+    "conv": {"batch_norm": True, "learning_rate": 0.02, "steps": 430},
+}
+FAST_MOMENTUM = 0.9
 IMAGES_HEADER_BYTES = 16
 LABELS_HEADER_BYTES = 8
 MOMENTUM = 0.99
@@ -33,13 +46,22 @@ def parse_arguments(description, modes):
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--learning-rate", type=float, default=0.002)
-    parser.add_argument("--one-cycle", action="store_true", help="the rate rises and falls")
-    parser.add_argument("--momentum", type=float, default=MOMENTUM, help="of batch norm")
+    parser.add_argument("--fast", action="store_true", help="another network, one cycle of rates")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--window", type=int, default=100, help="steps in one timed window")
     parser.add_argument("--log-dir", help="where a program that writes event files puts them")
     parser.add_argument("--data-dir", default="MNIST_data")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.fast:
+        parser.set_defaults(**FAST_FLAGS[arguments.network])
+        arguments = parser.parse_args()
+    arguments.momentum = FAST_MOMENTUM if arguments.fast else MOMENTUM  # of batch norm
+    return arguments
+
+
+def network_of(arguments):
+    """The Network that is asked for."""
+    return (FAST if arguments.fast else EXERCISE)[arguments.network]
 
 
 def learning_rates(arguments):

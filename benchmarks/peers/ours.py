@@ -46,13 +46,14 @@ class Clock(training.Hook):
 
 def flags_of(arguments):
     """The flags of the script for what `arguments` ask to measure."""
-    flags = ["--num-batches", arguments.steps, "--batch-size", arguments.batch_size]
-    flags += ["--seed", arguments.seed, "--data-dir", arguments.data_dir]
-    flags += ["--log-dir", arguments.log_dir, "--learning-rate", arguments.learning_rate]
-    flags += ["--batch-norm"] if arguments.batch_norm else []
-    flags += ["--schedule", "one-cycle"] if arguments.one_cycle else []
-    if arguments.momentum != measuring.MOMENTUM:
-        flags += ["--batch-norm-momentum", arguments.momentum]
+    flags = ["--seed", arguments.seed, "--data-dir", arguments.data_dir]
+    flags += ["--log-dir", arguments.log_dir, "--num-batches", arguments.steps]
+    if arguments.fast:
+        flags += ["--fast"]
+    else:
+        flags += ["--batch-size", arguments.batch_size]
+        flags += ["--learning-rate", arguments.learning_rate]
+        flags += ["--batch-norm"] if arguments.batch_norm else []
     return list(map(str, flags)) + FLAGS.get(arguments.mode, [])
 
 

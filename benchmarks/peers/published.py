@@ -37,15 +37,15 @@ def normalized_relu(layer, is_training, arguments):
 
 def build_logits(layer, is_training, arguments):
     """Logits [n, 10] of images [n, 28, 28, 1]."""
-    units = measuring.HIDDEN_UNITS
-    if arguments.network == "conv":
-        for filters, stride in measuring.CONVOLUTIONS:
-            layer = tf.layers.conv2d(layer, filters, 3, stride, "same", use_bias=False)
-            layer = normalized_relu(layer, is_training, arguments)
-        units = measuring.CONV_HIDDEN_UNITS
+    network = measuring.network_of(arguments)
+    for filters, stride in network.convolutions:
+        layer = tf.layers.conv2d(
+            layer, filters, network.kernel_size, stride, "same", use_bias=False
+        )
+        layer = normalized_relu(layer, is_training, arguments)
     _, height, width, channels = layer.get_shape().as_list()
     layer = tf.reshape(layer, [-1, height * width * channels])
-    for count in units:
+    for count in network.hidden_units:
         layer = tf.layers.dense(layer, count, use_bias=False)
         layer = normalized_relu(layer, is_training, arguments)
     return tf.layers.dense(layer, 10)
@@ -62,7 +62,7 @@ def main():
     labels = tf.placeholder(tf.float32, [None, 10])
     is_training = tf.placeholder(tf.bool)
     rate = arguments.learning_rate
-    if arguments.one_cycle:
+    if arguments.fast:
         rate, rates = tf.placeholder(tf.float32, []), measuring.learning_rates(arguments)
     logits = build_logits(inputs, is_training, arguments)
     loss = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(logits=logits, labels=labels))
@@ -83,7 +83,7 @@ def main():
             for _ in range(count):
                 images, targets = mnist.train.next_batch(arguments.batch_size)
                 feed = {inputs: images, labels: targets, is_training: True}
-                if arguments.one_cycle:
+                if arguments.fast:
                     feed[rate] = rates[step]
                 _, summary = session.run([train, summaries], feed)
                 writer.add_summary(summary, step)

@@ -24,17 +24,15 @@ def build_network(arguments):
             modules.append(normalization(module.weight.shape[0], eps=0.001, momentum=momentum))
         modules.append(nn.ReLU())
 
-    units = measuring.HIDDEN_UNITS
-    inputs = 28 * 28
-    if arguments.network == "conv":
-        channels, size = 1, 28
-        for filters, stride in measuring.CONVOLUTIONS:
-            convolution = nn.Conv2d(channels, filters, 3, stride, padding=1, bias=False)
-            add(convolution, nn.BatchNorm2d)
-            channels, size = filters, -(-size // stride)
-        units, inputs = measuring.CONV_HIDDEN_UNITS, channels * size * size
+    network = measuring.network_of(arguments)
+    channels, size, kernel = 1, 28, network.kernel_size
+    for filters, stride in network.convolutions:
+        convolution = nn.Conv2d(channels, filters, kernel, stride, kernel // 2, bias=False)
+        add(convolution, nn.BatchNorm2d)
+        channels, size = filters, -(-size // stride)
     modules.append(nn.Flatten())
-    for count in units:
+    inputs = channels * size * size
+    for count in network.hidden_units:
         add(nn.Linear(inputs, count, bias=False), nn.BatchNorm1d)
         inputs = count
     last = nn.Linear(inputs, 10)
@@ -58,7 +56,7 @@ def main():
     network = build_network(arguments)
     optimizer = torch.optim.Adam(network.parameters(), lr=arguments.learning_rate)
     schedule = None
-    if arguments.one_cycle:
+    if arguments.fast:
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, arguments.learning_rate, arguments.steps, cycle_momentum=False
         )
