@@ -9,7 +9,9 @@ slices joined into one tensor. Whatever would give something else than the whole
 TypeError.
 """
 
+import contextlib
 import operator
+import re
 
 from graph_mode import tensorflow1 as tf
 
@@ -45,6 +47,22 @@ def apply(function, *values):
     slice sizes, is joined first. Raises TypeError if the function's result does not have the
     examples along its first axis, or if the function makes variables: it is called for each slice.
     """
+    with _scope(function):
+        return _applied(function, values)
+
+
+def _scope(function):
+    """A name scope called as the function, if that can be one.
+
+    TensorBoard's graph takes five operations such as Relu, Relu_1, ... for one series and draws
+    them beside the network, as one node; boxes stay where they are.
+    """
+    name = getattr(function, "__name__", "")
+    can_be_one = re.match("[A-Za-z][A-Za-z0-9_]*$", name)
+    return tf.name_scope(name) if can_be_one else contextlib.ExitStack()
+
+
+def _applied(function, values):
     batches = [value for value in values if isinstance(value, Batch)]
     if not batches:
         return function(*values)

@@ -4,6 +4,8 @@ import time
 
 from tensorboard.compat.proto.summary_pb2 import Summary
 
+from graph_mode import flags
+
 # TensorBoard's plugins import TensorFlow themselves, so each function here imports what it needs:
 # by then it has been loaded quietly.
 
@@ -13,9 +15,11 @@ METRICS = [
     for split in ("validation", "test")
     for name in ("accuracy", "loss", "accuracy_population")
 ]
+# HParams shows five hyperparameters until others are ticked: those that the exercise compares.
+COMPARED = ("network", "batch_norm", "optimizer", "learning_rate", "layers")
 
 
-def add_start(writer, settings, graph, model_table):
+def add_start(writer, settings, graph_def, model_table):
     """Adds the graph, the network and the settings as text, hyperparameters, a custom layout.
 
     model_table: the network as Markdown.
@@ -23,7 +27,7 @@ def add_start(writer, settings, graph, model_table):
     from tensorboard.plugins.hparams import summary as hparams
     from tensorboard.plugins.text import summary as text
 
-    writer.add_event(graph_def=graph.as_graph_def().SerializeToString())
+    writer.add_event(graph_def=graph_def.SerializeToString())
     _add(writer, 0, text.pb("model", model_table))
     _add(writer, 0, text.pb("settings", _settings_table(settings)))
     _add(writer, 0, _custom_scalars())
@@ -46,14 +50,22 @@ def _custom_scalars():
 
 
 def _experiment(values):
-    """Names the columns of HParams. Undeclared, every scalar of the run would be one."""
+    """Names the columns of HParams: what decides a run's numbers, and METRICS.
+
+    Undeclared, every scalar of the run would be a column.
+    """
     from tensorboard.plugins.hparams import api_pb2, summary
 
     types = {bool: api_pb2.DATA_TYPE_BOOL, str: api_pb2.DATA_TYPE_STRING}
     inputs = [
         api_pb2.HParamInfo(name=name, type=types.get(type(value), api_pb2.DATA_TYPE_FLOAT64))
         for name, value in values.items()
+        if flags.decides_numbers(name)
     ]
+    for column in inputs:
+        # TensorBoard sorts the columns by name, but for those said to differ, which come first.
+        if hasattr(column, "differs"):
+            column.differs = column.name in COMPARED
     metrics = [
         api_pb2.MetricInfo(
             name=api_pb2.MetricName(tag=f"final/{name}/{split}"),

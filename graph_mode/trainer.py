@@ -53,6 +53,8 @@ def train(script, flags, further_hooks=()):
     with tf.Graph().as_default(), contextlib.ExitStack() as stack:
         built = program.Program(script.network, data.train, flags)
         loop = built.training_loop(resolved["slices"], backward)
+        # For TensorBoard: what saves and measures besides would hide the network.
+        graph_def = tf.get_default_graph().as_graph_def()
         finite = program.all_variables_are_finite()
         saved = checkpoints.Checkpoints(settings, data.train)
         population = None
@@ -71,7 +73,8 @@ def train(script, flags, further_hooks=()):
         loop.prepare(session)
         interruption = training.Interruption(lambda: session.run(loop.request_stop))
         stack.enter_context(interruption)
-        current, first_step = open_run(script, flags, data, settings, built, session, saved, stack)
+        shown = graph_def, model_table.rows(built.evaluation)
+        current, first_step = open_run(script, flags, data, settings, shown, session, saved, stack)
         clock = hooks.Clock()
         losses = hooks.FiniteLosses(current, flags)
         evaluations = hooks.Evaluations(session, built, population, data, current, flags, losses)
@@ -197,19 +200,21 @@ def configuration(flags, resolved):
     )
 
 
-def open_run(script, flags, data, settings, built, session, saved, stack):
-    """The run, new or the one of --resume, and the step to begin with. `stack` closes the run."""
+def open_run(script, flags, data, settings, shown, session, saved, stack):
+    """The run, new or the one of --resume, and the step to begin with. `stack` closes the run.
+
+    shown: of the network, the GraphDef and the rows of model_table.
+    """
     if flags.resume:
         current = run.Run.resume(flags.resume)
         stack.callback(current.close)
         return current, resume(current, flags, settings, session, saved)
+    graph_def, rows = shown
     name = flags.run_name or flags.default_name
     current = run.Run.create(flags.log_dir, script.name, name, settings)
     stack.callback(current.close)
     try:
-        rows = model_table.rows(built.evaluation)
-        graph = tf.get_default_graph()
-        tensorboard.add_start(current.train, settings, graph, model_table.markdown(rows))
+        tensorboard.add_start(current.train, settings, graph_def, model_table.markdown(rows))
         current.flush()
     except BaseException:
         current.remove()

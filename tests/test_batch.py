@@ -264,6 +264,19 @@ def test_apply_joins_what_is_not_in_the_same_slices(session):
         np.testing.assert_allclose(session.run(found), 2 * VALUES)
 
 
+@pytest.mark.parametrize("slices", [1, 2])
+def test_apply_makes_a_box_for_tensorboard_of_a_function_with_a_name(slices, session):
+    def smooth_step(x):
+        return tf.sigmoid(x)
+
+    whole = tf.placeholder(tf.float32, [6, 3])
+    names = [
+        batch.slices_of(batch.apply(function, batch.split(whole, slices)))[0].op.name
+        for function in (tf.nn.relu, tf.nn.relu, smooth_step, lambda x: tf.tanh(x))
+    ]
+    assert names == ["relu/Relu", "relu_1/Relu", "smooth_step/Sigmoid", "Tanh"]
+
+
 def test_importing_the_layers_does_not_load_tensorflow(without_tensorflow):
     code = "from graph_mode import batch, fast, layers"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=without_tensorflow, check=True)
