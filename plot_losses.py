@@ -107,13 +107,13 @@ def parse_arguments(arguments):
         "between them: learning_rate, or optimizer,learning_rate. Runs with and without batch norm "
         "are kept apart (default: all flags but the seed)",
     )
-    parser.add_argument("--title", help="of every figure (default: what it shows)")
+    parser.add_argument("--title", help="of the figures of losses (default: what each shows)")
     parser.add_argument(
         "--width",
         type=inches,
         metavar="INCHES",
-        help="of the figures, 2 to 20, with smaller text and the legend below: 3.3 for a column of "
-        "a paper, 6.5 for a page (default: as wide as needed)",
+        help="of the figures of losses, 2 to 20, with smaller text and the legend below: 3.3 for a "
+        "column of a paper, 6.5 for a page (default: as wide as needed)",
     )
     parser.add_argument("--dpi", type=dots_per_inch, default=150, help="of PNG files, 20 to 1200")
     parser.add_argument(

@@ -591,6 +591,19 @@ def test_of_one_optimizer_with_several_rates_each_rate_has_its_colour():
     }
 
 
+def test_curves_come_in_the_order_of_the_values_that_tell_them_apart():
+    for name, rate in (("a", 0.2), ("b", 0.002), ("c", 5e-05), ("d", 0.02)):
+        write_run(f"runs/fc/{name}", learning_rate=rate)
+    expected = [f"with batch norm, learning rate {rate}" for rate in ("5e-05", 0.002, 0.02, 0.2)]
+    lines = lines_of(read_runs()[0])
+    assert [line.label for line in lines] == expected
+    assert [line.color for line in lines] == list(figures.PALETTE[:4])
+    lines = lines_of(read_runs()[0], group_by=["learning_rate"])
+    assert [line.label for line in lines] == [
+        f"learning rate {r}" for r in (5e-05, 0.002, 0.02, 0.2)
+    ]
+
+
 def test_what_is_written_besides_and_how_it_ran_does_not_part_a_run_from_its_seeds():
     write_run("runs/fc/a", seed=0, diagnostics=True, histograms=True, threads=4, code="one")
     write_run("runs/fc/b", seed=1, diagnostics=False, validate_every=7, code="other")
@@ -660,6 +673,14 @@ def test_validation_is_drawn_as_markers_where_it_was_measured():
     (line,) = lines_of(read_runs()[0])
     assert line.markers[0].tolist() == [0, 500, 1000, 1001]
     assert line.markers[1].tolist() == pytest.approx([2.2] * 4)
+
+
+def test_a_single_training_point_is_not_taken_for_one_of_the_validation():
+    write_run("runs/fc/a", losses=[2.0])
+    panels = panels_of(read_runs()[0])
+    figure = figures.draw(panels)
+    markers = [line.get_marker() for line in figure.axes[0].lines if len(line.get_xdata()) == 1]
+    assert markers == ["s", "o"]
 
 
 def test_validation_accuracy_stands_beside_the_loss_with_population_statistics_where_they_differ():
@@ -860,7 +881,7 @@ def test_any_settings_are_drawn(tmp_path_factory, all_settings):
 
 
 def test_names_are_sorted_as_people_count():
-    names = ["a-10", "a-2", "rate-0.2", "rate-0.002", "rate-0.02", "a"]
+    names = ["a-10", "a-2", "rate-0.2", "rate-0.002", "rate-5e-05", "rate-0.02", "a"]
     assert sorted(names, key=saved_runs.natural_order) == [
-        *("a", "a-2", "a-10", "rate-0.002", "rate-0.02", "rate-0.2"),
+        *("a", "a-2", "a-10", "rate-5e-05", "rate-0.002", "rate-0.02", "rate-0.2"),
     ]

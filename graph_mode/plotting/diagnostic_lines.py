@@ -59,7 +59,8 @@ def pair_of(network, label, without, with_norm):
 def layers_of(pair, kind):
     """The layers that every run of the pair has a diagnostic of, in their order in the network.
 
-    Batch normalization has layers of its own, which the side without it has not.
+    Batch normalization has layers of its own, which the side without it has not. They are left out
+    where there is no such side, too: by its name, one would be the first layer.
     """
     layers = None
     for run in (run for side in pair.sides.values() for run in side):
@@ -70,7 +71,7 @@ def layers_of(pair, kind):
             names = [tail for _, tail in tags]
         names = list(dict.fromkeys(names))
         layers = names if layers is None else [layer for layer in layers if layer in names]
-    return layers or []
+    return [layer for layer in layers or [] if not layer.startswith("batch_normalization")]
 
 
 def over_seeds(runs, tag, split="train"):

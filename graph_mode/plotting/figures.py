@@ -324,8 +324,13 @@ def draw_line(axes, line, of_lines, missing, small):
 
 
 def own_markers(line, small=False):
-    """How plot() marks the points of the line itself: only if no others could be taken for them."""
-    return markers_of(line, len(line.x), small) if line.markers is None or len(line.x) == 1 else {}
+    """How plot() marks the points of the line itself: only if no others could be taken for them.
+
+    A single point is no line, so it is marked, with a square beside the circles of the validation.
+    """
+    if line.markers is None:
+        return markers_of(line, len(line.x), small)
+    return {**markers_of(line, 1, small), "marker": "s"} if len(line.x) == 1 else {}
 
 
 def markers_of(line, count, small=False):

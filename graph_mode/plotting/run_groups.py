@@ -5,7 +5,7 @@ import json
 
 from graph_mode.command_line import CommandError
 from graph_mode.flags import decides_numbers
-from graph_mode.plotting import figures
+from graph_mode.plotting import figures, saved_runs
 
 OPTIMIZER_COLORS = {
     "adam": figures.BLUE,
@@ -156,8 +156,10 @@ def with_styles(groups, labels, others, by_optimizer=True):
     Colour tells the optimizer where there are several; else the other settings, of which others[i]
     is a key (None: nothing is known of the run); else batch norm, as in the figures of the
     diagnostics. The line style tells batch norm where colour does not. Groups of one look get
-    different shades.
+    different shades. They come in the order in which people count their labels.
     """
+    in_order = sorted(range(len(groups)), key=lambda i: saved_runs.natural_order(labels[i]))
+    groups, labels, others = [[some[i] for i in in_order] for some in (groups, labels, others)]
     optimizers = [optimizer_of(group[0]) for group in groups]
     sides = [group[0].flags.get(BATCH_NORM) for group in groups]
     several = by_optimizer and len(set(optimizers)) > 1

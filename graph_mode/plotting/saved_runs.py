@@ -69,8 +69,8 @@ def run_and_split(folder):
 
 
 def natural_order(name):
-    """A key that sorts names as people count: a-2 before a-10, rate-0.002 before rate-0.02."""
-    parts = re.split(r"([0-9]+(?:[.][0-9]+)?)", name)
+    """A key that sorts names as people count: a-2 before a-10, rate-5e-05 before rate-0.002."""
+    parts = re.split(r"([0-9]+(?:[.][0-9]+)?(?:e-[0-9]{2,})?)", name)
     return [float(part) if i % 2 else part for i, part in enumerate(parts)]
 
 
