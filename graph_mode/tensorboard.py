@@ -59,11 +59,11 @@ def _experiment(values):
     types = {bool: api_pb2.DATA_TYPE_BOOL, str: api_pb2.DATA_TYPE_STRING}
     inputs = [
         api_pb2.HParamInfo(name=name, type=types.get(type(value), api_pb2.DATA_TYPE_FLOAT64))
-        for name, value in values.items()
+        for name, value in sorted(values.items(), key=lambda item: item[0] not in COMPARED)
         if flags.decides_numbers(name)
     ]
     for column in inputs:
-        # TensorBoard sorts the columns by name, but for those said to differ, which come first.
+        # A newer TensorBoard sorts them by name, but puts those first that are said to differ.
         if hasattr(column, "differs"):
             column.differs = column.name in COMPARED
     metrics = [
