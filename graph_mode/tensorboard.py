@@ -15,7 +15,7 @@ METRICS = [
     for split in ("validation", "test")
     for name in ("accuracy", "loss", "accuracy_population")
 ]
-# HParams shows five hyperparameters until others are ticked: those that the exercise compares.
+# What the exercise compares comes first: HParams shows five columns until others are ticked.
 COMPARED = ("network", "batch_norm", "optimizer", "learning_rate", "layers")
 
 
@@ -122,9 +122,9 @@ def _plain(value):
 
 
 def _settings_table(settings):
-    """The settings as a Markdown table, a row each."""
+    """The settings as a Markdown table, a row each, those that the exercise compares first."""
     rows = [("network", settings["network"])]
-    rows += sorted(settings["flags"].items())
+    rows += sorted(settings["flags"].items(), key=lambda row: (row[0] not in COMPARED, row[0]))
     for group in ("versions", "data", "resolved"):
         rows += [(f"{group}: {name}", value) for name, value in sorted(settings[group].items())]
     lines = ["| setting | value |", "|---|---|"]

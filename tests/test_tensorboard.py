@@ -187,7 +187,9 @@ def test_the_settings_and_the_network_are_tables_under_text(tensorboard):
     ]
     assert all("<table>" in text for text in texts)
     assert "<td>200,704</td>" in texts[0].replace(' align="right"', "")
-    assert "<td>batch_norm</td>" in texts[1]
+    names = re.findall(r"<tr>\s*<td>(.*?)</td>", texts[1])
+    assert names[:5] == ["network", "batch_norm", "layers", "learning_rate", "optimizer"]
+    assert names[5:8] == ["activation", "allow_nonfinite", "batch_norm_epsilon"]
 
 
 def test_custom_scalars_overlay_training_and_validation_loss(tensorboard):
