@@ -235,6 +235,7 @@ def test_validation_on_the_way_is_the_mean_over_the_seeds(tmp_path):
         for seed, accuracy in enumerate((0.5, 0.6))
     ]
     text = text_of(report.write(folders, str(tmp_path), str(tmp_path / "report"), print))
+    assert "| batch norm | test loss | validation loss |" in text
     assert "| batch norm | 100 | 200 |\n|---|---|---|\n| with | 55.00 | 70.00 |" in text
 
 

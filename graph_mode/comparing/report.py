@@ -34,6 +34,7 @@ SPEED_NOTE = (
     "the validation set. A run that never reached it counts as longer than all others; how many "
     "reached it is said unless all did."
 )
+LOSS_NOTE = "Mean over the seeds. It compares with other runs of the same loss function alone."
 ON_THE_WAY_NOTE = (
     "Accuracy on the validation set after the batch of that number, counted from 0: mean over the "
     "seeds, in percent."
@@ -53,7 +54,8 @@ def write(folders, log_dir, output_dir, say):
         some = [result for result in results if result.run.network == network]
         settings = report_tables.settings_of(some)
         lines += [f"## {NETWORKS.get(network, network)}", ""]
-        lines += accuracy_section(settings, some) + on_the_way_section(settings)
+        lines += accuracy_section(settings, some) + loss_section(settings)
+        lines += on_the_way_section(settings)
         lines += speed_section(settings)
         lines += diagnostics_section(settings)
         for caption, path in report_figures.write(network, some, settings, output_dir, say):
@@ -181,6 +183,19 @@ def difference_text(interval):
         return NOTHING
     ends = "" if interval.n == 1 else f" [{100 * interval.low:+.2f}, {100 * interval.high:+.2f}]"
     return f"{100 * interval.mean:+.2f}{ends}"
+
+
+def loss_section(settings):
+    """The loss on the test set at the end, in nats, mean over the seeds that have one."""
+
+    def text(results, statistics, name):
+        found = [run_results.final(result, name, statistics) for result in results]
+        found = [value for value in found if value is not None]
+        return f"{intervals.mean(found):.4f}" if found else NOTHING
+
+    head = ["### Loss at the end, in nats", "", LOSS_NOTE, ""]
+    columns = ("test_loss", "validation_loss")
+    return head + table_of_sides(settings, columns, text, lambda name: name.replace("_", " "))
 
 
 def on_the_way_section(settings):

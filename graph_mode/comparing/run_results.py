@@ -107,6 +107,11 @@ def first_step_at(run, statistics, accuracy):
 
 def test_accuracy(result, statistics=MOVING):
     """The test accuracy at the end of training, or None for a run that recorded none."""
+    return final(result, "test_accuracy", statistics)
+
+
+def final(result, name, statistics=MOVING):
+    """A number of result.json by these statistics, or None for a run that recorded none."""
     if statistics == POPULATION and not result.run.flags.get("batch_norm"):
         statistics = MOVING
-    return result.numbers.get(f"test_accuracy{statistics}")
+    return result.numbers.get(f"{name}{statistics}")
