@@ -1,5 +1,10 @@
-"""compare.py with real processes: training side by side, killed at random, interrupted, failing."""
+"""compare.py with real processes: training side by side, killed at random, interrupted, failing.
 
+What it does itself is tested with quick_train.py, whose runs take a moment.
+"""
+
+import contextlib
+import functools
 import glob
 import json
 import os
@@ -16,15 +21,24 @@ import pytest
 from helpers import ROOT, tree
 
 import compare as compare_script
-from graph_mode import machine
+from graph_mode import command_line, machine
 from graph_mode.comparing import grid
 from graph_mode.plotting import saved_runs
 
-TESTS = os.path.join(ROOT, "tests")
-STEPS = 30
-SMALL = ["--num-batches", str(STEPS), "--batch-size", "20", "--validation-size", "50"]
-SMALL += ["--hidden-units", "8", "--networks", "fc", "--jobs", "2"]
+QUICK = [
+    "--networks",
+    os.path.join(ROOT, "tests", "quick_train.py"),
+    "--optimizers=sgd",
+    "--jobs=2",
+]
+REAL = ["--num-batches=30", "--batch-size=20", "--validation-size=50", "--hidden-units=8"]
 PATIENCE_SECONDS = 300
+# What graph_mode/tensorflow1.py needs of TensorFlow before anything is trained.
+NO_TENSORFLOW = """
+import types
+VERSION, logging = "2.21.0", types.SimpleNamespace(set_verbosity=print, ERROR=0)
+disable_eager_execution = enable_resource_variables = enable_control_flow_v2 = int
+"""
 
 
 @pytest.fixture(scope="module")
@@ -38,48 +52,89 @@ def log_dir(tmp_path):
     return str(tmp_path / "runs")
 
 
-def command(data_dir, log_dir, *flags):
-    script = os.path.join(ROOT, "compare.py")
-    return (
-        [sys.executable, script, "--data-dir", data_dir, "--log-dir", log_dir] + SMALL + list(flags)
-    )
+@pytest.fixture
+def python_finds(monkeypatch, tmp_path):
+    """python_finds(module, content) makes that module the one which any Python here imports."""
+
+    def python_finds(module, content):
+        path = os.path.join(str(tmp_path), "path", *module.split("."))
+        os.makedirs(os.path.dirname(path))
+        with open(f"{path}.py", "w") as file:
+            file.write(content)
+        monkeypatch.syspath_prepend(str(tmp_path / "path"))
+        places = filter(None, [str(tmp_path / "path"), os.environ.get("PYTHONPATH")])
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join(places))
+
+    return python_finds
 
 
-def compare(data_dir, log_dir, *flags, **kwargs):
-    return subprocess.run(
-        command(data_dir, log_dir, *flags),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-        **kwargs,
-    )
+@pytest.fixture
+def without_tensorflow(python_finds):
+    python_finds("tensorflow.compat.v1", NO_TENSORFLOW)
 
 
-def start(data_dir, log_dir, *flags, **kwargs):
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "universal_newlines": True}
-    return subprocess.Popen(command(data_dir, log_dir, *flags), **{**pipes, **kwargs})
+@pytest.fixture
+def start(data_dir, log_dir):
+    """start(*flags) starts compare.py as a process, and returns the Popen."""
+    processes = []
+
+    def start(*flags, seconds_a_seed=0, **pipes):
+        command = [sys.executable, os.path.join(ROOT, "compare.py"), f"--data-dir={data_dir}"]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **pipes}
+        environment = {**os.environ, "SECONDS_A_SEED": str(seconds_a_seed)}
+        command += [f"--log-dir={log_dir}", *flags]
+        process = subprocess.Popen(command, env=environment, universal_newlines=True, **pipes)
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def start_quick(start, without_tensorflow):
+    """start(), for runs of quick_train.py."""
+    return functools.partial(start, *QUICK)
+
+
+@pytest.fixture
+def compare(data_dir, log_dir, without_tensorflow, capsys):
+    """compare(*flags) compares runs of quick_train.py, to the end, from this process.
+
+    It gives the exit code, the lines of standard output, and standard error.
+    """
+
+    def compare(*flags):
+        arguments = [f"--data-dir={data_dir}", f"--log-dir={log_dir}", *QUICK, *flags]
+        code = command_line.exit_code_of(lambda: compare_script.main(arguments))
+        output, errors = capsys.readouterr()
+        return code, output.splitlines(), errors
+
+    return compare
+
+
+@pytest.fixture
+def results(log_dir):
+    """results() is {folder: (result.json, its time)} of all runs that have finished."""
+
+    def results():
+        found = {}
+        for path in glob.glob(os.path.join(glob.escape(log_dir), "*", "*", "result.json")):
+            with open(path) as file:
+                found[os.path.dirname(path)] = (json.load(file), os.stat(path).st_mtime_ns)
+        return found
+
+    return results
 
 
 def children(process):
     """The process ids of the workers."""
     found = []
-    for path in glob.glob("/proc/[0-9]*/stat"):
-        try:
-            with open(path) as file:
-                fields = file.read().rsplit(")", 1)[1].split()
-        except OSError:
-            continue
-        if int(fields[1]) == process.pid and fields[0] != "Z":
-            found.append(int(path.split("/")[2]))
-    return found
-
-
-def results(log_dir):
-    """{folder: (result.json, its time)} of all runs that have finished."""
-    found = {}
-    for path in glob.glob(os.path.join(glob.escape(log_dir), "*", "*", "result.json")):
-        with open(path) as file:
-            found[os.path.dirname(path)] = (json.load(file), os.stat(path).st_mtime_ns)
+    for path in glob.glob(f"/proc/{process.pid}/task/*/children"):
+        with contextlib.suppress(OSError), open(path) as file:
+            found += map(int, file.read().split())
     return found
 
 
@@ -90,11 +145,24 @@ def wait_until(condition):
         time.sleep(0.02)
 
 
+def wait_until_gone(workers):
+    wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers))
+
+
+def begun_runs(log_dir):
+    return glob.glob(os.path.join(log_dir, ".unfinished", "*", "*", "*", "*", "settings.json"))
+
+
 def worker_at_work(process, log_dir):
-    """The process ids of the workers, as soon as one has begun a run."""
-    begun = os.path.join(log_dir, ".unfinished", "*", "*", "fc", "*", "settings.json")
-    wait_until(lambda: (glob.glob(begun) and children(process)) or process.poll() is not None)
-    return children(process)
+    """The process id of the only worker, as soon as it has begun a run."""
+    wait_until(lambda: begun_runs(log_dir) or process.poll() is not None)
+    (worker,) = children(process)
+    return worker
+
+
+def report_in(log_dir):
+    with open(os.path.join(log_dir, "report", "report.md"), encoding="utf-8") as file:
+        return file.read()
 
 
 def training_losses(folder):
@@ -103,203 +171,111 @@ def training_losses(folder):
     return series.steps.tolist(), series.values.tolist()
 
 
-def test_a_grid_is_trained_and_reported_and_never_trained_again(data_dir, log_dir):
-    grid = ["--optimizers", "sgd,adam", "--seeds", "1"]
-    done = compare(data_dir, log_dir, *grid)
-    assert (done.returncode, done.stderr) == (0, "")
-    lines = done.stdout.splitlines()
+def test_a_run_whose_worker_was_killed_is_the_one_that_the_script_alone_would_be(
+    start, data_dir, log_dir, script_server, tmp_path
+):
+    own = ["--networks=fc", "--optimizers=adam", "--seeds=2", "--batch-norm=true", "--jobs=1"]
+    process = start(*own, *REAL)
+    for number in (signal.SIGKILL, signal.SIGTERM):
+        os.kill(worker_at_work(process, log_dir), number)
+        wait_until(lambda: not begun_runs(log_dir))
+    output, errors = process.communicate(timeout=PATIENCE_SECONDS)
+    assert (process.returncode, errors) == (0, "")
+    line = r"\[1/2\] \S+: test accuracy 0\.\d{5} \(0\.\d{5} by population statistics\), \d+ s\n"
+    assert re.match(line, output)
+    run = os.path.join(log_dir, "fc", "adam_batchnorm_seed-1")
+    with open(os.path.join(run, "output.txt")) as file:
+        assert file.read().splitlines()[-1].startswith("Final test accuracy: ")
+    alone = [f"--data-dir={data_dir}", "--batch-norm", "--seed=1", "--threads=1", "--run-name=own"]
+    assert script_server.run(tmp_path, "fc_train.py", *alone, *REAL)[0] == 0
+    assert training_losses(run) == training_losses(str(tmp_path / "runs" / "fc" / "own"))
+
+
+def test_a_grid_is_trained_and_reported_and_never_trained_again(compare, log_dir, results):
+    code, lines, errors = compare("--seeds=1", "--width=7,8", "--sizes=2,3")
+    assert (code, errors) == (0, "")
     assert len(lines) == 5 and lines[-1] == f"wrote {os.path.join(log_dir, 'report', 'report.md')}"
     for number, line in enumerate(lines[:-1], 1):
-        both = r" \(0\.\d{5} by population statistics\)" if "_no_batchnorm" not in line else ""
-        assert re.match(rf"\[{number}/4\] \S+: test accuracy 0\.\d{{5}}{both}, \d+ s$", line), line
-    first = results(log_dir)
-    assert len(first) == 4
-    with open(os.path.join(log_dir, "fc", "sgd_batchnorm_seed-0", "output.txt")) as file:
-        assert file.read().splitlines()[-1].startswith("Final test accuracy: ")
-    again = compare(data_dir, log_dir, *grid)
-    assert again.stdout.splitlines() == lines[-1:]
-    assert results(log_dir) == first
-    more = compare(data_dir, log_dir, "--optimizers", "sgd,adam", "--seeds", "2")
-    assert len(more.stdout.splitlines()) == 5
-    assert {folder: results(log_dir)[folder] for folder in first} == first
+        assert re.match(rf"\[{number}/4\] \S+: test accuracy 0\.50000, 1 s$", line), line
+    first = results()
+    assert {os.path.relpath(folder, log_dir) for folder in first} == {
+        os.path.join("quick", f"sgd_{norm}_width-{width}_seed-0")
+        for norm in ("batchnorm", "no_batchnorm")
+        for width in (7, 8)
+    }
+    text = report_in(log_dir)
+    assert "## quick" in text and "`sizes` 2,3" in text
+    assert "| 7 | 50.00 (n = 1) | 50.00 (n = 1) | +0.00 |" in text
+    assert compare("--seeds=1", "--width=7,8", "--sizes=2,3")[1] == lines[-1:]
+    assert results() == first
+    assert len(compare("--seeds=2", "--width=7,8", "--sizes=2,3")[1]) == 5
+    assert {folder: results()[folder] for folder in first} == first
 
 
-def test_a_run_among_others_is_the_run_that_the_script_alone_would_be(data_dir, log_dir):
-    compare(data_dir, log_dir, "--seeds", "2", "--optimizers", "adam", "--jobs", "1")
-    alone = os.path.join(log_dir, "alone")
-    small = [word for word in SMALL if word not in ("--networks", "fc", "--jobs", "2")]
-    script = [sys.executable, os.path.join(ROOT, "fc_train.py"), "--data-dir", data_dir]
-    flags = ["--log-dir", alone, "--run-name", "alone", "--batch-norm", "--seed", "1"]
-    flags += ["--threads", "1"]
-    subprocess.run(script + small + flags, check=True, stdout=subprocess.DEVNULL)
-    compared = training_losses(os.path.join(log_dir, "fc", "adam_batchnorm_seed-1"))
-    assert compared == training_losses(os.path.join(alone, "fc", "alone"))
-
-
-def test_kills_at_random_lose_no_run_and_repeat_none(data_dir, log_dir):
-    grid = ["--seeds", "3", "--optimizers", "sgd,momentum"]
-    expected = 12
+def test_kills_at_random_lose_no_run_and_repeat_none(start_quick, compare, log_dir, results):
+    many = ["--seeds=3", "--optimizers=sgd,momentum"]
     chance = random.Random(5)
     finished = {}
-    victims = ["worker", "compare", "worker", "compare", "compare", "worker"]
-    for victim in victims:
-        process = start(data_dir, log_dir, *grid)
-        before = len(results(log_dir))
-        wait_until(lambda p=process, b=before: len(results(log_dir)) > b or p.poll() is not None)
-        time.sleep(chance.uniform(0, 1.5))
+    for victim in ("worker", "compare", "worker", "compare", "compare", "worker"):
+        process = start_quick(*many, seconds_a_seed=0.3)
+        before = len(results())
+        wait_until(lambda p=process, b=before: len(results()) > b or p.poll() is not None)
+        time.sleep(chance.uniform(0, 0.3))
         workers = children(process)
         if victim == "worker" and workers:
             os.kill(chance.choice(workers), signal.SIGKILL)
-            time.sleep(chance.uniform(0, 3))
+            time.sleep(chance.uniform(0, 0.5))
             workers = children(process)
         process.kill()
         process.communicate()
-        wait_until(lambda w=workers: not any(os.path.exists(f"/proc/{pid}") for pid in w))
-        now = results(log_dir)
+        wait_until_gone(workers)
+        now = results()
         assert {folder: now[folder] for folder in finished} == finished
         finished = now
-    done = compare(data_dir, log_dir, *grid)
-    assert done.returncode == 0, done.stderr
-    now = results(log_dir)
+    assert compare(*many)[::2] == (0, "")
+    now = results()
     assert {folder: now[folder] for folder in finished} == finished
-    assert len(now) == len(glob.glob(os.path.join(log_dir, "fc", "*"))) == expected
-    assert all(training_losses(folder)[0] == list(range(STEPS)) for folder in now)
+    assert len(now) == len(glob.glob(os.path.join(log_dir, "quick", "*"))) == 12
     assert not os.path.exists(os.path.join(log_dir, ".unfinished"))
-    with open(os.path.join(log_dir, "report", "report.md"), encoding="utf-8") as file:
-        assert f"{expected} runs: {expected} finished, 0 diverged, 0 failed" in file.read()
-
-
-def test_a_worker_that_is_killed_is_replaced_and_its_run_trained_again(data_dir, log_dir):
-    process = start(data_dir, log_dir, "--seeds", "2", "--optimizers", "sgd", "--jobs", "1")
-    for number in (signal.SIGKILL, signal.SIGTERM):
-        (worker,) = worker_at_work(process, log_dir)
-        os.kill(worker, number)
-        wait_until(lambda w=worker: w not in children(process))
-    output, errors = process.communicate(timeout=PATIENCE_SECONDS)
-    assert (process.returncode, errors) == (0, "")
-    assert len(results(log_dir)) == 4 and "failed" not in output
+    assert "12 runs: 12 finished, 0 diverged, 0 failed" in report_in(log_dir)
 
 
 def test_a_worker_of_a_compare_that_was_killed_writes_nothing_into_the_next_ones_runs(
-    data_dir, log_dir
+    start_quick, compare, log_dir, results
 ):
-    grid = ["--seeds", "1", "--optimizers", "sgd"]
-    process = start(data_dir, log_dir, "--jobs", "1", *grid)
-    (worker,) = worker_at_work(process, log_dir)
+    process = start_quick("--seeds=2", "--batch-norm=true", "--jobs=1", seconds_a_seed=99)
+    worker = worker_at_work(process, log_dir)
     # It is as slow as can be to notice that its compare.py is gone.
     os.kill(worker, signal.SIGSTOP)
     process.kill()
     process.communicate()
-    done = compare(data_dir, log_dir, *grid)
-    assert (done.returncode, done.stderr) == (0, ""), done.stderr
-    assert len(results(log_dir)) == 2
+    assert compare("--seeds=2", "--batch-norm=true")[::2] == (0, "")
+    assert len(results()) == 2
     before = tree(log_dir)
     os.kill(worker, signal.SIGCONT)
-    wait_until(lambda: not os.path.exists(f"/proc/{worker}"))
+    wait_until_gone([worker])
     after = tree(log_dir)
     assert {path: after.get(path) for path in before} == before
     assert all(path.startswith(".unfinished") for path in set(after) - set(before))
 
 
-def test_a_run_that_fails_or_diverges_is_recorded_and_the_rest_goes_on(data_dir, log_dir):
-    grid = ["--seeds", "1", "--optimizers", "sgd", "--batch-norm", "false"]
-    grid += ["--learning-rate", "0.01,1e38", "--batch-size", "20,1000"]
-    done = compare(data_dir, log_dir, *grid)
-    assert done.returncode == 0, done.stderr
-    ended = sorted(line.split(" ", 1)[1] for line in done.stdout.splitlines()[:-1])
-    assert len(ended) == 4
-    too_large = "failed: --batch-size 1000 is larger than the training set of 250 images"
-    assert sum(too_large in line for line in ended) == 2
-    assert sum("diverged: the " in line for line in ended) == 1
-    assert sum("test accuracy" in line for line in ended) == 1
-    again = compare(data_dir, log_dir, *grid)
-    assert len(again.stdout.splitlines()) == 1
-    with open(os.path.join(log_dir, "report", "report.md"), encoding="utf-8") as file:
-        assert "4 runs: 1 finished, 1 diverged, 2 failed" in file.read()
-    retried = compare(data_dir, log_dir, "--retry-failed", *grid)
-    assert len(retried.stdout.splitlines()) == 4
-    assert len(glob.glob(os.path.join(log_dir, "fc", "*"))) == 4
-
-
-def test_ctrl_c_ends_the_workers_and_the_next_start_goes_on(data_dir, log_dir):
-    grid = ["--seeds", "2", "--optimizers", "sgd"]
-    process = start(data_dir, log_dir, *grid)
-    wait_until(lambda: results(log_dir) or process.poll() is not None)
-    workers = children(process)
-    assert len(workers) == 2
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=PATIENCE_SECONDS)
-    assert process.returncode == 130
-    assert errors.count("\n") == 1 and "interrupted" in errors and "continues" in errors, errors
-    assert not any(os.path.exists(f"/proc/{pid}") for pid in workers)
-    finished = results(log_dir)
-    done = compare(data_dir, log_dir, *grid)
-    assert len(done.stdout.splitlines()) == 4 - len(finished) + 1
-    assert len(results(log_dir)) == 4
-
-
-def test_two_comparisons_never_work_in_one_folder(data_dir, log_dir):
-    process = start(data_dir, log_dir, "--seeds", "2", "--optimizers", "sgd")
-    wait_until(lambda: glob.glob(os.path.join(log_dir, ".unfinished", "*")))
-    process.send_signal(signal.SIGSTOP)
-    second = compare(data_dir, log_dir, "--seeds", "2", "--optimizers", "sgd")
-    assert second.returncode == 2 and "another compare.py" in second.stderr
-    process.send_signal(signal.SIGCONT)
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=PATIENCE_SECONDS)
-
-
-def test_without_tensorflow_no_run_is_blamed(data_dir, log_dir, tmp_path):
-    broken = tmp_path / "path" / "tensorflow"
-    os.makedirs(str(broken))
-    (broken / "__init__.py").write_text("raise ImportError('no such wheel')\n")
-    environment = dict(os.environ, PYTHONPATH=str(tmp_path / "path"))
-    done = compare(data_dir, log_dir, "--seeds", "1", "--optimizers", "sgd", env=environment)
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1 and "no such wheel" in done.stderr, done.stderr
-    assert not glob.glob(os.path.join(log_dir, "fc", "*"))
-
-
-def test_without_ray_one_line_says_what_to_install(data_dir, log_dir, tmp_path):
-    (tmp_path / "path").mkdir()
-    (tmp_path / "path" / "ray.py").write_text("raise ImportError('no ray here')\n")
-    environment = dict(os.environ, PYTHONPATH=str(tmp_path / "path"))
-    done = compare(data_dir, log_dir, "--seeds", "1", "--ray", "auto", env=environment)
-    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
-    assert "pip install ray" in done.stderr
-    # Nothing else asks for it.
-    done = compare(data_dir, log_dir, "--seeds", "1", "--dry-run", env=environment)
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-def test_the_training_goes_on_when_the_reader_of_its_output_leaves(data_dir, log_dir):
-    process = start(data_dir, log_dir, "--seeds", "2", "--optimizers", "sgd")
-    assert process.stdout.readline().startswith("[1/4] ")
-    process.stdout.close()
-    errors = process.stderr.read()
-    assert process.wait(PATIENCE_SECONDS) == 0
-    assert errors.count("\n") == 1 and "continuing without it" in errors, errors
-    assert len(results(log_dir)) == 4
-    assert os.path.exists(os.path.join(log_dir, "report", "report.md"))
-
-
-def test_when_its_terminal_closes_everything_ends_and_the_next_start_continues(data_dir, log_dir):
-    pty = pytest.importorskip("pty")
-    grid = ["--seeds", "2", "--optimizers", "sgd"]
-    ours, theirs = pty.openpty()
-    terminal = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
-    process = start(data_dir, log_dir, *grid, preexec_fn=lambda: own_terminal(theirs), **terminal)
-    os.close(theirs)
-    wait_until(lambda: results(log_dir) or process.poll() is not None)
-    workers = children(process)
-    assert workers
-    os.close(ours)
-    process.wait(PATIENCE_SECONDS)
-    wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers))
-    finished = results(log_dir)
-    done = compare(data_dir, log_dir, *grid)
-    assert len(done.stdout.splitlines()) == 4 - len(finished) + 1
-    assert {folder: results(log_dir)[folder] for folder in finished} == finished
+def test_a_run_that_fails_or_diverges_is_recorded_and_the_rest_goes_on(compare, log_dir, tmp_path):
+    grids = [{"learning-rate": "0.01,1e38"}, {"batch-size": 1000}, {"width": 13}]
+    config = tmp_path / "grids.json"
+    config.write_text(json.dumps({"grids": grids}))
+    bad = ["--seeds=1", "--batch-norm=false", f"--config={config}"]
+    code, lines, errors = compare(*bad)
+    assert (code, errors) == (0, "")
+    assert sorted(line.split(": ", 1)[1] for line in lines[:-1]) == [
+        "diverged: the loss is nan",
+        "failed: --batch-size 1000 is too large",
+        "failed: its process ended with exit code 7 (3 times)",
+        "test accuracy 0.50000, 1 s",
+    ]
+    assert len(compare(*bad)[1]) == 1
+    assert "4 runs: 1 finished, 1 diverged, 2 failed" in report_in(log_dir)
+    assert len(compare("--retry-failed", *bad)[1]) == 4
+    assert len(glob.glob(os.path.join(log_dir, "quick", "*"))) == 4
 
 
 def own_terminal(descriptor):
@@ -311,68 +287,86 @@ def own_terminal(descriptor):
     fcntl.ioctl(descriptor, termios.TIOCSCTTY, 0)
 
 
-def test_what_a_run_shall_write_besides_is_trained_for_and_never_lost(data_dir, log_dir):
-    grid = ["--seeds", "1", "--optimizers", "sgd"]
-    assert len(compare(data_dir, log_dir, *grid).stdout.splitlines()) == 3
-    more = compare(data_dir, log_dir, "--diagnostics", *grid)
-    assert len(more.stdout.splitlines()) == 3, more.stderr
-    with open(os.path.join(log_dir, "report", "report.md"), encoding="utf-8") as file:
-        assert "--diagnostics recorded" in file.read()
+@pytest.mark.parametrize("how", ["Ctrl-C", "terminal closes"])
+def test_stopped_it_ends_its_workers_and_the_next_start_goes_on(how, start_quick, compare, results):
+    terminal = {}
+    if how == "terminal closes":
+        ours, theirs = pytest.importorskip("pty").openpty()
+        terminal = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+        terminal["preexec_fn"] = lambda: own_terminal(theirs)
+    process = start_quick("--seeds=2", seconds_a_seed=99, **terminal)
+    if terminal:
+        os.close(theirs)
+    wait_until(lambda: results() or process.poll() is not None)
+    workers = children(process)
+    assert len(workers) == 2
+    if terminal:
+        os.close(ours)
+        process.wait(PATIENCE_SECONDS)
+        wait_until_gone(workers)
+    else:
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=PATIENCE_SECONDS)
+        assert process.returncode == 130
+        assert errors.count("\n") == 1 and "interrupted" in errors and "continues" in errors
+        assert not any(os.path.exists(f"/proc/{pid}") for pid in workers)
+    finished = results()
+    assert len(compare("--seeds=2")[1]) == 4 - len(finished) + 1
+    assert {folder: results()[folder] for folder in finished} == finished
+
+
+def test_two_comparisons_never_work_in_one_folder(start_quick, compare, log_dir):
+    process = start_quick("--seeds=2", seconds_a_seed=99)
+    wait_until(lambda: glob.glob(os.path.join(log_dir, ".unfinished", "*")))
+    process.send_signal(signal.SIGSTOP)
+    code, _, errors = compare("--seeds=2")
+    assert code == 2 and "another compare.py" in errors
+    process.send_signal(signal.SIGCONT)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=PATIENCE_SECONDS)
+
+
+def test_without_tensorflow_no_run_is_blamed(compare, log_dir, python_finds, tmp_path):
+    shutil.rmtree(str(tmp_path / "path"))
+    python_finds("tensorflow", "raise ImportError('no such wheel')")
+    code, _, errors = compare("--seeds=1")
+    assert code == 2
+    assert errors.count("\n") == 1 and "no such wheel" in errors, errors
+    assert not glob.glob(os.path.join(log_dir, "quick", "*"))
+
+
+def test_without_ray_one_line_says_what_to_install(compare, python_finds, tmp_path):
+    shutil.rmtree(str(tmp_path / "path"))
+    python_finds("ray", "raise ImportError('no ray here')")
+    code, _, errors = compare("--seeds=1", "--ray=auto")
+    assert code == 2 and errors.count("\n") == 1 and "pip install ray" in errors, errors
+    # Nothing else asks for it.
+    assert compare("--seeds=1", "--dry-run")[::2] == (0, "")
+
+
+def test_the_training_goes_on_when_the_reader_of_its_output_leaves(start_quick, log_dir, results):
+    process = start_quick("--seeds=2", seconds_a_seed=3)
+    assert process.stdout.readline().startswith("[1/4] ")
+    process.stdout.close()
+    errors = process.stderr.read()
+    assert process.wait(PATIENCE_SECONDS) == 0
+    assert errors.count("\n") == 1 and "continuing without it" in errors, errors
+    assert len(results()) == 4
+    assert "4 runs" in report_in(log_dir)
+
+
+def test_what_a_run_shall_write_besides_is_trained_for_and_never_lost(compare, log_dir):
+    assert len(compare("--seeds=1")[1]) == 3
+    assert len(compare("--seeds=1", "--diagnostics")[1]) == 3
     # A run with diagnostics has all the numbers of one without.
-    shutil.rmtree(os.path.join(log_dir, "fc", "sgd_batchnorm_seed-0"))
-    assert len(compare(data_dir, log_dir, *grid).stdout.splitlines()) == 1
+    shutil.rmtree(os.path.join(log_dir, "quick", "sgd_batchnorm_seed-0"))
+    assert len(compare("--seeds=1")[1]) == 1
 
 
-OWN_SCRIPT = f"""
-import os, sys
-sys.path.append({TESTS!r})
-import made_runs
-import mnist_data
-from graph_mode import flags
-from beside import WIDTH
-
-NETWORK = "own"
-FLAGS = [
-    flags.Flag("width", flags.positive_integer, WIDTH, "units of a layer"),
-    flags.Flag("sizes", flags.positive_integers, [1], "a list"),
-]
-
-def parse_flags(arguments=None):
-    return flags.parser("An own network", FLAGS, "own").parse_args(arguments)
-
-def main(arguments=None):
-    given = vars(parse_flags(arguments))
-    folder = os.path.join(given["log_dir"], NETWORK, given["run_name"])
-    recorded = {{name: value for name, value in given.items() if flags.is_recorded(name)}}
-    made_runs.write_run(folder, NETWORK, **recorded)
-    data = mnist_data.checksums(given["data_dir"])
-    settings = {{"network": NETWORK, "flags": recorded, "versions": {{"numbers": 1}}, "data": data}}
-    made_runs.write_json(os.path.join(folder, "settings.json"), settings)
-    result = {{"test_accuracy": 0.5, "steps": 20, "seconds": 1.0, "steps_per_second": 20.0}}
-    made_runs.write_json(os.path.join(folder, "result.json"), result)
-    return folder
-"""
-
-
-def test_a_script_of_ones_own_is_compared_by_its_path(data_dir, log_dir, tmp_path):
-    (tmp_path / "beside.py").write_text("WIDTH = 7\n")
-    (tmp_path / "fc_train.py").write_text(OWN_SCRIPT)  # As another script is called, too.
-    script = str(tmp_path / "fc_train.py")
-    log_dir += " [a]"
-    arguments = ["--data-dir", data_dir, "--log-dir", log_dir, "--networks", script]
-    arguments += ["--optimizers", "sgd", "--seeds", "1", "--width", "7,8", "--sizes", "2,3"]
-    arguments = [sys.executable, os.path.join(ROOT, "compare.py")] + arguments
-    done = subprocess.run(arguments, capture_output=True)
-    assert (done.returncode, done.stderr) == (0, b"")
-    assert {os.path.basename(folder) for folder in results(log_dir)} == {
-        f"sgd_{norm}_width-{width}_seed-0"
-        for norm in ("batchnorm", "no_batchnorm")
-        for width in (7, 8)
-    }
-    with open(os.path.join(log_dir, "report", "report.md"), encoding="utf-8") as file:
-        text = file.read()
-    assert "## own" in text and "`sizes` 2,3" in text
-    assert "| 7 | 50.00 (n = 1) | 50.00 (n = 1) | +0.00 |" in text
+def test_a_report_alone_trains_nothing(compare, log_dir):
+    code, _, errors = compare("--seeds=1", "--report-only")
+    assert code == 2 and "none of the 2 runs has ended" in errors
+    assert not glob.glob(os.path.join(log_dir, "quick", "*"))
 
 
 def test_jobs_are_bounded_by_the_cores_and_the_memory_and_the_gpus(monkeypatch):
@@ -382,17 +376,10 @@ def test_jobs_are_bounded_by_the_cores_and_the_memory_and_the_gpus(monkeypatch):
     monkeypatch.setattr(machine, "cores", lambda: 8)
     monkeypatch.setattr(machine, "free_memory", lambda: 100 * 2**30)
     assert (jobs(threads=1), jobs(threads=3), jobs(threads=0)) == (8, 2, 1)
-    monkeypatch.setattr(machine, "free_memory", lambda: 3 * 2**30)
-    assert jobs(threads=1) == 3
-    monkeypatch.setattr(machine, "free_memory", lambda: 0)
-    assert jobs(threads=1) == 1
+    for gigabytes, expected in ((3, 3), (0, 1)):
+        monkeypatch.setattr(machine, "free_memory", lambda g=gigabytes: g * 2**30)
+        assert jobs(threads=1) == expected
     monkeypatch.setattr(machine, "free_memory", lambda: None)
     assert jobs(threads=1) == 8
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
     assert jobs(threads=1, device="gpu") == 2
-
-
-def test_a_report_alone_trains_nothing(data_dir, log_dir):
-    done = compare(data_dir, log_dir, "--seeds", "1", "--optimizers", "sgd", "--report-only")
-    assert done.returncode == 2 and "none of the 2 runs has ended" in done.stderr
-    assert not glob.glob(os.path.join(log_dir, "fc", "*"))
