@@ -45,21 +45,9 @@ def read_digit(path, height=28, width=28):
 
 def picture_of(digits, captions, path):
     """Writes a PNG that shows digits, uint8 [n, height, width, 1], each with its caption."""
-    from PIL import Image
-
-    height, width = digits[0].shape[:2]
-    scale = max(1, 112 // max(height, width))
-    columns = min(len(digits), 5)
-    step_x, step_y = max(width * scale + 20, 170), height * scale + 40
-    image, draw = pictures.canvas(columns * step_x, -(-len(digits) // columns) * step_y)
-    for place, (digit, caption) in enumerate(zip(digits, captions)):
-        left = place % columns * step_x + (step_x - width * scale) // 2
-        top = place // columns * step_y + 30
-        pixels = np.kron(255 - digit[:, :, 0], np.ones([scale, scale], np.uint8))
-        image.paste(Image.fromarray(pixels), (left, top))
-        pictures.write(draw, left + width * scale / 2, top - 14, caption, 12)
+    png = pictures.captioned(digits, captions, min(len(digits), 5), side=112, room=170)
     with output_file(path, "wb") as file:
-        file.write(pictures.png_of(image))
+        file.write(png)
 
 
 def _grey(path):

@@ -58,8 +58,6 @@ def misclassified(images, labels, logits):
 
     Confidence is how far the logit of the predicted class lies above that of the true one.
     """
-    from PIL import Image
-
     rows = np.arange(len(labels))
     predictions = logits.argmax(axis=1)
     margins = logits[rows, predictions] - logits[rows, labels]
@@ -67,18 +65,29 @@ def misclassified(images, labels, logits):
     worst = worst[predictions[worst] != labels[worst]]
     if not len(worst):
         return None
-    height, width = images.shape[1:3]
-    scale = max(1, 96 // max(height, width))
-    step_x, step_y = max(width * scale + 20, 120), height * scale + 36
-    lines = -(-len(worst) // COLUMNS)
-    image, draw = canvas(COLUMNS * step_x, 32 + lines * step_y)
-    write(draw, COLUMNS * step_x / 2, 16, "Most confidently misclassified test images", 15)
-    for place, example in enumerate(worst):
-        left = place % COLUMNS * step_x + (step_x - width * scale) // 2
-        top = 32 + place // COLUMNS * step_y + 22
-        pixels = np.kron(255 - images[example, :, :, 0], np.ones([scale, scale], np.uint8))
+    captions = [f"{labels[example]} taken for {predictions[example]}" for example in worst]
+    return captioned(images[worst], captions, COLUMNS, "Most confidently misclassified test images")
+
+
+def captioned(images, captions, columns, title="", side=96, room=120):
+    """PNG of images, uint8 [n, height, width, 1], light on dark, in rows, each below its caption.
+
+    side: about how many pixels the longer side of an image gets; room: how many a caption needs.
+    """
+    from PIL import Image
+
+    height, width = images[0].shape[:2]
+    scale = max(1, side // max(height, width))
+    step_x, step_y = max(width * scale + 20, room), height * scale + 36
+    above = 32 * bool(title)
+    image, draw = canvas(columns * step_x, above + -(-len(images) // columns) * step_y)
+    if title:
+        write(draw, columns * step_x / 2, 16, title, 15)
+    for place, (shown, caption) in enumerate(zip(images, captions)):
+        left = place % columns * step_x + (step_x - width * scale) // 2
+        top = above + place // columns * step_y + 22
+        pixels = np.kron(255 - shown[:, :, 0], np.ones([scale, scale], np.uint8))
         image.paste(Image.fromarray(pixels), (left, top))
-        caption = f"{labels[example]} taken for {predictions[example]}"
         write(draw, left + width * scale / 2, top - 10, caption, 12)
     return png_of(image)
 

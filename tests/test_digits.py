@@ -208,6 +208,6 @@ def test_a_picture_shows_every_digit(tmp_path):
     digits.picture_of(images[..., np.newaxis], captions, path)
     shown = np.asarray(Image.open(path).convert("L"))
     for place, image in enumerate(images):
-        left, top = place % 5 * 170, place // 5 * 152
-        cell = shown[top + 30 : top + 142, left + 29 : left + 141]
+        left, top = place % 5 * 170, place // 5 * 148
+        cell = shown[top + 22 : top + 134, left + 29 : left + 141]
         np.testing.assert_array_equal(cell[::4, ::4], 255 - image)

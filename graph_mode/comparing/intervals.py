@@ -2,6 +2,7 @@
 
 import collections
 import math
+from statistics import mean, stdev
 
 Interval = collections.namedtuple("Interval", "mean low high n")
 
@@ -15,16 +16,9 @@ T_95 = (
 Z_95 = 1.9600
 
 
-def mean(values):
-    return math.fsum(values) / len(values)
-
-
 def standard_deviation(values):
     """Of a sample, with n - 1; nan for fewer than two values."""
-    if len(values) < 2:
-        return math.nan
-    center = mean(values)
-    return math.sqrt(math.fsum((value - center) ** 2 for value in values) / (len(values) - 1))
+    return stdev(values) if len(values) > 1 else math.nan
 
 
 def confidence_interval(values):

@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import os
+from statistics import median_low
 
 import numpy as np
 
@@ -244,7 +245,7 @@ def table_of_sides(settings, columns, text, head_of=str):
 
 def speed_text(results, statistics, target):
     steps = [result.steps_to[statistics, target] for result in results]
-    median, reached = report_tables.lower_median(steps), sum(map(math.isfinite, steps))
+    median, reached = median_low(steps), sum(map(math.isfinite, steps))
     text = str(median) if math.isfinite(median) else NOTHING
     return text if reached in (0, len(results)) else f"{text}, {reached} of {len(results)}"
 

@@ -1,12 +1,12 @@
 """From the results of runs to the numbers of a report: settings, with and without batch norm."""
 
 import collections
-import json
 
 from graph_mode import flags as flag_table
 from graph_mode.comparing import intervals, run_results
 from graph_mode.comparing.run_results import MOVING, POPULATION
 from graph_mode.plotting import diagnostic_lines
+from graph_mode.plotting.run_groups import frozen
 
 # In this order a setting is told; the rest by the alphabet.
 FIRST_FLAGS = ("optimizer", "learning_rate", "layers", "batch_size")
@@ -65,10 +65,6 @@ def telling_flags(results):
     return told
 
 
-def frozen(value):
-    return json.dumps(value, sort_keys=True)
-
-
 def sides(setting):
     """[(name, {seed: RunResult})] of a Setting, a side without any run left out."""
     both = [("without", setting.without), ("with", setting.with_norm)]
@@ -111,14 +107,6 @@ def lags(setting):
     if lag is None or lag.n == 1:
         return lag is not None and abs(lag.mean) >= LAG_OF_ONE_SEED
     return abs(lag.mean) >= SMALLEST_LAG and not lag.low <= 0 <= lag.high
-
-
-def lower_median(values):
-    """The median, inf being the largest; of an even number the lower of the two in the middle.
-
-    So it is a run's own value.
-    """
-    return sorted(values)[(len(values) - 1) // 2]
 
 
 def run_rows(results):
