@@ -24,7 +24,8 @@ def tags(batch_norm):
         for unit in ("", "first_unit/"):
             found += [f"activation_inputs/{layer}/{unit}percentile_{p}" for p in (15, 50, 85)]
     layers = ["dense", "dense_1"] + (["batch_normalization"] if batch_norm else [])
-    return found + [f"gradient_norm/{layer}" for layer in layers]
+    found += [f"gradient_norm/{layer}" for layer in layers]
+    return [f"diagnostics/{tag}" for tag in found]
 
 
 def write_run(folder, values, batch_norm, **flags):

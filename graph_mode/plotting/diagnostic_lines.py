@@ -8,11 +8,10 @@ from graph_mode.plotting.run_lines import finite, scalars_of
 
 INPUTS, NORM = "activation_inputs", "gradient_norm"
 DEAD, ALONG = "dead_units", "loss_along_gradient"
-KINDS = (INPUTS, NORM, DEAD, ALONG)
 # Of the inputs to an activation, as graph_mode/diagnostics.py measures them.
 LOW, MIDDLE, UPPER = 15, 50, 85
 BATCH_NORM = "batch_norm"
-# In front of each tag; some runs lack it.
+# In front of each tag.
 PREFIX = "diagnostics/"
 
 Pair = collections.namedtuple("Pair", "network label sides")
@@ -22,12 +21,8 @@ pairs; sides: {batch norm: [Run]}, without before with, a side without any run l
 
 def tags_of(run):
     """The tags of a run that --diagnostics has written, in the order in which people count."""
-    tags = {without_prefix(tag) for tag in scalars_of(run, "train")}
-    return sorted((t for t in tags if t.split("/")[0] in KINDS), key=saved_runs.natural_order)
-
-
-def without_prefix(tag):
-    return tag[len(PREFIX) :] if tag.startswith(PREFIX) else tag
+    tags = [tag[len(PREFIX) :] for tag in scalars_of(run, "train") if tag.startswith(PREFIX)]
+    return sorted(tags, key=saved_runs.natural_order)
 
 
 def pairs_of(runs):
@@ -75,9 +70,12 @@ def layers_of(pair, kind):
 
 
 def over_seeds(runs, tag, split="train"):
-    """The curves.Band of a scalar of several runs, or None if none of them has it."""
-    scalars = [scalars_of(run, split) for run in runs]
-    found = [some.get(PREFIX + tag) or some.get(tag) for some in scalars]
+    """The curves.Band of a diagnostic of several runs, or None if none of them has it.
+
+    Of a split other than "train", of a scalar.
+    """
+    tag = PREFIX + tag if split == "train" else tag
+    found = [scalars_of(run, split).get(tag) for run in runs]
     found = [series for series in found if series is not None]
     if not found:
         return None
