@@ -20,7 +20,7 @@ COMPARED = ("network", "batch_norm", "optimizer", "learning_rate", "layers")
 
 
 def add_start(writer, settings, graph_def, model_table):
-    """Adds the graph, the network and the settings as text, hyperparameters, a custom layout.
+    """Adds the graph, the network and the settings as text, and hyperparameters.
 
     model_table: the network as Markdown.
     """
@@ -30,23 +30,10 @@ def add_start(writer, settings, graph_def, model_table):
     writer.add_event(graph_def=graph_def.SerializeToString())
     _add(writer, 0, text.pb("model", model_table))
     _add(writer, 0, text.pb("settings", _settings_table(settings)))
-    _add(writer, 0, _custom_scalars())
     values = {"network": settings["network"], **settings["flags"]}
     values = {name: _hyperparameter(value) for name, value in values.items()}
     _add(writer, 0, _experiment(values))
     _add(writer, 0, hparams.session_start_pb(values))
-
-
-def _custom_scalars():
-    """Training beside validation, under Custom Scalars."""
-    from tensorboard.plugins.custom_scalar import layout_pb2, summary
-
-    charts = [
-        layout_pb2.Chart(title=title, multiline=layout_pb2.MultilineChartContent(tag=[f"^{tag}$"]))
-        for title, tag in (("Loss", "loss"), ("Accuracy", "accuracy"))
-    ]
-    category = layout_pb2.Category(title="Training and validation", chart=charts)
-    return summary.pb(layout_pb2.Layout(category=[category]))
 
 
 def _experiment(values):
@@ -95,14 +82,6 @@ def add_end(writer, step, result, images):
 def add_serialized(writer, step, summary):
     """Adds the summary that a summary op gave."""
     _add(writer, step, Summary.FromString(summary))
-
-
-def address(log_dir, quote):
-    """How to see the runs: without smoothing, which would draw an accuracy of 0.96 at 0.65."""
-    return (
-        f"tensorboard --logdir {quote([log_dir])}, "
-        "then http://localhost:6006/?smoothing=0#timeseries"
-    )
 
 
 def _add(writer, step, summary):

@@ -138,7 +138,6 @@ def serve():
     from graph_mode import tensorflow1, trainer  # noqa: F401
 
     tensorflow1.version()
-    from tensorboard.plugins.custom_scalar import summary as custom_scalar  # noqa: F401
     from tensorboard.plugins.hparams import summary  # noqa: F401
     from tensorboard.plugins.text import summary as text  # noqa: F401
 

@@ -36,7 +36,7 @@ PATIENCE_SECONDS = 300
 # What graph_mode/tensorflow1.py needs of TensorFlow before anything is trained.
 NO_TENSORFLOW = """
 import types
-VERSION, logging = "2.21.0", types.SimpleNamespace(set_verbosity=print, ERROR=0)
+VERSION, logging = "2.21.0", types.SimpleNamespace(set_verbosity=int, ERROR=0)
 disable_eager_execution = enable_resource_variables = enable_control_flow_v2 = int
 """
 
@@ -57,10 +57,14 @@ def python_finds(monkeypatch, tmp_path):
     """python_finds(module, content) makes that module the one which any Python here imports."""
 
     def python_finds(module, content):
-        path = os.path.join(str(tmp_path), "path", *module.split("."))
-        os.makedirs(os.path.dirname(path))
-        with open(f"{path}.py", "w") as file:
-            file.write(content)
+        folder = tmp_path / "path"
+        folder.mkdir()
+        *packages, name = module.split(".")
+        for package in packages:
+            folder /= package
+            folder.mkdir()
+            (folder / "__init__.py").touch()
+        (folder / f"{name}.py").write_text(content)
         monkeypatch.syspath_prepend(str(tmp_path / "path"))
         places = filter(None, [str(tmp_path / "path"), os.environ.get("PYTHONPATH")])
         monkeypatch.setenv("PYTHONPATH", os.pathsep.join(places))

@@ -18,11 +18,15 @@ SECONDS_TO_WAIT = 180
 
 
 @pytest.fixture(scope="module")
-def log_dir(tmp_path_factory):
-    folder = str(tmp_path_factory.mktemp("tensorboard") / "runs")
-    train("fc_train.py", folder, "--batch-norm", "--histograms", "--diagnostics")
-    train("conv_train.py", folder)
-    return folder
+def log_dir(script_server, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tensorboard")
+    for script, *flags in (
+        ("fc_train.py", "--batch-norm", "--histograms", "--diagnostics"),
+        ("conv_train.py",),
+    ):
+        flags += ["--num-batches=3", "--run-name=own"]
+        assert script_server.run(folder, script, *flags)[0] == 0
+    return str(folder / "runs")
 
 
 @pytest.fixture(scope="module")
@@ -48,12 +52,6 @@ def tensorboard(log_dir):
     finally:
         server.kill()
         server.wait()
-
-
-def train(script, log_dir, *flags):
-    command = [sys.executable, os.path.join(ROOT, script), "--log-dir", log_dir]
-    command += ["--num-batches", "3", "--run-name", "own", *flags]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def wait_for_images(server, get):
@@ -190,14 +188,3 @@ def test_the_settings_and_the_network_are_tables_under_text(tensorboard):
     names = re.findall(r"<tr>\s*<td>(.*?)</td>", texts[1])
     assert names[:5] == ["network", "batch_norm", "layers", "learning_rate", "optimizer"]
     assert names[5:8] == ["activation", "allow_nonfinite", "batch_norm_epsilon"]
-
-
-def test_custom_scalars_overlay_training_and_validation_loss(tensorboard):
-    layout = get_json(tensorboard, "plugin/custom_scalars/layout")
-    charts = {chart["title"]: chart for chart in layout["category"][0]["chart"]}
-    assert charts["Loss"]["multiline"]["tag"] == ["^loss$"]
-    for part in ("train", "validation"):
-        points = get_json(
-            tensorboard, "plugin/custom_scalars/scalars", run=f"{FC}/{part}", tag="^loss$"
-        )
-        assert points["tag_to_events"]["loss"]
