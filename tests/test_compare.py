@@ -133,10 +133,10 @@ def results(log_dir):
     return results
 
 
-def children(process):
-    """The process ids of the workers."""
+def children(pid):
+    """The process ids of the processes that a process has started."""
     found = []
-    for path in glob.glob(f"/proc/{process.pid}/task/*/children"):
+    for path in glob.glob(f"/proc/{pid}/task/*/children"):
         with contextlib.suppress(OSError), open(path) as file:
             found += map(int, file.read().split())
     return found
@@ -160,7 +160,7 @@ def begun_runs(log_dir):
 def worker_at_work(process, log_dir):
     """The process id of the only worker, as soon as it has begun a run."""
     wait_until(lambda: begun_runs(log_dir) or process.poll() is not None)
-    (worker,) = children(process)
+    (worker,) = children(process.pid)
     return worker
 
 
@@ -225,11 +225,11 @@ def test_kills_at_random_lose_no_run_and_repeat_none(start_quick, compare, log_d
         before = len(results())
         wait_until(lambda p=process, b=before: len(results()) > b or p.poll() is not None)
         time.sleep(chance.uniform(0, 0.3))
-        workers = children(process)
+        workers = children(process.pid)
         if victim == "worker" and workers:
             os.kill(chance.choice(workers), signal.SIGKILL)
             time.sleep(chance.uniform(0, 0.5))
-            workers = children(process)
+            workers = children(process.pid)
         process.kill()
         process.communicate()
         wait_until_gone(workers)
@@ -302,7 +302,7 @@ def test_stopped_it_ends_its_workers_and_the_next_start_goes_on(how, start_quick
     if terminal:
         os.close(theirs)
     wait_until(lambda: results() or process.poll() is not None)
-    workers = children(process)
+    workers = children(process.pid)
     assert len(workers) == 2
     if terminal:
         os.close(ours)

@@ -5,11 +5,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import idx_files
 import pytest
 from helpers import ROOT
+from test_compare import PATIENCE_SECONDS, children, wait_until
 
 from graph_mode.plotting import saved_runs
 
@@ -19,7 +19,6 @@ STEPS = 2000
 GRID = ["--networks", "fc", "--hidden-units", "8", "--optimizers", "sgd,adam", "--seeds", "2"]
 GRID += ["--num-batches", str(STEPS), "--batch-size", "20", "--validation-size", "50"]
 RUNS = 8
-PATIENCE_SECONDS = 120
 
 
 @pytest.fixture(scope="module")
@@ -28,19 +27,10 @@ def data_dir(tmp_path_factory):
     return idx_files.write_set(folder, idx_files.image_set(train=300, test=50, rows=8, columns=8))
 
 
-def children(pid):
+def descendants(pid):
     """The process ids below a process, its children's children included."""
-    found = []
-    for path in glob.glob("/proc/[0-9]*/stat"):
-        try:
-            with open(path) as file:
-                parent = int(file.read().rsplit(")", 1)[1].split()[1])
-        except OSError:
-            continue
-        if parent == pid:
-            child = int(path.split("/")[2])
-            found += [child] + children(child)
-    return found
+    found = children(pid)
+    return found + [each for child in found for each in descendants(child)]
 
 
 @pytest.fixture
@@ -58,7 +48,7 @@ def kill_a_node(cluster):
     """Kills the processes of the second node, all at once, as a power cut would."""
     node = cluster.list_all_nodes()[1]
     raylet = node.all_processes["raylet"][0].process.pid
-    for pid in [raylet] + children(raylet):
+    for pid in [raylet] + descendants(raylet):
         os.kill(pid, signal.SIGKILL)
 
 
@@ -76,13 +66,6 @@ def finished(log_dir):
     """{folder: time of its result}"""
     paths = glob.glob(os.path.join(str(log_dir), "fc", "*", "result.json"))
     return {os.path.dirname(path): os.stat(path).st_mtime_ns for path in paths}
-
-
-def wait_until(condition):
-    deadline = time.time() + PATIENCE_SECONDS
-    while not condition():
-        assert time.time() < deadline
-        time.sleep(0.02)
 
 
 def curves(log_dir):

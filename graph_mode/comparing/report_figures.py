@@ -76,7 +76,7 @@ def by_flag_figure(network, settings, flag):
     )
     figure = figures.draw([panel], run_lines.NETWORKS.get(network, network))
     values = np.array([setting.values[flag] for setting in settings], float)
-    if values.min() > 0 and values.max() >= figures.LOG_SPAN * values.min():
+    if figures.spans_decade(values):
         figure.axes[0].set_xscale("log")
     return figure
 

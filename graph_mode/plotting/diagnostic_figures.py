@@ -146,8 +146,6 @@ def layer_looks(layers):
 
 
 def loss_along_gradient(pair):
-    from matplotlib.lines import Line2D
-
     figure, panels = start(pair, 1, len(pair.sides), ROW_INCHES)
     losses = []
     for (side, runs), axes in zip(pair.sides.items(), panels[0]):
@@ -156,17 +154,14 @@ def loss_along_gradient(pair):
         losses += [band.mean for band in bands]
     losses = np.concatenate(losses)
     losses = losses[np.isfinite(losses)]
-    if len(losses) and losses.max() >= figures.LOG_SPAN * losses.min() > 0:
+    if figures.spans_decade(losses):
         for axes in panels[0]:
             figures.scale_log(axes, losses)
     title_columns(panels, pair)
     share_y(panels[0])
     panels[0][0].set_ylabel("Loss along the gradient (nats)")
-    line = Line2D([], [], color=figures.GREY, linewidth=1.4, label="before the step")
-    handles = [
-        line,
-        figures.band_handle(STEPS_NOTE),
-    ]
+    line = figures.note_handle("before the step", linewidth=1.4)
+    handles = [line, figures.band_handle(STEPS_NOTE)]
     panels[0][-1].legend(handles=handles, frameon=False, fontsize=9, **BESIDE)
     return figure
 

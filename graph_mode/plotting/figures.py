@@ -156,15 +156,15 @@ def require_window():
         from matplotlib import pyplot
 
         pyplot.close(pyplot.figure())
-        found = f"found matplotlib's backend {pyplot.get_backend()}, which has none"
-        works = pyplot.get_backend().lower() not in NO_WINDOWS
+        backend = pyplot.get_backend()
+        problem = (
+            f"matplotlib's backend {backend} has none" if backend.lower() in NO_WINDOWS else ""
+        )
     except (ImportError, ValueError, RuntimeError) as error:
-        found, works = f"matplotlib cannot open one ({str(error).split(';')[0]})", False
-    if not works:
-        backend = os.environ.get("MPLBACKEND")
-        unset = f"unset MPLBACKEND ({backend}), or " if backend else ""
+        problem = str(error).split(";")[0]
+    if problem:
         raise CommandError(
-            f"--show needs a window: {found}; {unset}leave out --show: the figures are files too"
+            f"--show needs a window: {problem}; leave out --show: the figures are files too"
         )
 
 
@@ -204,12 +204,9 @@ def mixed(color, amount):
     return "#{:02X}{:02X}{:02X}".format(*moved)
 
 
-def spans_decade(lines):
-    """Whether a logarithmic axis fits: all y are above 0, the largest LOG_SPAN times the smallest.
-
-    y is the smoothed curve: a single batch with an odd loss does not decide.
-    """
-    values = np.concatenate([line.y[np.isfinite(line.y)] for line in lines])
+def spans_decade(values):
+    """Whether a logarithmic axis fits: all are above 0, the largest LOG_SPAN times the smallest."""
+    values = values[np.isfinite(values)]
     return bool(len(values) and values.min() > 0 and values.max() >= LOG_SPAN * values.min())
 
 

@@ -137,7 +137,9 @@ def scale_of(plot, lines, log_y):
     """The figures.Panel's scale that shows the interesting range of the lines."""
     if is_accuracy(plot.tag) and log_y is None:
         return "accuracy"
-    log_y = figures.spans_decade(lines) if log_y is None else log_y
+    if log_y is None:
+        # The smoothed curves: a single batch with an odd loss does not decide.
+        log_y = figures.spans_decade(np.concatenate([line.y for line in lines]))
     return "log" if log_y else "linear"
 
 

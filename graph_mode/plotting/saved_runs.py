@@ -13,9 +13,8 @@ import os
 import re
 
 from graph_mode.plotting.event_files import merge_series, read_event_file
+from graph_mode.run import RESULT, SETTINGS, SPLITS
 
-SPLITS = ("train", "validation", "test")
-SETTINGS, RESULT = "settings.json", "result.json"
 MAX_DAMAGES_NAMED = 5
 
 Run = collections.namedtuple("Run", "name network flags data versions result scalars")
