@@ -1,4 +1,5 @@
 import os
+import pathlib
 import random
 import struct
 import subprocess
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c as reference_crc
 
+from graph_mode import event_writer
+from graph_mode.command_line import CommandError
 from graph_mode.plotting import event_files
 from tests import fuzz_event_files, made_runs
 from tests.fuzz_event_files import framed
@@ -274,6 +277,25 @@ def test_in_files_of_the_first_version_a_step_that_goes_back_is_a_restart(read):
     assert list(merged(read, data)) == [0, 100, 150, 250]
     older = content_of(*[scalar_event(s, loss=7.0) for s in (-1, 50)], version="brain.Event:1")
     assert merged(read, older, data) == {-1: 7.0, 0: 0.0, 100: 100.0, 150: 150.0, 250: 250.0}
+
+
+def test_going_on_from_a_checkpoint_cuts_off_what_was_written_after_it(tmp_path):
+    path = str(tmp_path / "events.out.tfevents.1.host")
+    write_event_file(path, [scalar_event(step, loss=step) for step in range(6)])
+    with open(path, "ab") as file:
+        file.write(records(1, first=6)[0][:-3])  # cut off
+    for last_step, kept in ((9, 6), (3, 4)):
+        event_writer.drop_events_after(path, last_step)
+        content = event_files.read_event_file(path)
+        assert (losses(content), content.cut_off) == (list(range(kept)), False)
+    before = bytearray(pathlib.Path(path).read_bytes())
+    before[-6] ^= 1
+    pathlib.Path(path).write_bytes(before)
+    with pytest.raises(CommandError, match=r"damaged at byte \d+, expected an event"):
+        event_writer.drop_events_after(path, 3)
+    assert pathlib.Path(path).read_bytes() == before
+    event_writer.drop_events_after(path, -1)
+    assert os.listdir(str(tmp_path)) == []
 
 
 @settings(max_examples=150, deadline=None)

@@ -12,7 +12,6 @@ import urllib.request
 
 import pytest
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FC, CONV = "fc/own", "conv/own"
 SECONDS_TO_WAIT = 180
 

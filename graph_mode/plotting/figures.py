@@ -301,16 +301,8 @@ def draw_line(axes, line, of_lines, missing, small):
         alpha = 0.3 / math.sqrt(of_lines)
         axes.fill_between(*edges, color=line.color, alpha=alpha, linewidth=0, zorder=2.2)
     shown = extremes(line.y, line.y)
-    axes.plot(
-        line.x[shown],
-        line.y[shown],
-        color=line.color,
-        label=plain(line.label, missing),
-        linestyle=(0, (4, 1.5)) if line.dashed else "-",
-        linewidth=1.0 if small else 1.5,
-        zorder=3,
-        **own_markers(line, small),
-    )
+    look = {**look_of(line, missing, small), "linewidth": 1.0 if small else 1.5}
+    axes.plot(line.x[shown], line.y[shown], zorder=3, **look)
     if line.dotted is not None:
         axes.plot(*line.dotted, color=line.color, linestyle=":", linewidth=1.2, zorder=3)
     if line.markers is not None:
@@ -320,14 +312,19 @@ def draw_line(axes, line, of_lines, missing, small):
         axes.plot(*line.markers, color=line.color, zorder=4, **how, **look)
 
 
-def own_markers(line, small=False):
-    """How plot() marks the points of the line itself: only if no others could be taken for them.
+def look_of(line, missing, small=False):
+    """How plot() draws a line and names it in the legend.
 
-    A single point is no line, so it is marked, with a square beside the circles of the validation.
+    Its own points are marked only if no others could be taken for them. A single point is no line,
+    so it is marked, with a square beside the circles of the validation.
     """
+    style = (0, (4, 1.5)) if line.dashed else "-"
+    look = {"color": line.color, "label": plain(line.label, missing), "linestyle": style}
     if line.markers is None:
-        return markers_of(line, len(line.x), small)
-    return {**markers_of(line, 1, small), "marker": "s"} if len(line.x) == 1 else {}
+        look.update(markers_of(line, len(line.x), small))
+    elif len(line.x) == 1:
+        look.update(markers_of(line, 1, small), marker="s")
+    return look
 
 
 def markers_of(line, count, small=False):
@@ -363,20 +360,10 @@ def legend_handles(panels, missing):
     from matplotlib.lines import Line2D
 
     lines = [line for panel in panels for line in panel.lines]
-    looks = collections.OrderedDict()
+    looks = {}
     for line in lines:
         looks.setdefault((line.color, line.dashed, len(panels) > 1 or line.label), line)
-    handles = [
-        Line2D(
-            [],
-            [],
-            color=line.color,
-            label=plain(line.label, missing),
-            linestyle=(0, (4, 1.5)) if line.dashed else "-",
-            **own_markers(line),
-        )
-        for line in looks.values()
-    ]
+    handles = [Line2D([], [], **look_of(line, missing)) for line in looks.values()]
     if any(line.raw is not None for line in lines) and len(lines) <= MANY_LINES * len(panels):
         handles.append(note_handle("single batches", color=mixed(GREY, 0.5), linewidth=0.8))
     for samples in sorted({p.samples for p in panels if any(li.low is not None for li in p.lines)}):
