@@ -6,6 +6,7 @@ pip would judge the markers in requirements.txt by the system that it runs on; u
 others. The exit code is 1 if a system that should have a TensorFlow has none.
 """
 
+import concurrent.futures
 import os
 import subprocess
 import sys
@@ -27,7 +28,9 @@ FROM_SOURCE = ("--no-binary", "gast", "--no-binary", "termcolor")
 
 def tensorflow_for(platform, python):
     """Returns the version of TensorFlow that is installed there, or None with what uv says."""
+    # With --python: else uv looks for this version on the machine, and would fetch it, each time.
     command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--no-header"]
+    command += ["--python", sys.executable, "--no-python-downloads"]
     command += ["--no-annotate", "--only-binary", ":all:", "--python-platform", platform]
     command += ["--python-version", python, *(FROM_SOURCE if python == "3.7" else ())]
     done = subprocess.run([*command, REQUIREMENTS], capture_output=True, text=True)
@@ -38,14 +41,21 @@ def tensorflow_for(platform, python):
 def main():
     print(f"{'':24}" + "".join(f"{python:>9}" for python in PYTHONS))
     problems = []
-    for system, (platform, without) in SYSTEMS.items():
-        print(f"{system:24}", end="", flush=True)
-        for python in PYTHONS:
-            version, problem = tensorflow_for(platform, python)
-            print(f"{version or '-':>9}", end="", flush=True)
-            if (version is None) != (python in without):
-                problems.append(f"{system}, Python {python}: found {version}\n{problem}")
-        print()
+    # Each waits for the index most of the time.
+    with concurrent.futures.ThreadPoolExecutor(len(PYTHONS)) as threads:
+        answers = {
+            (system, python): threads.submit(tensorflow_for, platform, python)
+            for system, (platform, _) in SYSTEMS.items()
+            for python in PYTHONS
+        }
+        for system, (_, without) in SYSTEMS.items():
+            print(f"{system:24}", end="", flush=True)
+            for python in PYTHONS:
+                version, problem = answers[system, python].result()
+                print(f"{version or '-':>9}", end="", flush=True)
+                if (version is None) != (python in without):
+                    problems.append(f"{system}, Python {python}: found {version}\n{problem}")
+            print()
     print("".join(f"\n{problem}" for problem in problems), end="")
     return 1 if problems else 0
 
