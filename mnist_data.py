@@ -33,6 +33,7 @@ so writing into one does not change the data set; nothing is printed.
 
 import collections
 import contextlib
+import errno
 import io
 import os
 import sys
@@ -796,9 +797,11 @@ def main(arguments=None):
             find_files(flags.download, MIRRORS[0], download=True)
         check(flags.check if flags.download is None else flags.download)
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader of the output left
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     except (DataError, OSError, KeyboardInterrupt) as error:
+        if getattr(error, "errno", None) in (errno.EPIPE, errno.EINVAL) and not error.filename:
+            # The reader of the output left, for which Windows has EINVAL.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            return 0
         interrupted = isinstance(error, KeyboardInterrupt)
         message = "interrupted" if interrupted else f"error: {error}"
         print(f"mnist_data.py: {message}", file=sys.stderr)

@@ -8,7 +8,6 @@ for something a user can cause.
 import argparse
 import contextlib
 import difflib
-import errno
 import os
 import signal
 import sys
@@ -123,7 +122,7 @@ def exit_code_of(main):
         # A training script's main() returns the run's folder, for who calls it from Python.
         return result if isinstance(result, int) else 0
     except (Exception, KeyboardInterrupt) as error:
-        if isinstance(error, OSError) and reader_has_left(error):
+        if isinstance(error, OSError) and machine.reader_has_left(error):
             # Nobody is there to be told (`| head`).
             _discard_standard_output()
             return 0
@@ -246,11 +245,6 @@ def signals_raise_nothing(descriptor):
             signal.signal(number, usual)
     if waiting:
         raise KeyboardInterrupt
-
-
-def reader_has_left(error):
-    """Whether an OSError says that the other end of a pipe or the terminal is gone."""
-    return isinstance(error, BrokenPipeError) or error.errno in (errno.EPIPE, errno.EIO)
 
 
 def print_line(text):

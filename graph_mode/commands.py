@@ -121,11 +121,16 @@ def _run_of(checkpoint):
 
 def _tell_where_to_look(folder, log_dir):
     """Says how to see what was written."""
-    plot = machine.command(["python", "plot_losses.py", machine.no_flag(log_dir)])
-    show = machine.command(["tensorboard", "--logdir", machine.no_flag(log_dir)])
+    plot, show = (
+        ["plot_losses.py", machine.no_flag(log_dir)],
+        ["--logdir", machine.no_flag(log_dir)],
+    )
     if machine.in_notebook():
-        plot, show = f"%run {plot[len('python ') :]}", f"%load_ext tensorboard, then %{show}"
+        plot = machine.run_magic(plot)
+        show = f"%load_ext tensorboard, then {machine.tensorboard_magic(show)}"
     else:
+        plot = machine.command(["python"] + plot)
         # Its smoothing would draw a short curve far from its values.
-        show += ", then http://localhost:6006/?smoothing=0#timeseries"
+        address = "http://localhost:6006/?smoothing=0#timeseries"
+        show = f"{machine.command(['tensorboard'] + show)}, then {address}"
     command_line.show(f"Wrote {folder}\nCurves: {plot}\nOr: {show}")

@@ -5,6 +5,7 @@ passed over.
 """
 
 import ctypes
+import errno
 import os
 import re
 import shlex
@@ -36,9 +37,14 @@ LARGEST_MMAP_THRESHOLD = 2**25
 WINDOWS_DEVICES = {"con", "prn", "aux", "nul", "conin$", "conout$"} | {
     f"{port}{n}" for port in ("com", "lpt") for n in "123456789\u00b9\u00b2\u00b3"
 }
+LONGEST_WINDOWS_PATH = 259
 WINDOWS_REFUSES = set('<>:"|?*\\/')
 # Words that PowerShell takes as they are; a comma, for one, would make a list.
 POWERSHELL_PLAIN = re.compile(r"[\w.:\\/=+-]+$")
+# What PowerShell takes for a single quote: the typewriter's and those of typography.
+POWERSHELL_QUOTES = re.compile("['\u2018-\u201b]")
+# Characters of file names that cmd takes for its own outside double quotes.
+CMD_SPECIAL = set("&|<>^()")
 
 
 # With one of these, TensorFlow 2.9 and later use oneDNN by themselves (names as in /proc/cpuinfo).
@@ -209,6 +215,14 @@ def open_closed_streams():
             setattr(sys, name, file)
 
 
+def reader_has_left(error):
+    """Whether an OSError says that the other end of a pipe or the terminal is gone."""
+    if WINDOWS and error.errno == errno.EINVAL:
+        # Of a file, it says that its name is no name. "-" is standard output.
+        return error.filename in (None, "-")
+    return error.errno in (errno.EPIPE, errno.EIO)
+
+
 def _is_open(descriptor):
     try:
         os.fstat(descriptor)
@@ -227,13 +241,22 @@ def command(words):
     if not WINDOWS or "SHELL" in os.environ:
         return " ".join(map(_quoted, words))
     if "PROMPT" in os.environ:
-        return subprocess.list2cmdline(words)
-    quoted = [
-        word if POWERSHELL_PLAIN.match(word) else "'{}'".format(word.replace("'", "''"))
-        for word in words
-    ]
+        return " ".join(map(_quoted_for_cmd, words))
+    quoted = list(map(_quoted_for_powershell, words))
     # A line that begins with a quoted word is a string for PowerShell, unless & calls it.
     return " ".join((["&"] if quoted[0].startswith("'") else []) + quoted)
+
+
+def run_magic(words):
+    """The line for a notebook that runs a script: IPython splits it as its system would."""
+    words = [str(word) for word in words]
+    line = subprocess.list2cmdline(words) if WINDOWS else " ".join(map(_quoted, words))
+    return f"%run {line}"
+
+
+def tensorboard_magic(words):
+    """The line for a notebook that shows TensorBoard, which splits it as a shell of Unix would."""
+    return " ".join(["%tensorboard"] + [_quoted(str(word)) for word in words])
 
 
 def _quoted(word):
@@ -241,6 +264,20 @@ def _quoted(word):
     if word.isprintable():
         return shlex.quote(word)
     return "$'" + "".join(map(_escaped, os.fsencode(word))) + "'"
+
+
+def _quoted_for_cmd(word):
+    quoted = subprocess.list2cmdline([word])
+    if not CMD_SPECIAL & set(word) or quoted != word:
+        return quoted
+    # A backslash would escape the quote behind it.
+    return '"{}{}"'.format(word, "\\" * (len(word) - len(word.rstrip("\\"))))
+
+
+def _quoted_for_powershell(word):
+    if POWERSHELL_PLAIN.match(word):
+        return word
+    return "'{}'".format(POWERSHELL_QUOTES.sub(r"\g<0>\g<0>", word))
 
 
 def _escaped(byte):

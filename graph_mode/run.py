@@ -24,6 +24,11 @@ NUMBERS = 1
 LARGEST_SETTINGS = 1 << 16  # bytes; real ones have about 2000
 LARGEST_THREADS = 1 << 12
 LONGEST_DEFAULT_NAME = 100
+# The longest path below a run's folder: a checkpoint that TensorFlow 2 is writing.
+LONGEST_BELOW = os.path.join(
+    *("checkpoints", "best", "model-1000000_temp"),
+    f"part-00000-of-00001.data-00000-of-00001.tempstate{2**64}",
+)
 PROJECT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -68,6 +73,7 @@ class Run:
         """
         run = cls(_make_folder(log_dir, network, name))
         try:
+            _check_length(run.folder)
             run._open()
             write_json(os.path.join(run.folder, SETTINGS), settings)
         except BaseException:
@@ -167,6 +173,22 @@ def _make_folder(log_dir, network, name):
     except OSError as error:
         raise CommandError(
             f"cannot write runs to {log_dir}: {error.strerror}; name another folder with --log-dir"
+        ) from None
+
+
+def _check_length(folder):
+    """Raises CommandError if Windows takes no path as long as those that a run needs."""
+    probe = os.path.join(folder, "x" * len(LONGEST_BELOW))
+    if not machine.WINDOWS or len(os.path.abspath(probe)) <= machine.LONGEST_WINDOWS_PATH:
+        return
+    try:  # Where the user has switched on long paths, it does.
+        open(probe, "xb").close()
+        os.remove(probe)
+    except OSError:
+        raise CommandError(
+            f"{folder}: too long a path for Windows, which takes {machine.LONGEST_WINDOWS_PATH} "
+            "characters with what a run writes there: name a shorter one with --log-dir or "
+            "--run-name, or set LongPathsEnabled in the registry"
         ) from None
 
 

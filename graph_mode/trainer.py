@@ -267,7 +267,7 @@ def command_to_continue(folder, script, flags):
         words += ["--export", machine.no_flag(flags.export)]
     if machine.in_notebook():
         file = machine.relative(inspect.getfile(script.network))
-        return f"%run {machine.command([file] + words)}"
+        return machine.run_magic([file] + words)
     return machine.command([machine.python(), machine.relative(sys.argv[0])] + words)
 
 

@@ -1,6 +1,7 @@
 """What differs between systems, which graph_mode/machine.py alone knows."""
 
 import ast
+import errno
 import glob
 import os
 import shlex
@@ -15,7 +16,7 @@ import pytest
 import windows_like
 from helpers import ROOT
 
-from graph_mode import machine, training
+from graph_mode import command_line, machine, training
 from graph_mode import tensorflow1 as tf
 
 # A text in a syntax tree, before Python 3.8 and from then on.
@@ -303,6 +304,24 @@ def test_a_run_name_that_windows_refuses_is_refused_there(tmp_path, monkeypatch)
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_path_that_is_too_long_for_windows_is_refused_there(tmp_path, monkeypatch):
+    from graph_mode import run
+    from graph_mode.command_line import CommandError
+
+    def only_short_ones(path, *arguments, **keywords):
+        if len(os.path.abspath(path)) > machine.LONGEST_WINDOWS_PATH:
+            raise FileNotFoundError(errno.ENOENT, "The system cannot find the path specified", path)
+        return open(path, *arguments, **keywords)
+
+    monkeypatch.setattr(machine, "WINDOWS", True)
+    monkeypatch.setattr(run, "open", only_short_ones, raising=False)
+    name = "a" * (machine.LONGEST_WINDOWS_PATH - len(str(tmp_path)) - len(run.LONGEST_BELOW) - 5)
+    run.Run.create(str(tmp_path), "fc", name, {}).close()
+    with pytest.raises(CommandError, match=f"fc.{name}a: too long a path for Windows, which takes"):
+        run.Run.create(str(tmp_path), "fc", f"{name}a", {})
+    assert os.listdir(str(tmp_path / "fc")) == [name]
+
+
 WORDS = ["python", "fc train.py", "--resume", "it's $HOME", "--hidden-units=32,16", "plain-1.0"]
 ON_WINDOWS = {
     "cmd": ({"PROMPT": "$P$G"}, 'python "fc train.py" --resume "it\'s $HOME" --hidden-units=32,16'),
@@ -314,18 +333,58 @@ ON_WINDOWS = {
 }
 
 
-@pytest.mark.parametrize("shell", sorted(ON_WINDOWS))
-def test_a_command_is_quoted_for_the_shell_at_hand(shell, monkeypatch):
-    environment, line = ON_WINDOWS[shell]
+def play(shell, monkeypatch):
     monkeypatch.setattr(machine, "WINDOWS", True)
     for name in ("SHELL", "PROMPT"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
-    for name, value in environment.items():
+    for name, value in ON_WINDOWS[shell][0].items():
         monkeypatch.setenv(name, value)
+
+
+@pytest.mark.parametrize("shell", sorted(ON_WINDOWS))
+def test_a_command_is_quoted_for_the_shell_at_hand(shell, monkeypatch):
+    play(shell, monkeypatch)
+    line = ON_WINDOWS[shell][1]
     assert machine.command(WORDS) == f"{line} plain-1.0"
     program = machine.command(["C:/Program Files/python.exe", "x.py"])
     assert program.startswith("& 'C:") == (shell == "PowerShell")
+
+
+@pytest.mark.parametrize(
+    "shell, word, quoted",
+    [
+        ("cmd", "R&D", '"R&D"'),
+        ("cmd", "x^y\\", '"x^y\\\\"'),
+        ("cmd", "D:\\runs\\fc", "D:\\runs\\fc"),
+        ("PowerShell", "Anna\u2019s", "'Anna\u2019\u2019s'"),
+        ("PowerShell", "D:\\runs\\fc", "D:\\runs\\fc"),
+        ("Git Bash", "D:\\runs\\fc", "'D:\\runs\\fc'"),
+    ],
+)
+def test_what_a_shell_of_windows_would_take_for_its_own_is_quoted(shell, word, quoted, monkeypatch):
+    play(shell, monkeypatch)
+    assert machine.command(["python", word]) == f"python {quoted}"
+
+
+def test_a_line_for_a_notebook_on_windows_is_split_by_windows_or_by_tensorboard(monkeypatch):
+    play("PowerShell", monkeypatch)
+    words = ["fc_train.py", "--resume", "my runs\\fc"]
+    assert machine.run_magic(words) == '%run fc_train.py --resume "my runs\\fc"'
+    line = machine.tensorboard_magic(["--logdir", "runs\\fc"])
+    assert shlex.split(line) == ["%tensorboard", "--logdir", "runs\\fc"]
+
+
+def test_a_pipe_whose_reader_left_is_no_error_of_windows_and_a_bad_name_is(monkeypatch, capsys):
+    def write(name=None):
+        raise OSError(errno.EINVAL, "Invalid argument", name)
+
+    monkeypatch.setattr(machine, "WINDOWS", True)
+    assert command_line.exit_code_of(lambda: write("a?")) == 2
+    assert capsys.readouterr().err.endswith("error: a?: Invalid argument\n")
+    monkeypatch.setattr(command_line, "_discard_standard_output", lambda: None)
+    assert command_line.exit_code_of(write) == 0
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.skipif(machine.WINDOWS, reason="a shell of Unix")

@@ -514,6 +514,22 @@ def test_a_reader_that_leaves_is_no_error(tmp_path):
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+def test_a_reader_that_leaves_is_no_error_where_windows_calls_it_an_invalid_argument():
+    code = """
+import errno, sys, mnist_data
+class Left:
+    def write(self, text):
+        raise OSError(errno.EINVAL, "Invalid argument")
+    def flush(self):
+        pass
+sys.stdout = Left()
+sys.exit(mnist_data.main(sys.argv[1:]))
+"""
+    command = [sys.executable, "-c", code, "--check", MNIST]
+    done = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
 def test_a_name_that_no_encoding_knows_is_shown(tmp_path):
     folder = write_set(os.path.join(str(tmp_path), os.fsdecode(b"\xff \n")), image_set())

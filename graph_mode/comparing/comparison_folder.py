@@ -65,7 +65,8 @@ def unfinished_folders(log_dir):
     Their names are of this process alone: a worker whose compare.py was killed, and which has not
     noticed yet, never writes into a folder of the next compare.py.
     """
-    own = os.path.join(log_dir, UNFINISHED, uuid.uuid4().hex)
+    # Short, for Windows: below it, TensorFlow makes files of long names.
+    own = os.path.join(log_dir, UNFINISHED, uuid.uuid4().hex[:8])
     return (os.path.join(own, str(number)) for number in itertools.count())
 
 
