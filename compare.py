@@ -116,7 +116,8 @@ def print_plan(runs, own):
     folders = comparison_folder.folders_of(runs, own.log_dir)
     for run, folder in zip(runs, folders):
         what = f"ended, {folder}" if folder else " ".join(run.arguments)
-        print(f"{run.network}/{run.name}: {what}")
+        line = f"{run.network}/{run.name}: {what}"
+        print(command_line.printable(line, sys.stdout))
     print(f"{len(runs)} runs, {sum(map(bool, folders))} ended, --jobs {own.jobs or jobs_for(runs)}")
 
 

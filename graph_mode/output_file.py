@@ -73,7 +73,9 @@ def standard_stream(path):
     for stream in (sys.stdout, sys.stderr):
         # AttributeError, ValueError: a stream that is closed, or that is no file.
         with contextlib.suppress(OSError, AttributeError, ValueError):
-            if os.path.samestat(os.stat(path), os.fstat(stream.fileno())):
+            status = os.stat(path)
+            # On Windows, every pipe and device has 0 for a number: NUL is no name of the console.
+            if status.st_ino and os.path.samestat(status, os.fstat(stream.fileno())):
                 return stream
     return None
 

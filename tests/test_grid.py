@@ -1,10 +1,12 @@
 """The grid of a comparison: from flags and files to runs."""
 
+import io
 import json
 import os
+import sys
 
 import pytest
-from helpers import ROOT
+from helpers import ROOT, write_small_mnist
 
 import compare
 from graph_mode import command_line, machine
@@ -209,6 +211,20 @@ def test_two_scripts_never_share_a_network(tmp_path, refusal):
     (tmp_path / "mine.py").write_text(content)
     line = refusal("--dry-run", "--networks", f"fc,{tmp_path / 'mine.py'}")
     assert "both name their network fc: give one of them another NETWORK" in line
+
+
+def test_a_config_file_may_begin_with_a_byte_order_mark(tmp_path):
+    path = tmp_path / "grids.json"
+    path.write_text('{"grids": [{"seed": 1}]}', encoding="utf-8-sig")
+    assert grid.read_config(str(path)) == [{"seed": [1]}]
+
+
+def test_a_dry_run_prints_what_the_encoding_of_standard_output_cannot(tmp_path, monkeypatch):
+    data_dir = write_small_mnist(tmp_path / "\u8bd5")
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), "cp437"))
+    compare.main(["--dry-run", f"--data-dir={data_dir}", "--seeds=1", "--networks=fc"])
+    sys.stdout.flush()
+    assert b"\\u8bd5" in sys.stdout.buffer.getvalue()
 
 
 def test_a_dry_run_lists_the_runs_and_writes_nothing(tmp_path, capsys):

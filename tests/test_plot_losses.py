@@ -5,6 +5,7 @@ import hashlib
 import io
 import itertools
 import json
+import ntpath
 import os
 import re
 import signal
@@ -12,6 +13,7 @@ import stat
 import subprocess
 import sys
 import time
+import types
 import xml.etree.ElementTree
 
 import numpy as np
@@ -20,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import plot_losses
-from graph_mode import command_line
+from graph_mode import command_line, output_file
 from graph_mode.command_line import CommandError
 from graph_mode.plotting import figures, run_groups, run_lines, saved_runs
 from tests.made_runs import (
@@ -353,6 +355,15 @@ def test_points_go_through_a_link_into_a_pipe_and_to_standard_output():
     assert not os.path.exists("-")
 
 
+def test_a_device_of_windows_is_not_standard_output_though_both_have_no_number(monkeypatch):
+    def status(_):
+        return os.stat_result([stat.S_IFCHR] + [0] * 9)
+
+    monkeypatch.setattr(output_file.os, "stat", status)
+    monkeypatch.setattr(output_file.os, "fstat", status)
+    assert output_file.standard_stream("NUL") is None
+
+
 def test_a_reader_that_has_enough_is_no_error():
     write_run("runs/fc/a", losses=np.ones(20000))
     program = f"{sys.executable} {os.path.join(ROOT, 'plot_losses.py')}"
@@ -424,6 +435,21 @@ def test_a_notebook_shows_the_figures_inline_and_keeps_its_streams():
 
 
 # Which files are read as which runs
+
+
+def test_runs_on_several_drives_of_windows_are_named_by_their_whole_paths(monkeypatch):
+    monkeypatch.setattr(saved_runs, "os", types.SimpleNamespace(path=ntpath))
+    folders = ["C:\\runs\\fc\\a", "D:\\runs\\fc\\a"]
+    assert saved_runs.names_of(folders, folders) == dict(zip(folders, folders))
+    folders = ["C:\\runs\\fc\\a", "c:\\Runs\\fc\\b"]
+    assert saved_runs.names_of(folders, folders) == dict(zip(folders, ["a", "b"]))
+
+
+def test_names_of_figures_differ_where_case_does_not_count_and_are_no_devices():
+    for number, tag in enumerate(["Loss", "loss", "aux"]):
+        write_scalars(f"logs/{number}", tag, [1.0, 0.5])
+    plot_losses.main(["logs", "--tags", "*"])
+    assert sorted(os.listdir("runs/figures")) == ["Loss.png", "aux_.png", "loss-2.png"]
 
 
 def test_of_a_run_with_settings_only_the_scalars_of_its_parts_are_read():

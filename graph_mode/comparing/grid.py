@@ -45,7 +45,8 @@ but for the versions; key: see key_of."""
 
 def read_config(path):
     """The grids of a JSON file: {"grids": [grid, ...]}. Raises CommandError and OSError."""
-    with open(path, encoding="utf-8") as file:
+    # With a byte order mark or without: editors on Windows write one.
+    with open(path, encoding="utf-8-sig") as file:
         try:
             config = json.load(file)
         except (ValueError, RecursionError) as error:

@@ -83,9 +83,9 @@ class Task:
         if data_dir not in self.data:
             paths = mnist_data.find_files(data_dir)
             self.data[data_dir] = self.ray.put({os.path.basename(p): read(p) for p in paths})
-        script = os.path.relpath(run.script, scripts.ROOT)
+        script = os.path.basename(run.script)
         if os.path.dirname(run.script) != scripts.ROOT:
-            script = os.path.join(run.network, os.path.basename(run.script))
+            script = os.path.join(run.network, script)
         self.reference = self.remote.remote(script, run.arguments, run.name, self.data[data_dir])
         try:
             answer, files = self.ray.get(self.reference)

@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 
+from graph_mode import machine
 from graph_mode.plotting import curves, figures, run_groups
 
 NETWORKS = {"fc": "Fully connected network", "conv": "Convolutional network"}
@@ -66,18 +67,23 @@ def scalars_of(run, split):
 
 
 def file_name(name, plots):
-    """A name for a file, of letters, digits and _.-, which none of the plots has yet."""
+    """A name for a file, of letters, digits and _.-, which none of the plots has yet.
+
+    "Loss" is taken by "loss": many file systems take them for one.
+    """
     base = safe_name(name)
-    taken = {plot.file_name for plot in plots}
+    taken = {plot.file_name.lower() for plot in plots}
     number, free = 1, base
-    while free in taken:
+    while free.lower() in taken:
         number += 1
         free = f"{base}-{number}"
     return free
 
 
 def safe_name(name):
-    return re.sub(r"[^\w.-]+", "_", name).strip("._")[:MAX_FILE_NAME] or "figure"
+    name = re.sub(r"[^\w.-]+", "_", name).strip("._")[:MAX_FILE_NAME] or "figure"
+    # A tag may be "aux", which is a device on Windows.
+    return f"{name}_" if machine.refused_by_windows(name) else name
 
 
 def panels_of(plot, view, say, with_accuracy=False):

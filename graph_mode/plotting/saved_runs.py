@@ -86,11 +86,15 @@ def file_states(found):
 
 
 def names_of(folders, paths):
-    """{folder: name}: the path of each run below what all the searched paths have in common."""
+    """{folder: name}: the path of each run below what all the searched paths have in common, or the
+    whole path where they are on several drives."""
     folders = {folder: os.path.abspath(folder) for folder in folders}
     searched = [os.path.abspath(path) for path in paths if os.path.isdir(path)]
     roots = [os.path.dirname(path) if path in folders.values() else path for path in searched]
-    base = os.path.commonpath(roots + [os.path.dirname(path) for path in folders.values()])
+    try:
+        base = os.path.commonpath(roots + [os.path.dirname(path) for path in folders.values()])
+    except ValueError:
+        return folders
     return {folder: os.path.relpath(path, base) for folder, path in folders.items()}
 
 

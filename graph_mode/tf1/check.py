@@ -1,7 +1,9 @@
 """Lists the TensorFlow names that a program uses, with their lines, without running it."""
 
 import ast
+import sys
 
+from graph_mode import command_line
 from graph_mode.tf1 import importing, missing
 
 
@@ -15,7 +17,8 @@ def check(program):
         for line, path in sorted(set(uses(source))):
             verdict = _verdict(path)
             gone += verdict.startswith("missing")
-            print(f"{name}, line {line}: {importing.shown(path)}: {verdict}")
+            use = f"{name}, line {line}: {importing.shown(path)}: {verdict}"
+            print(command_line.printable(use, sys.stdout))
     return 2 if gone else 0
 
 
