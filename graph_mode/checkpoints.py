@@ -202,9 +202,7 @@ def restore_network(session, checkpoint, variables, scope=None):
         raise CommandError(_why_unreadable(checkpoint))
     try:
         with _readable(checkpoint) as readable:
-            reader = tf.train.NewCheckpointReader(readable)
-            shapes = reader.get_variable_to_shape_map()
-            types = reader.get_variable_to_dtype_map()
+            shapes, types = _shapes_and_types(readable)
             prefix = f"{scope.rstrip('/')}/" if scope else ""
             names = [variable.op.name for variable in variables]
             _check_scope(checkpoint, names, shapes, prefix)
@@ -213,6 +211,13 @@ def restore_network(session, checkpoint, variables, scope=None):
             tf.train.Saver(by_name).restore(session, readable)
     except (tf.errors.OpError, ValueError, RuntimeError) as error:
         raise CommandError(_why_unreadable(checkpoint, error)) from None
+
+
+def _shapes_and_types(readable):
+    """{name: shape} and {name: type} of the checkpoint's variables."""
+    # It holds a file open until it goes, and a file that is open cannot be removed on Windows.
+    reader = tf.train.NewCheckpointReader(readable)
+    return reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
 
 
 def _check_scope(checkpoint, names, shapes, prefix):

@@ -7,7 +7,7 @@ For code of the project, in the tests' process and in every Python that it start
 - os.name is "nt"; POSIX_MODULES cannot be imported, and POSIX_NAMES are not there;
 - subprocess refuses what it refuses on Windows, and takes CREATE_NEW_PROCESS_GROUP;
 - a file or folder that any process holds open can be neither removed nor renamed, os.rename never
-  replaces a file, and names that Windows refuses cannot be made;
+  replaces a file, and names and lengths of paths that Windows refuses cannot be made;
 - a text file that is opened without an encoding has that of Western Windows.
 
 The tests themselves, the standard library and packages keep the system they are on: they have code
@@ -62,7 +62,10 @@ POSIX_KEYWORDS = {
 CREATE_NEW_PROCESS_GROUP = 0x200
 
 # What these tests ask of a system is not there on Windows.
-NEEDS_POSIX = {}
+NEEDS_POSIX = {
+    "test_a_terminal_that_goes_away_loses_nothing": "pty, and no SIGHUP",
+    "test_cores_are_those_that_the_process_is_pinned_to": "os.sched_setaffinity",
+}
 
 
 def is_own_code(filename):
@@ -206,20 +209,29 @@ def _opened_as_on_windows(real):
 def _refuse_name(path):
     from graph_mode import machine
 
+    if len(os.path.abspath(os.fsdecode(path))) > machine.LONGEST_WINDOWS_PATH:
+        raise FileNotFoundError(
+            errno.ENOENT, "The system cannot find the path specified", os.fspath(path)
+        )
     if machine.refused_by_windows(os.path.basename(os.fsdecode(path).rstrip(os.sep))):
         why = "The filename, directory name, or volume label syntax is incorrect"
         raise OSError(errno.EINVAL, why, path)
 
 
-def pytest_configure(config):
-    """Has every Python that the tests start load this too, by way of a sitecustomize."""
+def pytest_load_initial_conftests(early_config):
+    """Begins before conftest.py imports the project, whose machine.py asks which system it is on.
+
+    Has every Python that the tests start load this too, by way of a sitecustomize.
+    """
     folder = tempfile.mkdtemp(prefix="windows_like")
-    config.add_cleanup(lambda: shutil.rmtree(folder))
+    early_config.add_cleanup(lambda: shutil.rmtree(folder))
     with open(os.path.join(folder, "sitecustomize.py"), "w", encoding="utf-8") as file:
         file.write(f"import sys\nsys.path.append({TESTS!r})\nimport windows_like\n")
         file.write("windows_like.install()\n")
     others = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join([folder] + ([others] if others else []))
+    for name in ("SHELL", "PROMPT"):  # The shell at hand is PowerShell.
+        os.environ.pop(name, None)
     install()
 
 
