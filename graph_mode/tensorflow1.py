@@ -14,8 +14,6 @@ import sys
 import tempfile
 import warnings
 
-import numpy as np
-
 from graph_mode import machine
 from graph_mode.command_line import CommandError, signals_raise_nothing
 
@@ -51,6 +49,8 @@ def aligned(array):
 
     A session copies an array that begins between two multiples of FEED_ALIGNMENT, at every call.
     """
+    import numpy as np  # Not above: a script says in one line where it is missing.
+
     if array.ctypes.data % FEED_ALIGNMENT == 0 and array.flags.c_contiguous:
         return array
     room = np.empty(array.nbytes + FEED_ALIGNMENT, np.uint8)
