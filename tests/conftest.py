@@ -73,6 +73,8 @@ def without_tensorflow(tmp_path_factory):
 @pytest.fixture(scope="session")
 def script_server():
     """Starts scripts at once, in forks of a process that has TensorFlow: see script_server.py."""
+    if not hasattr(os, "fork"):
+        pytest.skip("Windows has no os.fork")
     server = ScriptServer()
     yield server
     server.close()

@@ -3,7 +3,6 @@
 import glob
 import os
 import re
-import resource
 import shutil
 import signal
 import subprocess
@@ -87,6 +86,7 @@ class LargestFile(Fault):
     message = "File too large"
 
     def begin(self):
+        resource = pytest.importorskip("resource")
         largest = self.size()
         resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (largest, largest))
 

@@ -4,7 +4,6 @@ import gzip
 import hashlib
 import http.server
 import os
-import resource
 import signal
 import socket
 import subprocess
@@ -357,6 +356,8 @@ def test_a_process_killed_at_any_instant_leaves_no_half_file(tmp_path, start_ser
 
 
 def largest_file_of_1_mb():
+    import resource
+
     resource.setrlimit(resource.RLIMIT_FSIZE, (10**6, 10**6))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 

@@ -1,14 +1,11 @@
 """The two training scripts as a user runs them: processes, their output, what they leave behind."""
 
-import fcntl
 import json
 import os
-import pty
 import re
 import shutil
 import signal
 import struct
-import termios
 import threading
 
 import pytest
@@ -397,6 +394,7 @@ def read_terminal(descriptor):
 
 
 def test_progress_is_shown_on_a_terminal_and_wiped_away(start_script, small_mnist):
+    pty, fcntl, termios = map(pytest.importorskip, ("pty", "fcntl", "termios"))
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 25, 80, 0, 0))
     process = start_script(
