@@ -8,7 +8,8 @@ For code of the project, in the tests' process and in every Python that it start
 - subprocess refuses what it refuses on Windows, and takes CREATE_NEW_PROCESS_GROUP;
 - a file or folder that any process holds open can be neither removed nor renamed, os.rename never
   replaces a file, and names and lengths of paths that Windows refuses cannot be made;
-- a text file that is opened without an encoding has that of Western Windows.
+- a text file that is opened without an encoding has that of Western Windows;
+- the shell at hand is PowerShell.
 
 The tests themselves, the standard library and packages keep the system they are on: they have code
 of their own for Windows, which cannot run here. So filelock locks by fcntl; what the project counts
