@@ -23,7 +23,8 @@ RESULT = "result.json"
 NUMBERS = 1
 LARGEST_SETTINGS = 1 << 16  # bytes; real ones have about 2000
 LARGEST_THREADS = 1 << 12
-LONGEST_DEFAULT_NAME = 100
+# A whole path has no more than 259 characters on Windows.
+LONGEST_DEFAULT_NAME = 60 if machine.WINDOWS else 100
 # The longest path below a run's folder: a checkpoint that TensorFlow 2 is writing.
 LONGEST_BELOW = os.path.join(
     *("checkpoints", "best", "model-1000000_temp"),

@@ -422,11 +422,10 @@ def test_progress_is_shown_on_a_terminal_and_wiped_away(start_script, small_mnis
 
 def test_scripts_run_from_the_folder_of_the_project(script_server, small_mnist, tmp_path):
     log_dir = tmp_path / "elsewhere"
-    flags = small(small_mnist, "--num-batches=1", f"--log-dir={log_dir}")
+    flags = small(small_mnist, "--num-batches=1", f"--log-dir={log_dir}", "--run-name=own")
     before = set(os.listdir(ROOT))
     code, stdout, stderr = script_server.run(ROOT, "fc_train.py", *flags)
     assert (code, stderr) == (0, "")
     assert re.fullmatch(expected_output(1), stdout)
     assert set(os.listdir(ROOT)) - before <= {"__pycache__"}
-    name = "adam_no_batchnorm_num-batches-1_batch-size-32_validation-size-100"
-    assert os.listdir(str(log_dir / "fc")) == [name]
+    assert os.listdir(str(log_dir / "fc")) == ["own"]

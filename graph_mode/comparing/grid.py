@@ -14,6 +14,7 @@ import re
 
 import mnist_data
 from graph_mode import flags as flag_table
+from graph_mode import machine
 from graph_mode.command_line import CommandError
 from graph_mode.comparing import scripts
 
@@ -35,7 +36,7 @@ EXTRAS = [
 SET_BY_COMPARISON = ("log-dir", "run-name")
 PLURALS = {"networks": "network", "optimizers": "optimizer", "seeds": "seed"}
 SWITCHES = {"true": [True], "false": [False], "both": [False, True]}
-LONGEST_NAME = 150
+LONGEST_NAME = 60 if machine.WINDOWS else 150
 
 Run = collections.namedtuple("Run", "network script arguments name settings key")
 Run.__doc__ = """One run of a comparison. script: its path; arguments: the script's command line,
