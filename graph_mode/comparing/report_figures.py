@@ -63,21 +63,33 @@ def by_flag_figure(network, settings, flag):
         if is_number(setting.values[flag]):
             words = [run_groups.words(name, value) for name, value in others.items()]
             parts[", ".join(words)].append(setting)
+    is_shared = all(name.startswith(report_tables.BATCH_NORM) or name == flag for name in others)
     lines = []
     for number, (label, some) in enumerate(parts.items()):
         for batch_norm, color in figures.BATCH_NORM_COLORS.items():
             if len(parts) > 1:
                 color = figures.PALETTE[number % len(figures.PALETTE)]
             words = [label] * bool(label) + [run_groups.words("batch_norm", batch_norm)]
+            if not batch_norm and len(parts) > 1 and is_shared:
+                # How batch norm is done means nothing without it: one line for all parts.
+                if number:
+                    continue
+                words, color = words[1:], figures.PALETTE[len(parts) % len(figures.PALETTE)]
             look = {"label": ", ".join(words), "color": color, "dashed": not batch_norm}
             lines += lines_over(flag, some, batch_norm, look)
     panel = figures.Panel(
         lines, flag.replace("_", " ").capitalize(), "Test accuracy (%)", "accuracy"
     )
     figure = figures.draw([panel], run_lines.NETWORKS.get(network, network))
-    values = np.array([setting.values[flag] for setting in settings], float)
-    if figures.spans_decade(values):
-        figure.axes[0].set_xscale("log")
+    values = sorted(
+        {setting.values[flag] for setting in settings if is_number(setting.values[flag])}
+    )
+    axes = figure.axes[0]
+    if figures.spans_decade(np.array(values, float)):
+        axes.set_xscale("log")
+        axes.set_xticks([], minor=True)
+    axes.set_xticks(values)
+    axes.set_xticklabels([f"{value:g}" for value in values])
     return figure
 
 

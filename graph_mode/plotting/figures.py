@@ -370,7 +370,7 @@ def legend_handles(panels, missing):
         handles.append(band_handle(f"mean of n {samples}, smallest to largest"))
     handles += validation_handles(lines)
     if any(line.dotted is not None for line in lines):
-        handles.append(note_handle("validation with population statistics", linestyle=":"))
+        handles.append(note_handle("with population statistics", linestyle=":"))
     for value in sorted({panel.reference for panel in panels} - {None}):
         text = f"answering the class frequencies: {value:.3f}"
         handles.append(note_handle(text, linestyle="-.", linewidth=0.8))
