@@ -92,8 +92,7 @@ def test_a_terminal_that_goes_away_loses_nothing(heard, start_script, small_mnis
 
     def begin():
         own_terminal(theirs)
-        if not heard:
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL if heard else signal.SIG_IGN)
 
     steps = 100000 if heard else 300
     flags = SMALL + [f"--data-dir={small_mnist}", f"--num-batches={steps}", "--run-name=own"]
