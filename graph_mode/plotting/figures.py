@@ -335,7 +335,7 @@ def markers_of(line, count, small=False):
 
 def marker(count):
     """The marker of each point of a line that has so many: none if they are many."""
-    return "o" if count <= FEW_MARKERS else None
+    return "o" if count <= FEW_MARKERS else ""
 
 
 def extremes(low, high):

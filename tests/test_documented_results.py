@@ -1,0 +1,154 @@
+"""What README and docs/results.md say of experiments is what their committed runs say."""
+
+import csv
+import glob
+import json
+import os
+import re
+import sys
+
+import pytest
+from helpers import ROOT
+
+import conv_train
+import fc_train
+from graph_mode.comparing import report, report_tables, run_results
+from graph_mode.plotting import saved_runs
+from graph_mode.plotting.run_lines import NETWORKS
+
+sys.path.insert(0, os.path.join(ROOT, "docs"))
+import stale_results
+
+RESULTS = os.path.join(ROOT, "docs", "results")
+EXPERIMENTS = sorted(
+    os.path.splitext(os.path.basename(path))[0]
+    for path in glob.glob(os.path.join(RESULTS, "*.json"))
+)
+SIDES = ("", "_population")
+
+
+def text_of(*parts):
+    with open(os.path.join(ROOT, *parts), encoding="utf-8") as file:
+        return file.read()
+
+
+def value_of(cell):
+    try:
+        return json.loads(cell)
+    except ValueError:
+        return cell or None
+
+
+def results_of(experiment):
+    """The run_results.RunResult of each row of the experiment's runs.csv, as far as it tells."""
+    results = []
+    path = os.path.join(RESULTS, experiment, "runs.csv")
+    with open(path, encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            row = {name: value_of(cell) for name, cell in row.items()}
+            names = list(row)
+            flags = {n: row[n] for n in names[names.index("network") + 1 : names.index("status")]}
+            steps_to = {
+                (side, accuracy): row[f"steps_to_{accuracy:g}{side}"] or float("inf")
+                for side in SIDES
+                for accuracy in run_results.ACCURACIES
+                if f"steps_to_{accuracy:g}{side}" in row
+            }
+            after = {
+                (side, batch): row[f"validation_accuracy_after_{batch}{side}"]
+                for side in SIDES
+                for batch in run_results.BATCHES
+                if row.get(f"validation_accuracy_after_{batch}{side}") is not None
+            }
+            numbers = {name: value for name, value in row.items() if value is not None}
+            run = saved_runs.Run(row["run"], row["network"], flags, {}, {}, numbers, {})
+            results.append(
+                run_results.RunResult(
+                    run, row["status"], row["reason"], numbers, steps_to, after, {}
+                )
+            )
+    return results
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_the_tables_of_a_report_are_computed_from_its_runs(experiment):
+    written = text_of("docs", "results", experiment, "report.md")
+    results = results_of(experiment)
+    for network in dict.fromkeys(result.run.network for result in results):
+        some = [result for result in results if result.run.network == network]
+        settings = report_tables.settings_of(some)
+        lines = report.accuracy_section(settings, some) + report.on_the_way_section(settings)
+        lines += report.loss_section(settings)
+        for line in lines + report.speed_section(settings):
+            assert line in written
+
+
+def sections_of_the_page():
+    """{experiment: text} of docs/results.md: what follows its compare.py command."""
+    parts = re.split(r"--config docs/results/(\w+)\.json", text_of("docs", "results.md"))
+    return dict(zip(parts[1::2], parts[2::2]))
+
+
+def test_every_experiment_is_on_the_page_and_of_this_code():
+    assert sorted(sections_of_the_page()) == EXPERIMENTS
+    assert stale_results.stale(RESULTS) == []
+
+
+def rows_of(text):
+    """The rows of the tables in Markdown, each a list of cells, without heads and rules."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    rules = [i for i, row in enumerate(rows) if not set("".join(row)) - set("-: ")]
+    return [row for i, row in enumerate(rows) if i not in rules and i + 1 not in rules]
+
+
+def known_rows(experiment):
+    """The rows of the report, those of a network also with its name before them."""
+    known = []
+    for part in text_of("docs", "results", experiment, "report.md").split("\n## ")[1:]:
+        name = part.split("\n")[0].lower().replace(" network", "")
+        for row in rows_of(part):
+            known += [row, [name] + row]
+    return known
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_a_table_of_the_page_has_rows_of_the_report(experiment):
+    known = known_rows(experiment)
+    missing = [row for row in rows_of(sections_of_the_page()[experiment]) if row not in known]
+    assert missing == []
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_percentages_in_the_text_of_the_page_stand_in_the_report(experiment):
+    text = sections_of_the_page()[experiment]
+    prose = "\n".join(line for line in text.splitlines() if not line.startswith("|"))
+    written = text_of("docs", "results", experiment, "report.md")
+    found = re.findall(r"(?<![\d.])[+-]?\d+\.\d\d(?= %|, \+|\]| \[| percentage)", prose)
+    assert [number for number in found if number not in written] == []
+
+
+def test_the_results_in_readme_are_those_of_the_page():
+    rows = rows_of(text_of("README.md").split("## Results")[1].split("\n## ")[0])
+    assert rows
+    assert [row for row in rows if row not in known_rows("exercise") + known_rows("fast")] == []
+
+
+def test_the_experiment_fast_is_that_of_the_flag():
+    config = json.loads(text_of("docs", "results", "fast.json"))
+    for grid, script in zip(config["grids"], (fc_train, conv_train)):
+        given = {name.replace("-", "_"): value for name, value in grid.items()}
+        recipe = {**script.fast([]), "batch_norm": "both"}
+        assert given.pop("network") in NETWORKS
+        assert given.pop("seeds") == 10
+        assert given == recipe
+
+
+def test_what_readme_and_the_scripts_say_of_fast_is_in_its_report():
+    written = text_of("docs", "results", "fast", "report.md")
+    claims = {
+        name: re.findall(r"\d\d\.\d\d ± \d\.\d\d", text_of(name).split("## Results")[0])
+        for name in ("README.md", "fc_train.py", "conv_train.py")
+    }
+    assert [len(found) for found in claims.values()] == [2, 1, 1]
+    assert all(f"{claim} (n = 10)" in written for found in claims.values() for claim in found)
