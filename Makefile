@@ -72,7 +72,7 @@ benchmark: .venv/installed  ## compare with the alternatives, and write docs/ben
 ablation: .venv/installed  ## measure what each idea brings, and write docs/ablation.md (an hour)
 	.venv/bin/python benchmarks/ablation.py
 
-results: .venv/installed  ## repeat all experiments of docs/results.md (3 hours); goes on where it was
+results: .venv/installed  ## repeat all experiments of docs/results.md (hours); goes on where it was
 	for f in $(EXPERIMENTS); do \
 		.venv/bin/python compare.py --config docs/results/$$f.json --log-dir runs/results \
 			--report-dir docs/results/$$f || exit; \

@@ -69,6 +69,9 @@ class OneLineParser(argparse.ArgumentParser):
             self.error(self.unknown(rest))
         return found
 
+    def format_help(self):
+        return printable(super().format_help(), sys.stdout)
+
     def unknown(self, words):
         """What to say of words that are no flags of this command."""
         flags = [word.split("=")[0] for word in words if word.startswith("-")]

@@ -121,10 +121,8 @@ def _run_of(checkpoint):
 
 def _tell_where_to_look(folder, log_dir):
     """Says how to see what was written."""
-    plot, show = (
-        ["plot_losses.py", machine.no_flag(log_dir)],
-        ["--logdir", machine.no_flag(log_dir)],
-    )
+    plot = ["plot_losses.py", machine.no_flag(log_dir)]
+    show = ["--logdir", machine.no_flag(log_dir)]
     if machine.in_notebook():
         plot = machine.run_magic(plot)
         show = f"%load_ext tensorboard, then {machine.tensorboard_magic(show)}"

@@ -91,3 +91,11 @@ def test_a_full_disk_behind_standard_output_is_one_line():
         )
         _, stderr = process.communicate(timeout=60)
     assert (process.returncode, stderr) == (2, "-c: error: No space left on device\n")
+
+
+@pytest.mark.parametrize("name", ["fc_train.py", "conv_train.py", "plot_losses.py", "compare.py"])
+def test_help_comes_through_a_stream_of_few_characters(name):
+    environment = dict(os.environ, PYTHONIOENCODING="ascii")
+    command = [sys.executable, os.path.join(ROOT, name), "--help"]
+    shown = subprocess.check_output(command, env=environment).decode("ascii")
+    assert "usage:" in shown and "--help" in shown

@@ -2,13 +2,18 @@
 
 import json
 import os
+import sys
 
 import pytest
+from helpers import ROOT
 
 import conv_train
 import fc_train
 from graph_mode import commands
 from graph_mode.command_line import CommandError
+
+sys.path.insert(0, os.path.join(ROOT, "benchmarks", "peers"))
+import measuring
 
 
 def own_values(script, *arguments):
@@ -49,3 +54,21 @@ def test_a_script_without_a_recipe_has_no_such_flag(capsys):
     with pytest.raises(SystemExit):
         script.parse_flags(["--fast"])
     assert "--fast" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("network, script", [("fc", fc_train), ("conv", conv_train)])
+def test_the_benchmark_gives_every_contestant_this_recipe(network, script, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["measured", "--network", network, "--fast"])
+    arguments = measuring.parse_arguments("", ["default"])
+    flags = script.parse_flags(["--fast"])
+    shared = ("batch_norm", "learning_rate", "batch_size")
+    assert [getattr(arguments, n) for n in shared] == [getattr(flags, n) for n in shared]
+    assert (arguments.steps, arguments.momentum) == (flags.num_batches, flags.batch_norm_momentum)
+    recipe = measuring.network_of(arguments)
+    if network == "fc":
+        assert list(recipe.hidden_units) == flags.hidden_units
+    else:
+        filters = [flags.filters_step * i for i in range(1, flags.layers + 1)]
+        assert list(recipe.convolutions) == [(each, 2) for each in filters]
+        assert (recipe.kernel_size, flags.stride_every) == (flags.kernel_size, 1)
+        assert list(recipe.hidden_units) == [flags.dense_units]
