@@ -5,6 +5,7 @@ import glob
 import json
 import os
 import re
+import statistics
 import sys
 
 import pytest
@@ -152,3 +153,15 @@ def test_what_readme_and_the_scripts_say_of_fast_is_in_its_report():
     }
     assert [len(found) for found in claims.values()] == [2, 1, 1]
     assert all(f"{claim} (n = 10)" in written for found in claims.values() for claim in found)
+
+
+def test_the_seconds_of_fast_are_those_of_the_benchmark():
+    measured = json.loads(text_of("benchmarks", "results", "accuracy.json"))["measurements"]
+    for network, row in (("fc", "98.10 ± 0.09"), ("conv", "99.04 ± 0.07")):
+        seconds = statistics.median(
+            each["training_seconds"]
+            for each in measured
+            if each["contestant"].startswith("this project") and each["label"].startswith(network)
+        )
+        assert f"| {row} | {seconds:.1f} |" in text_of("README.md")
+        assert f"in {seconds:.1f} s of training" in text_of(f"{network}_train.py")
