@@ -1,5 +1,6 @@
 """--fast: a recipe of flags, which what is given besides overrides."""
 
+import importlib
 import json
 import os
 import sys
@@ -9,11 +10,8 @@ from helpers import ROOT
 
 import conv_train
 import fc_train
-from graph_mode import commands
+from graph_mode import commands, machine
 from graph_mode.command_line import CommandError
-
-sys.path.insert(0, os.path.join(ROOT, "benchmarks", "peers"))
-import measuring
 
 
 def own_values(script, *arguments):
@@ -56,8 +54,11 @@ def test_a_script_without_a_recipe_has_no_such_flag(capsys):
     assert "--fast" in capsys.readouterr().err
 
 
+@pytest.mark.skipif(machine.WINDOWS, reason="the benchmarks measure memory by a module of Unix")
 @pytest.mark.parametrize("network, script", [("fc", fc_train), ("conv", conv_train)])
 def test_the_benchmark_gives_every_contestant_this_recipe(network, script, monkeypatch):
+    monkeypatch.syspath_prepend(os.path.join(ROOT, "benchmarks", "peers"))
+    measuring = importlib.import_module("measuring")
     monkeypatch.setattr(sys, "argv", ["measured", "--network", network, "--fast"])
     arguments = measuring.parse_arguments("", ["default"])
     flags = script.parse_flags(["--fast"])
