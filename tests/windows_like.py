@@ -208,8 +208,11 @@ def _opened_as_on_windows(real):
 
 
 def _refuse_name(path):
+    # A script that imports nothing of the project need not have it in its path.
+    sys.path.append(ROOT)
     from graph_mode import machine
 
+    sys.path.remove(ROOT)
     if len(os.path.abspath(os.fsdecode(path))) > machine.LONGEST_WINDOWS_PATH:
         raise FileNotFoundError(
             errno.ENOENT, "The system cannot find the path specified", os.fspath(path)
