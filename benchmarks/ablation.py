@@ -36,8 +36,8 @@ The plain batch norm is differentiated by TensorFlow, the fast one by the closed
 variance, so the fast forward pass alone cannot be measured. A figure is a median over n processes,
 which took turns, with the lowest and the highest in brackets; "×" is its ratio to the first row: at
 1.20 ×, a step takes 20 % longer without the idea. A dash stands where the idea is not used. Where
-oneDNN runs, as it does here on TensorFlow 2.21, the convolution is the plain one already: there, the
-last row shows what chance does.
+oneDNN runs, as it does here on TensorFlow 2.21, the convolution is the plain one already: there,
+the last row shows what chance does.
 """
 
 
