@@ -67,6 +67,9 @@ def processor_name():
     pairs = [line.partition(":") for line in lines]
     fields = {key.strip(): value.strip() for key, _, value in pairs}
     name = fields.get("model name", platform.machine())
+    # Virtual machines hide the model in the name: "AMD EPYC" alone.
+    if "cpu family" in fields and "model" in fields:
+        name += f" (family {fields['cpu family']}, model {fields['model']})"
     features = fields.get("flags", "").split()
     widest = [title for flag, title in VECTOR_INSTRUCTIONS.items() if flag in features]
     return f"{name} with {widest[0]}" if widest else name
