@@ -4,12 +4,15 @@ import datetime
 import json
 import os
 import platform
+import sys
 from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parent.parent))
+
+from graph_mode.machine import processor  # noqa: E402
 
 FOLDER = Path(__file__).resolve().parent / "results"
 UNFINISHED = FOLDER / "unfinished"
-# From the widest down, by their names in /proc/cpuinfo.
-VECTOR_INSTRUCTIONS = {"avx512_vnni": "AVX-512 VNNI", "avx512f": "AVX-512", "avx2": "AVX2"}
 
 
 def load(table, folder=FOLDER):
@@ -48,7 +51,7 @@ def machine():
     """What the figures depend on, for the foot of each table."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
-        "processor": processor_name(),
+        "processor": processor(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_gigabytes": round(memory / 2**30),
         "system": platform.platform(),
@@ -56,20 +59,3 @@ def machine():
         # How busy the machine was with other work before measuring began.
         "load_average": round(os.getloadavg()[0], 2),
     }
-
-
-def processor_name():
-    """The processor's name with its widest vector instructions, which decide TensorFlow's speed."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    pairs = [line.partition(":") for line in lines]
-    fields = {key.strip(): value.strip() for key, _, value in pairs}
-    name = fields.get("model name", platform.machine())
-    # Virtual machines hide the model in the name: "AMD EPYC" alone.
-    if "cpu family" in fields and "model" in fields:
-        name += f" (family {fields['cpu family']}, model {fields['model']})"
-    features = fields.get("flags", "").split()
-    widest = [title for flag, title in VECTOR_INSTRUCTIONS.items() if flag in features]
-    return f"{name} with {widest[0]}" if widest else name

@@ -7,6 +7,7 @@ passed over.
 import ctypes
 import errno
 import os
+import platform
 import re
 import shlex
 import shutil
@@ -51,6 +52,8 @@ CMD_SPECIAL = set("&|<>^()")
 ONEDNN_FEATURES = {
     *("avx512_vnni", "avx512_bf16", "avx_vnni", "amx_tile", "amx_int8", "amx_bf16"),
 }
+# From the widest down, by the same names.
+VECTOR_INSTRUCTIONS = {"avx512_vnni": "AVX-512 VNNI", "avx512f": "AVX-512", "avx2": "AVX2"}
 
 
 class Locked(Exception):
@@ -164,16 +167,37 @@ def switch_onednn_on(root="/"):
     That is Linux on processors with AVX2 and none of ONEDNN_FEATURES: AMD Zen 1 to 3, Intel before
     Cascade Lake. docs/machines.md has the measurement.
     """
-    features = _processor_features(root)
-    if "avx2" in features and not features & ONEDNN_FEATURES and _tensorflow_version() >= (2, 9):
+    features = _processor_fields(root).get("flags", "").split()
+    if (
+        "avx2" in features
+        and not ONEDNN_FEATURES & set(features)
+        and _tensorflow_version() >= (2, 9)
+    ):
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
-def _processor_features(root):
-    for entry in (_read(os.path.join(root, "proc/cpuinfo")) or "").splitlines():
-        if entry.startswith("flags"):
-            return set(entry.split(":")[1].split())
-    return set()
+def processor(root="/"):
+    """The kind of processor in a few words, on which the last digits of a run depend.
+
+    On Linux, its name, family and model (virtual machines hide the model in the name), and its
+    widest vector instructions. root: where /proc is found.
+    """
+    fields = _processor_fields(root)
+    if not fields:
+        return platform.processor() or platform.machine()
+    name = fields.get("model name", platform.machine())
+    if "cpu family" in fields and "model" in fields:
+        name += f" (family {fields['cpu family']}, model {fields['model']})"
+    features = fields.get("flags", "").split()
+    widest = [title for flag, title in VECTOR_INSTRUCTIONS.items() if flag in features]
+    return f"{name} with {widest[0]}" if widest else name
+
+
+def _processor_fields(root):
+    """{field: value} of the last processor in /proc/cpuinfo; empty where there is none."""
+    entries = (_read(os.path.join(root, "proc/cpuinfo")) or "").splitlines()
+    pairs = [entry.partition(":") for entry in entries if ":" in entry]
+    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def _tensorflow_version():

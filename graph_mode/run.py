@@ -21,6 +21,8 @@ RESULT = "result.json"
 # The version of a run's numbers: one more with every change of the code that changes them by more
 # than rounding, as tests/test_numbers.py sees. Runs of different versions are not compared.
 NUMBERS = 1
+# Of the versions in settings.json, those that decide the digits of a run, and what they are.
+DIGITS = {"tensorflow": "TensorFlow", "numbers": "code with numbers", "processor": "the processor"}
 LARGEST_SETTINGS = 1 << 16  # bytes; real ones have about 2000
 LARGEST_THREADS = 1 << 12
 # A whole path has no more than 259 characters on Windows.
@@ -95,6 +97,9 @@ class Run:
         Goes: what was written after the checkpoint by a run that was killed; what an end that is
         none any more has left; half-written files. Raises CommandError where an event file is
         damaged.
+
+        Where other versions trained the batches so far, settings.json keeps them under "earlier",
+        [{"batches": how many were done, "versions": {...}}].
         """
         from graph_mode import event_writer
 
@@ -110,6 +115,11 @@ class Run:
             for path in glob.glob(os.path.join(place, pattern)):
                 with _in_use(path):
                     os.remove(path)
+        parts = read_settings(self.folder)
+        earlier = parts.get("earlier", [])
+        if parts.get("versions") != settings["versions"]:
+            earlier = earlier + [{"batches": first_step, "versions": parts.get("versions")}]
+        settings = {**settings, "earlier": earlier} if earlier else settings
         write_json(os.path.join(self.folder, SETTINGS), settings)
         self._open()
 
@@ -215,6 +225,7 @@ def settings_of(network, given, known, checksums, resolved, tensorflow_version, 
             "numpy": numpy_version,
             "code": code_version(),
             "numbers": NUMBERS,
+            "processor": machine.processor(),
         },
         "data": checksums,
         "resolved": resolved,
@@ -279,6 +290,7 @@ def _are_settings(value):
         isinstance(value, dict)
         and isinstance(value.get("network"), str)
         and all(isinstance(value.get(key), dict) for key in ("flags", "data"))
+        and isinstance(value.get("earlier", []), list)
         and ("resolved" not in value or _are_resolved(value["resolved"], value["flags"]))
     )
 
@@ -291,6 +303,18 @@ def _are_resolved(value, given):
     return all(
         type(value.get(name)) is type(largest) is int and 1 <= value[name] <= largest
         for name, largest in most.items()
+    )
+
+
+def other_arithmetic(before, now):
+    """How the settings `now` give other digits than those `before`, in words; "" if they do not."""
+    old = before.get("versions")
+    old = old if isinstance(old, dict) else {}
+    new = now["versions"]
+    return ", ".join(
+        f"{words} {old[name]}, now {new[name]}"
+        for name, words in DIGITS.items()
+        if name in old and old[name] != new[name]
     )
 
 

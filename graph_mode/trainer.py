@@ -230,7 +230,8 @@ def resume(current, flags, settings, session, saved):
     Raises CommandError where the run cannot go on.
     """
     folder = current.folder
-    if run.read_settings(folder)["data"] != settings["data"]:
+    before = run.read_settings(folder)
+    if before["data"] != settings["data"]:
         raise CommandError(
             f"{folder}: the files in {flags.data_dir} are not those that the run began "
             "with: name their folder with --data-dir"
@@ -241,6 +242,12 @@ def resume(current, flags, settings, session, saved):
     if remaining < 0 or (remaining == 0 and run.has_result(folder)):
         raise CommandError(
             f"{folder}: all of its {first_step} batches are trained: name more with --num-batches"
+        )
+    changed = run.other_arithmetic(before, settings)
+    if changed:
+        command_line.say(
+            f"{folder}: its first {first_step} batches were trained with {changed}: the losses can "
+            "differ from those of a run that never stopped"
         )
     current.go_on_from(first_step, settings)
     return first_step

@@ -4,6 +4,7 @@ import ast
 import errno
 import glob
 import os
+import platform
 import shlex
 import signal
 import subprocess
@@ -276,6 +277,23 @@ def test_onednn_is_switched_on_where_tensorflow_would_leave_it_off(
     files = {"proc/cpuinfo": f"processor : 0\nflags\t\t: {features}\n"} if features else {}
     machine.switch_onednn_on(system(tmp_path, files))
     assert os.environ.get("TF_ENABLE_ONEDNN_OPTS") == switch
+
+
+@pytest.mark.parametrize(
+    "text, name",
+    [
+        (
+            "model name\t: AMD EPYC\ncpu family\t: 26\nmodel\t\t: 2\nflags\t\t: avx2 avx512f\n",
+            "AMD EPYC (family 26, model 2) with AVX-512",
+        ),
+        ("CPU part\t: 0xd0c\n", platform.machine()),
+        (None, platform.processor() or platform.machine()),
+    ],
+    ids=["x86", "arm", "no file"],
+)
+def test_the_kind_of_processor_in_words(text, name, tmp_path):
+    files = {"proc/cpuinfo": text} if text else {}
+    assert machine.processor(system(tmp_path, files)) == name
 
 
 # Names, shells, locks, signals.

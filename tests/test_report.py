@@ -34,6 +34,7 @@ def write_run(
     failure=None,
     population=None,
     code="abc",
+    processor="a processor",
     **flags,
 ):
     """A run that was evaluated every 100 steps with these validation accuracies.
@@ -54,7 +55,10 @@ def write_run(
     path = os.path.join(folder, "settings.json")
     with open(path, encoding="utf-8") as file:
         settings = json.load(file)
-    made_runs.write_json(path, {**settings, "versions": {"tensorflow": "2.21.0", "code": code}})
+    made_runs.write_json(
+        path,
+        {**settings, "versions": {"tensorflow": "2.21.0", "code": code, "processor": processor}},
+    )
     if failure:
         made_runs.write_json(os.path.join(folder, "failure.json"), failure)
     else:
@@ -118,7 +122,7 @@ def test_the_tables_have_accuracies_their_spread_the_paired_interval_and_the_ste
     assert "| fc/0.2-False-1 | diverged | nan at 7 |" in text
     assert "| fc/0.2-False-0 | diverged | the loss rose from 0.6 to 1.6 |" in text
     assert "`optimizer` sgd" in text and "`learning_rate`" not in text
-    assert "TensorFlow 2.21.0; trained by code abc." in text
+    assert "TensorFlow 2.21.0; trained by code abc on a processor." in text
     assert "population" not in text and "lag" not in text
 
 
@@ -171,7 +175,7 @@ def test_that_moving_averages_lag_is_said_where_chance_does_not_explain_it(
 
 def test_a_report_says_when_different_code_trained_its_runs(tmp_path):
     text = text_of(written_with_population(tmp_path, 2, 0.97, 0.97, code=("abc", "def")))
-    assert "trained by code abc, def." in text
+    assert "trained by code abc, def on a processor." in text
     assert "2 versions of the code trained these runs" in text
 
 

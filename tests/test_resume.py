@@ -141,6 +141,27 @@ def test_a_schedule_is_not_stretched_behind_the_batches_that_it_gave_their_rate(
         fc_train.parse_flags(["--resume", str(tmp_path), "--num-batches=999"])
 
 
+def test_what_trained_the_first_batches_is_told_and_kept(script_server, small_mnist, tmp_path):
+    assert script_server.run(tmp_path, "fc_train.py", *flags(small_mnist, 20))[0] == 0
+    settings = run.read_settings(str(tmp_path / RUN))
+    now = settings["versions"]
+    then = {**now, "processor": "another one", "code": "0123456789ab"}
+    run.write_json(str(tmp_path / RUN / run.SETTINGS), {**settings, "versions": then})
+    more = ["--resume", RUN, "--num-batches=30"]
+    code, _, stderr = script_server.run(tmp_path, "fc_train.py", *more)
+    note = (
+        f"fc_train.py: note: {RUN}: its first 20 batches were trained with the processor another "
+        f"one, now {now['processor']}: the losses can differ from those of a run that never stopped"
+    )
+    assert (code, stderr.splitlines()[0]) == (0, note)
+    more = ["--resume", RUN, "--num-batches=40"]
+    code, _, stderr = script_server.run(tmp_path, "fc_train.py", *more)
+    assert (code, "were trained with" in stderr) == (0, False)
+    settings = run.read_settings(str(tmp_path / RUN))
+    assert settings["versions"] == now
+    assert settings["earlier"] == [{"batches": 20, "versions": then}]
+
+
 def test_a_run_of_the_other_network_names_its_script(whole):
     with pytest.raises(
         CommandError, match=r"a run of the fc network: use its script, fc_train\.py"

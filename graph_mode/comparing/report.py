@@ -93,9 +93,9 @@ def introduction(results):
         f"{sum(result.status == status for result in results)} {status}"
         for status in ("finished", "diverged", "failed")
     ]
-    tensorflow, code = (
+    tensorflow, code, processors = (
         sorted({str(result.versions[name]) for result in results if result.versions.get(name)})
-        for name in ("tensorflow", "code")
+        for name in ("tensorflow", "code", "processor")
     )
     shared = []
     for name in sorted({name for result in results for name in result.run.flags}):
@@ -105,7 +105,8 @@ def introduction(results):
             shared.append(f"`{name}` {text_of(results[0].run.flags[name])}")
     lines = [
         f"{len(results)} runs: {', '.join(counts)}. TensorFlow "
-        f"{', '.join(tensorflow) or 'unknown'}; trained by code {', '.join(code) or 'unknown'}.",
+        f"{', '.join(tensorflow) or 'unknown'}; trained by code {', '.join(code) or 'unknown'}"
+        f"{' on ' if processors else ''}{', '.join(processors)}.",
         "",
     ]
     if len(code) > 1:

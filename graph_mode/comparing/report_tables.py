@@ -127,6 +127,6 @@ def run_rows(results):
                 )
         for name in ("steps", "seconds", "steps_per_second"):
             row[name] = result.numbers.get(name)
-        for name in ("tensorflow", "python", "code", "numbers"):
+        for name in ("tensorflow", "python", "code", "numbers", "processor"):
             row[name] = result.versions.get(name)
         yield row
