@@ -1,9 +1,11 @@
 """Which TensorFlow releases the matrix tries, under which Python."""
 
-import struct
+import re
 
+import numpy as np
 import pytest
 
+from graph_mode import evaluation
 from graph_mode.command_line import CommandError
 from tests import matrix
 from tests.matrix import Release
@@ -66,13 +68,19 @@ def test_lines_that_no_one_documented_are_told_apart(line, documented):
     assert bool(matrix.DOCUMENTED_LINE.fullmatch(line)) == documented
 
 
-def test_time_of_a_step_is_read_from_the_last_events(tmp_path):
-    records = b""
-    for wall_time, rest in ((10.0, b"12345678"), (11.0, b""), (11.25, b"abc")):
-        event = b"\x09" + struct.pack("<d", wall_time) + rest
-        records += struct.pack("<QI", len(event), 0) + event + struct.pack("<I", 0)
-    (tmp_path / "events.out.tfevents.1.machine").write_bytes(records)
-    assert matrix.step_milliseconds(str(tmp_path)) == 250.0
+def test_the_line_about_moving_averages_that_lag_is_documented():
+    found = [
+        evaluation.Evaluation(0.1, 0.9, np.eye(20)[labels]) for labels in ([0] * 20, range(20))
+    ]
+    note = evaluation.lag(*found, np.arange(20))
+    assert matrix.DOCUMENTED_NOTE.fullmatch(f"fc_train.py: note: {note}")
+    assert not matrix.DOCUMENTED_NOTE.fullmatch("WARNING:tensorflow:From somewhere")
+
+
+def test_a_release_is_installed_with_all_that_the_requirements_name():
+    packages = [re.split("[=<>;]", package)[0] for package in matrix.requirements((2, 21, 0))]
+    assert {"filelock", "google-crc32c", "numpy", "tqdm", "tensorflow"} <= set(packages)
+    assert packages.count("tensorflow") == 1
 
 
 def test_a_failed_command_is_told_by_its_last_line():
