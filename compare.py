@@ -8,9 +8,11 @@
     python compare.py --ray auto                        on a Ray cluster
 
 --networks takes fc, conv and paths of training scripts; --seeds N means the seeds 0 to N-1; and
-every flag of the training scripts can be given. Each takes several values with commas between them;
-a switch takes true, false or both. The default grid is: both networks; sgd, momentum, rmsprop and
-adam; without and with batch norm; seeds 0 to 4.
+every flag that describes a run can be given (not --fast, --run-name, --resume, --evaluate and what
+goes with them). Each takes several values with commas between them, but --threads and --device take
+one, and --hidden-units, whose value has commas itself, is repeated: --hidden-units 8,8
+--hidden-units 16,16. A switch takes true, false or both. The default grid is: both networks; sgd,
+momentum, rmsprop and adam; without and with batch norm; seeds 0 to 4.
 
 Interrupted, killed or without its terminal, it stops, and the same command continues: what has
 ended is never trained again. If the reader of its output leaves (`compare.py | head`), it continues

@@ -165,12 +165,14 @@ SHARED = [
         "otherwise", group=TRAINING, role=EXTRA, may_change=True,
     ),
     Flag(
-        "slices", positive_integer, 2, "compute each batch in this many slices, side by side",
+        "slices", positive_integer, 2, "compute each batch in up to this many slices, side by "
+        "side: of at least 16 images each, and in one with --xla, --manual-gradients or a GPU",
         metavar="N", group=TRAINING,
     ),
     Flag(
         "threads", integer_from_0, 0, "processor threads to use; 0 means one per core that may be "
-        "used. More than --slices work inside the operations", metavar="N", group=TRAINING,
+        "used. If there are more threads than slices, each operation uses several", metavar="N",
+        group=TRAINING,
         role=PLACE, may_change=True, grid=False,
     ),
     Flag(
@@ -215,8 +217,9 @@ SHARED = [
         group=FILES, role=EXTRA, may_change=True,
     ),
     Flag(
-        "resume", str, None, "continue the run in this folder, with its own flags; --num-batches "
-        "may be raised", metavar="RUN", group=MODES, role=MODE, grid=False,
+        "resume", str, None, "continue the run in this folder, with its own flags; with "
+        "--schedule constant, --num-batches may be raised", metavar="RUN", group=MODES, role=MODE,
+        grid=False,
     ),
     Flag(
         "evaluate", str, None, "train nothing: print loss and accuracy of a checkpoint, or of the "
