@@ -7,6 +7,7 @@ raises a ValueError.
 
 import collections
 import contextlib
+import zlib
 
 from graph_mode import batch, fast
 from graph_mode import tensorflow1 as tf
@@ -27,6 +28,18 @@ ACTIVATIONS = ("relu", "sigmoid", "tanh", "softmax", "elu", "selu", "softplus", 
 # moments: of a batch normalization, the mean [c] and the variance [c] that its averages follow.
 Layer = collections.namedtuple("Layer", "kind name inputs outputs variables moments")
 _recordings = []
+_steps = []
+
+
+@contextlib.contextmanager
+def dropped_by(step):
+    """In the `with` block, what dropout() drops depends on its scope, the seed and the step alone,
+    an int64 scalar: a run that is resumed drops what one that never stopped drops."""
+    _steps.append(step)
+    try:
+        yield
+    finally:
+        _steps.pop()
 
 
 @contextlib.contextmanager
@@ -190,7 +203,15 @@ def dropout(inputs, rate=0.5, noise_shape=None, seed=None, training=False, name=
         sizes = noise_shape and [
             tf.shape(whole)[i] if size is None else size for i, size in enumerate(noise_shape)
         ]
-        return tf.nn.dropout(whole, noise_shape=sizes, seed=seed, rate=rate)
+        if not _steps:
+            return tf.nn.dropout(whole, noise_shape=sizes, seed=seed, rate=rate)
+        own = tf.get_default_graph().seed if seed is None else seed
+        seeds = tf.stack(
+            [tf.constant(zlib.crc32(f"{scope.name} {own}".encode()) % 2**31, tf.int64), _steps[-1]]
+        )
+        shape = tf.stack(sizes) if sizes else tf.shape(whole)
+        kept = tf.random.stateless_uniform(shape, seeds, dtype=whole.dtype) >= rate
+        return whole * tf.cast(kept, whole.dtype) / (1 - rate)
 
     with tf.variable_scope(None, default_name=name or "dropout") as scope:
         dropped = _if_training(training, drop, lambda: tf.identity(batch.joined(inputs)))

@@ -73,6 +73,8 @@ def lock(path):
         held.acquire(timeout=0)
     except filelock.Timeout:
         raise Locked(path) from None
+    except NotImplementedError as error:  # of old filelock, on a file system without locks
+        raise OSError(errno.ENOSYS, str(error), path) from None
     return held
 
 
@@ -185,7 +187,10 @@ def processor(root="/"):
     fields = _processor_fields(root)
     if not fields:
         return platform.processor() or platform.machine()
-    name = fields.get("model name", platform.machine())
+    of_arm = [
+        f"{name} {fields[name]}" for name in ("CPU implementer", "CPU part") if name in fields
+    ]
+    name = fields.get("model name") or " ".join([platform.machine()] + of_arm)
     if "cpu family" in fields and "model" in fields:
         name += f" (family {fields['cpu family']}, model {fields['model']})"
     features = fields.get("flags", "").split()

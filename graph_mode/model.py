@@ -101,6 +101,8 @@ def train_step(loss, penalties, updates, flags, gradients=None):
     update_rule = optimizer(flags.optimizer, rate)
     if gradients is None:
         gradients = update_rule.compute_gradients(tf.add_n([loss] + list(penalties)))
+    elif penalties:
+        raise ValueError("gradients made by hand leave out the regularizers: use none of them")
     minimize = update_rule.apply_gradients(gradients, global_step)
     with tf.control_dependencies([minimize] + list(updates)):
         return StepScalars(loss=tf.identity(loss), learning_rate=tf.identity(rate))

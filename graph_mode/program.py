@@ -44,21 +44,27 @@ class Program:
         self._examples = examples
         self._flags = flags
         tf.set_random_seed(flags.seed)
+        self._is_built = False
         self.evaluation = self.inference("evaluation", training=False, boxed=False)
+        self._is_built = True
 
     def tower(self, images, training, variable=None):
         """The network on float32 images [n, h, w, c], a tensor or a Batch, as a Tower.
 
         variable(getter, name, ...), if given, is what variables are taken from: a custom getter of
-        tf.variable_scope.
+        tf.variable_scope. Raises ValueError for logits of another shape, and for a network that
+        makes variables anew instead of sharing those of its first use.
         """
         graph = tf.get_default_graph()
+        known, shared = set(map(id, tf.global_variables())), _Getter()
         with contextlib.ExitStack() as stack:
             collected = stack.enter_context(_own_collections(graph))
             built = stack.enter_context(layers.recorded())
-            for getter in [_Getter()] + ([variable] if variable else []):
+            # In the first use, two layers of one name are an error, as without this program.
+            reuse = tf.AUTO_REUSE if self._is_built else None
+            for getter in [shared] + ([variable] if variable else []):
                 scope = tf.variable_scope(
-                    tf.get_variable_scope(), reuse=tf.AUTO_REUSE, custom_getter=getter
+                    tf.get_variable_scope(), reuse=reuse, custom_getter=getter
                 )
                 stack.enter_context(scope)
             before = len(graph.get_operations())
@@ -67,7 +73,20 @@ class Program:
             activations = [op for op in made if op.type in ACTIVATION_TYPES]
             updates = list(collected("UPDATE_OPS"))
             penalties = list(collected("REGULARIZATION_LOSSES"))
+        self._check(logits, known | shared.found)
         return Tower(logits, built, activations, updates, penalties)
+
+    def _check(self, logits, known):
+        shape, classes = logits.shape, self._examples.num_classes
+        if shape.ndims != 2 or shape.as_list()[1] != classes:
+            raise ValueError(f"the network must return logits [n, {classes}], found {shape}")
+        new = [each.name for each in tf.global_variables() if id(each) not in known]
+        if new and self._is_built:
+            raise ValueError(
+                f"the network made the variable {new[0]} anew for each use, so that evaluation "
+                "would not see it trained: make it by tf.get_variable, or by a layer of "
+                "graph_mode.layers"
+            )
 
     def inference(self, name, training, variable=None, boxed=True):
         """The network from placeholders to each image's loss, as an Inference.
@@ -154,7 +173,8 @@ class Loop:
         sliced = batch.split(indices, self._slices)
         images = batch.apply(lambda i: scale(tf.gather(self._images, i)), sliced)
         labels = batch.apply(lambda i: tf.gather(self._labels, i), sliced)
-        tower = self._program.tower(images, training=True)
+        with layers.dropped_by(tf.train.get_global_step().read_value()):
+            tower = self._program.tower(images, training=True)
         loss = model.mean_loss(tower.logits, labels, self._flags.loss)
         gradients = None
         if self._backward:
@@ -203,10 +223,13 @@ class _Getter:
 
     def __init__(self):
         self._regularized = set()
+        self.found = set()  # the id of each variable that was asked for
 
     def __call__(self, getter, name, *args, **kwargs):
         initializer = kwargs.get("initializer")
-        if initializer is None and kwargs.get("dtype", tf.float32).is_floating:
+        if isinstance(initializer, type):  # as tf.zeros_initializer without parentheses
+            initializer = initializer()
+        if initializer is None and tf.as_dtype(kwargs.get("dtype") or tf.float32).is_floating:
             initializer = tf.glorot_uniform_initializer()
         get_config = getattr(initializer, "get_config", dict)
         if get_config().get("seed", 0) is None:
@@ -215,6 +238,7 @@ class _Getter:
         kwargs["initializer"] = initializer
         regularizer = kwargs.pop("regularizer", None)
         variable = getter(name, *args, **kwargs)
+        self.found.add(id(variable))
         if regularizer is not None and name not in self._regularized:
             self._regularized.add(name)
             tf.add_to_collection(tf.GraphKeys.REGULARIZATION_LOSSES, regularizer(variable))

@@ -22,7 +22,12 @@ RESULT = "result.json"
 # than rounding, as tests/test_numbers.py sees. Runs of different versions are not compared.
 NUMBERS = 1
 # Of the versions in settings.json, those that decide the digits of a run, and what they are.
-DIGITS = {"tensorflow": "TensorFlow", "numbers": "code with numbers", "processor": "the processor"}
+DIGITS = {
+    "tensorflow": "TensorFlow",
+    "numbers": "code with numbers",
+    "processor": "the processor",
+    "onednn": "oneDNN",
+}
 LARGEST_SETTINGS = 1 << 16  # bytes; real ones have about 2000
 LARGEST_THREADS = 1 << 12
 # A whole path has no more than 259 characters on Windows.
@@ -115,10 +120,7 @@ class Run:
             for path in glob.glob(os.path.join(place, pattern)):
                 with _in_use(path):
                     os.remove(path)
-        parts = read_settings(self.folder)
-        earlier = parts.get("earlier", [])
-        if parts.get("versions") != settings["versions"]:
-            earlier = earlier + [{"batches": first_step, "versions": parts.get("versions")}]
+        earlier = history(read_settings(self.folder), first_step, settings["versions"])
         settings = {**settings, "earlier": earlier} if earlier else settings
         write_json(os.path.join(self.folder, SETTINGS), settings)
         self._open()
@@ -214,15 +216,17 @@ def _in_use(path):
         ) from None
 
 
-def settings_of(network, given, known, checksums, resolved, tensorflow_version, numpy_version):
-    """What settings.json holds: flags, versions, the SHA-256 of each data file, and `resolved`."""
+def settings_of(network, given, known, checksums, resolved, versions):
+    """What settings.json holds: flags, versions, the SHA-256 of each data file, and `resolved`.
+
+    versions: {name: value} of what is not known here, as of TensorFlow.
+    """
     return {
         "network": network,
         "flags": {name: getattr(given, name) for name in known if flags.is_recorded(name)},
         "versions": {
             "python": platform.python_version(),
-            "tensorflow": tensorflow_version,
-            "numpy": numpy_version,
+            **versions,
             "code": code_version(),
             "numbers": NUMBERS,
             "processor": machine.processor(),
@@ -230,6 +234,12 @@ def settings_of(network, given, known, checksums, resolved, tensorflow_version, 
         "data": checksums,
         "resolved": resolved,
     }
+
+
+def checksum_of(path):
+    """The first 12 digits of a file's SHA-256."""
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()[:12]
 
 
 def code_version(project=PROJECT):
@@ -290,7 +300,7 @@ def _are_settings(value):
         isinstance(value, dict)
         and isinstance(value.get("network"), str)
         and all(isinstance(value.get(key), dict) for key in ("flags", "data"))
-        and isinstance(value.get("earlier", []), list)
+        and _is_history(value.get("earlier", []))
         and ("resolved" not in value or _are_resolved(value["resolved"], value["flags"]))
     )
 
@@ -306,22 +316,51 @@ def _are_resolved(value, given):
     )
 
 
-def other_arithmetic(before, now):
-    """How the settings `now` give other digits than those `before`, in words; "" if they do not."""
-    old = before.get("versions")
-    old = old if isinstance(old, dict) else {}
-    new = now["versions"]
-    return ", ".join(
-        f"{words} {old[name]}, now {new[name]}"
-        for name, words in DIGITS.items()
-        if name in old and old[name] != new[name]
-    )
+def history(settings, first_step, versions):
+    """What else than `versions` trained the batches before first_step, from the settings so far:
+    [{"batches": how many were done, "versions": {...}}], for settings.json, "earlier"."""
+    last = {"batches": first_step, "versions": settings.get("versions")}
+    kept, done = [], 0
+    for span in settings.get("earlier", []) + [last]:
+        batches = min(span["batches"], first_step)
+        if batches > done:
+            if kept and kept[-1]["versions"] == span["versions"]:
+                kept.pop()
+            kept.append({"batches": batches, "versions": span["versions"]})
+            done = batches
+    if kept and kept[-1]["versions"] == versions:
+        kept.pop()
+    return kept
+
+
+def other_arithmetic(earlier, versions):
+    """How what trained the batches so far, history(), gives other digits than `versions`, in words;
+    "" if it does not."""
+    found = {}
+    for span in earlier:
+        for name, words in DIGITS.items():
+            before = _dictionary(span["versions"])
+            if name in before and before[name] != versions[name]:
+                found[name] = f"{words} {before[name]}, now {versions[name]}"
+    return ", ".join(found.values())
 
 
 def has_these_numbers(settings):
     """Whether this code would give the run of a settings.json the same numbers again."""
-    versions = settings.get("versions")
-    return isinstance(versions, dict) and versions.get("numbers") == NUMBERS
+    earlier = settings.get("earlier", [])
+    spans = [settings] + [_dictionary(span) for span in (earlier if _is_history(earlier) else [{}])]
+    return all(_dictionary(span.get("versions")).get("numbers") == NUMBERS for span in spans)
+
+
+def _is_history(value):
+    return isinstance(value, list) and all(
+        isinstance(span, dict) and type(span.get("batches")) is int and "versions" in span
+        for span in value
+    )
+
+
+def _dictionary(value):
+    return value if isinstance(value, dict) else {}
 
 
 def has_result(folder):

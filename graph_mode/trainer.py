@@ -46,10 +46,14 @@ def train(script, flags, further_hooks=()):
             "it where there is one"
         )
     checksums = mnist_data.checksums(flags.data_dir)
-    settings = run.settings_of(
-        script.name, flags, script.table, checksums, resolved, tf.VERSION, np.__version__
-    )
     config = configuration(flags, resolved)
+    versions = {
+        "tensorflow": tf.VERSION,
+        "numpy": np.__version__,
+        "onednn": tf.has_onednn(),
+        "script": run.checksum_of(inspect.getfile(script.network)),
+    }
+    settings = run.settings_of(script.name, flags, script.table, checksums, resolved, versions)
     with tf.Graph().as_default(), contextlib.ExitStack() as stack:
         built = program.Program(script.network, data.train, flags)
         loop = built.training_loop(resolved["slices"], backward)
@@ -95,8 +99,8 @@ def train(script, flags, further_hooks=()):
         for each in measuring:
             each.at_end()
         result = {**clock.result(flags.num_batches, first_step), **evaluations.at_end()}
-        write_end(current, flags, result, evaluations)
         saving.save(last, result["validation_loss"])
+        write_end(current, flags, result, evaluations)
         current.write_result(result)
         if interruption.signal is not None:
             raise Stopped(
@@ -243,11 +247,12 @@ def resume(current, flags, settings, session, saved):
         raise CommandError(
             f"{folder}: all of its {first_step} batches are trained: name more with --num-batches"
         )
-    changed = run.other_arithmetic(before, settings)
+    earlier = run.history(before, first_step, settings["versions"])
+    changed = run.other_arithmetic(earlier, settings["versions"])
     if changed:
         command_line.say(
-            f"{folder}: its first {first_step} batches were trained with {changed}: the losses can "
-            "differ from those of a run that never stopped"
+            f"{folder}: batches before {earlier[-1]['batches']} were trained with {changed}: the "
+            "losses can differ from those of a run that never stopped"
         )
     current.go_on_from(first_step, settings)
     return first_step

@@ -68,6 +68,8 @@ def train(session, loop, examples, flags, first_step, hooks, interruption=None):
             # In a thread of its own: a signal is handled while the call goes on.
             future = thread.submit(_call, session, loop, examples, flags.batch_size, step, last)
             call = _result(future)
+            if call.last < call.first:  # asked to stop before its first step
+                break
             progress.update(call.last + 1 - call.first)
             step = call.last + 1
             for hook in hooks:

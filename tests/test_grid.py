@@ -119,6 +119,14 @@ def test_where_a_run_lies_does_not_change_what_it_is():
     assert grid.key_of(settings) == grid.key_of(moved) != grid.key_of(other)
 
 
+def test_a_script_of_ones_own_that_was_edited_gives_other_runs():
+    settings = runs_of({})[0].settings
+    own, edited = (
+        {**settings, "network": "own", "versions": {"script": script}} for script in ("a", "b")
+    )
+    assert grid.key_of(own) != grid.key_of(edited)
+
+
 def test_a_config_file_holds_several_grids(tmp_path):
     path = tmp_path / "grids.json"
     path.write_text(json.dumps({"grids": [{"networks": "fc"}, {"network": ["conv"], "seeds": 3}]}))

@@ -286,7 +286,7 @@ def test_onednn_is_switched_on_where_tensorflow_would_leave_it_off(
             "model name\t: AMD EPYC\ncpu family\t: 26\nmodel\t\t: 2\nflags\t\t: avx2 avx512f\n",
             "AMD EPYC (family 26, model 2) with AVX-512",
         ),
-        ("CPU part\t: 0xd0c\n", platform.machine()),
+        ("CPU part\t: 0xd0c\n", f"{platform.machine()} CPU part 0xd0c"),
         (None, platform.processor() or platform.machine()),
     ],
     ids=["x86", "arm", "no file"],

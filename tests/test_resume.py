@@ -8,13 +8,16 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
+import numpy as np
 import pytest
 from helpers import ROOT, differences, read_scalars, run_contents
 
 import conv_train
 import fc_train
-from graph_mode import checkpoints, run
+import mnist_data
+from graph_mode import checkpoints, commands, layers, run, training
 from graph_mode.command_line import CommandError
 
 RUN = os.path.join("runs", "fc", "own")
@@ -150,16 +153,53 @@ def test_what_trained_the_first_batches_is_told_and_kept(script_server, small_mn
     more = ["--resume", RUN, "--num-batches=30"]
     code, _, stderr = script_server.run(tmp_path, "fc_train.py", *more)
     note = (
-        f"fc_train.py: note: {RUN}: its first 20 batches were trained with the processor another "
-        f"one, now {now['processor']}: the losses can differ from those of a run that never stopped"
+        f"fc_train.py: note: {RUN}: batches before 20 were trained with the processor another one, "
+        f"now {now['processor']}: the losses can differ from those of a run that never stopped"
     )
     assert (code, stderr.splitlines()[0]) == (0, note)
     more = ["--resume", RUN, "--num-batches=40"]
     code, _, stderr = script_server.run(tmp_path, "fc_train.py", *more)
-    assert (code, "were trained with" in stderr) == (0, False)
+    assert (code, stderr.splitlines()[0]) == (0, note)
     settings = run.read_settings(str(tmp_path / RUN))
     assert settings["versions"] == now
     assert settings["earlier"] == [{"batches": 20, "versions": then}]
+
+
+def test_the_history_of_a_run_says_which_batches_other_versions_trained():
+    one, other = {"processor": "A"}, {"processor": "B"}
+    begun = {"versions": one}
+    assert run.history(begun, 500, one) == []
+    by_other = run.history(begun, 500, other)
+    assert by_other == [{"batches": 500, "versions": one}]
+    # The other one ended before it had saved anything.
+    assert run.history({"versions": other, "earlier": by_other}, 500, one) == []
+    back = {"versions": one, "earlier": by_other + [{"batches": 900, "versions": other}]}
+    assert run.history(back, 400, other) == [{"batches": 400, "versions": one}]
+    assert run.history(back, 1000, one) == back["earlier"]
+
+
+def test_a_run_that_other_numbers_trained_in_part_is_not_one_of_this_code():
+    settings = {"versions": {"numbers": run.NUMBERS}}
+    assert run.has_these_numbers(settings)
+    for earlier in ([{"batches": 5, "versions": {"numbers": 0}}], ["?"], 7):
+        assert not run.has_these_numbers({**settings, "earlier": earlier})
+
+
+def test_a_signal_before_the_first_batch_of_a_resumed_run_is_no_batch():
+    """A call that trained nothing has no batch, and its last step was seen to before."""
+
+    class Stopped:
+        def run(self, session, batches):
+            return 0, {"loss": np.zeros(0, np.float32)}
+
+    class Unwanted(training.Hook):
+        def after_call(self, call):
+            raise AssertionError("called")
+
+    images = np.zeros([10, 2, 2, 1], np.uint8)
+    examples = mnist_data.DataSet(images, np.zeros(10, np.uint8), dtype=np.uint8, reshape=False)
+    given = types.SimpleNamespace(num_batches=900, batch_size=2)
+    assert training.train(None, Stopped(), examples, given, 101, [Unwanted()]) == 100
 
 
 def test_a_run_of_the_other_network_names_its_script(whole):
@@ -219,3 +259,38 @@ def test_a_signal_after_the_last_batch_leaves_a_complete_run(script_server, smal
     complete = f"interrupted by SIGTERM after the last batch; the run is complete: {RUN}"
     assert stderr == f"fc_train.py: {complete}\n"
     assert run.has_result(str(tmp_path / RUN))
+
+
+def dropping(images, training, num_classes, flags):
+    layer = layers.dropout(layers.flatten(images), 0.5, training=training)
+    return layers.dense(layer, num_classes)
+
+
+def test_a_resumed_network_drops_what_one_that_never_stopped_drops(small_mnist, tmp_path):
+    script = commands.Script("dropping", dropping, [], "A network with dropout.")
+    given = ["--validation-size=100", f"--data-dir={small_mnist}", f"--log-dir={tmp_path}"]
+    whole = script.main(given + ["--num-batches=20", "--run-name=whole"])
+    parts = script.main(given + ["--num-batches=10", "--run-name=parts"])
+    script.main(["--resume", parts, "--num-batches=20"])
+    losses = [read_scalars(os.path.join(each, "train"), "loss") for each in (whole, parts)]
+    assert losses[0] == losses[1]
+    assert len(set(losses[0].values())) == 20
+
+
+class FullDisk(training.Hook):
+    """After the last batch, what the end of a run writes has no room."""
+
+    def __init__(self, folder, last):
+        self._folder, self._last = folder, last
+
+    def after_call(self, call):
+        if call.last == self._last:
+            os.mkdir(os.path.join(self._folder, "accuracy_by_class.csv"))
+
+
+def test_all_batches_are_saved_before_the_last_files_are_written(small_mnist, tmp_path):
+    given = [f"--log-dir={tmp_path}", *flags(small_mnist, 20)]
+    folder = str(tmp_path / "fc" / "own")
+    with pytest.raises(OSError):
+        fc_train.script.run(fc_train.parse_flags(given), [FullDisk(folder, 19)])
+    assert checkpoints.latest(folder).endswith("-19")

@@ -27,6 +27,7 @@ from graph_mode import (
     training,
 )
 from graph_mode import tensorflow1 as tf
+from graph_mode.gradients import manual_gradients
 
 SCRIPTS = {"fc": fc_train, "conv": conv_train}
 
@@ -209,6 +210,62 @@ def test_the_penalty_of_a_regularizer_is_minimized_though_the_variable_is_shared
             one.train(50)
             norms.append(np.abs(one.session.run(one.model_variables[0])).sum())
     assert norms[1] < 0.1 * norms[0]
+
+
+def made_anew(images, classes):
+    return tf.matmul(layers.flatten(images), tf.Variable(np.zeros([784, classes], np.float32)))
+
+
+def of_one_name(images, classes):
+    layer = layers.dense(layers.flatten(images), classes, name="twice")
+    return layers.dense(layer, classes, name="twice")
+
+
+@pytest.mark.parametrize(
+    "network, complaint",
+    [
+        (made_anew, "made the variable Variable.* anew .* tf.get_variable"),
+        (of_one_name, "twice/kernel already exists"),
+        (lambda x, classes: layers.dense(layers.flatten(x), classes // 2), r"logits \[n, 10\]"),
+        (lambda x, classes: layers.dense(x, classes), r"logits \[n, 10\]"),
+    ],
+    ids=["tf.Variable", "one name twice", "too few logits", "images of logits"],
+)
+def test_a_network_that_would_train_something_else_is_refused(network, complaint, small_mnist):
+    def whole(images, training, num_classes, flags):
+        return network(images, num_classes)
+
+    script = commands.Script("own", whole, [], "A network.")
+    with pytest.raises(ValueError, match=complaint):
+        Trained(script, "--validation-size=100", f"--data-dir={small_mnist}")
+
+
+def test_variables_are_got_as_in_tensorflow_1(small_mnist):
+    def network(images, training, num_classes, flags):
+        layer = layers.flatten(images)
+        kernel = tf.get_variable(
+            "kernel", [784, num_classes], np.float32, tf.glorot_uniform_initializer
+        )
+        bias = tf.get_variable("bias", [num_classes], initializer=tf.zeros_initializer)
+        return tf.matmul(layer, kernel) + bias
+
+    script = commands.Script("own", network, [], "A network.")
+    with Trained(script, "--validation-size=100", f"--data-dir={small_mnist}") as one:
+        losses = one.train(30)
+    assert losses[-1] < losses[0]
+
+
+def test_gradients_by_hand_refuse_a_network_with_regularizers(small_mnist):
+    def network(images, training, num_classes, flags):
+        layer = layers.flatten(images)
+        return layers.dense(layer, num_classes, kernel_regularizer=tf.nn.l2_loss)
+
+    flags = fc_train.parse_flags(["--validation-size=100", f"--data-dir={small_mnist}"])
+    data = trainer.load_data(flags)
+    with tf.Graph().as_default():
+        built = program.Program(network, data.train, flags)
+        with pytest.raises(ValueError, match="regularizers"):
+            built.training_loop(1, manual_gradients.backward)
 
 
 @pytest.mark.parametrize(

@@ -99,9 +99,8 @@ def settle(log_dir, unfinished, run, failure=None):
     folder = os.path.join(unfinished, run.network, run.name)
     os.makedirs(folder, exist_ok=True)
     if not os.path.exists(os.path.join(folder, SETTINGS)):
-        write_json(
-            os.path.join(folder, SETTINGS), {**run.settings, "versions": {"numbers": NUMBERS}}
-        )
+        versions = {**run.settings["versions"], "numbers": NUMBERS}
+        write_json(os.path.join(folder, SETTINGS), {**run.settings, "versions": versions})
     if failure:
         write_json(os.path.join(folder, FAILURE), failure)
     if os.path.exists(os.path.join(unfinished, OUTPUT)):

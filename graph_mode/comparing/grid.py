@@ -17,6 +17,7 @@ from graph_mode import flags as flag_table
 from graph_mode import machine
 from graph_mode.command_line import CommandError
 from graph_mode.comparing import scripts
+from graph_mode.run import checksum_of
 
 DEFAULTS = {
     "network": list(scripts.OWN_NETWORKS),
@@ -41,7 +42,7 @@ LONGEST_NAME = 60 if machine.WINDOWS else 150
 Run = collections.namedtuple("Run", "network script arguments name settings key")
 Run.__doc__ = """One run of a comparison. script: its path; arguments: the script's command line,
 [str], but for --log-dir and --run-name; name: of its folder; settings: what settings.json will say,
-but for the versions; key: see key_of."""
+of the versions only that of the script; key: see key_of."""
 
 
 def read_config(path):
@@ -178,6 +179,7 @@ def run_of(path, chosen, varying, checksums):
     known = filter(flag_table.is_recorded, flag_table.table(script.FLAGS))
     recorded = json.loads(json.dumps({name: getattr(parsed, name) for name in known}))
     settings = {"network": script.NETWORK, "flags": recorded, "data": checksums[parsed.data_dir]}
+    settings["versions"] = {"script": checksum_of(path)}
     key = key_of(settings)
     words = [parsed.optimizer, "batchnorm" if parsed.batch_norm else "no_batchnorm"]
     words += [f"{f}-{chosen[f]}" for f in varying if f not in ("optimizer", "batch-norm", "seed")]
@@ -195,7 +197,11 @@ def folder_name(words, seed, key):
 def key_of(settings):
     """What decides the numbers of a run, from the content of its settings.json, as a string."""
     flags = {name: v for name, v in settings["flags"].items() if flag_table.decides_numbers(name)}
-    return json.dumps([settings["network"], flags, settings["data"]], sort_keys=True)
+    key = [settings["network"], flags, settings["data"]]
+    if settings["network"] not in scripts.OWN_NETWORKS:
+        # A script of somebody's own: the version of a run's numbers does not tell what it computes.
+        key.append(settings.get("versions", {}).get("script"))
+    return json.dumps(key, sort_keys=True)
 
 
 def fulfils(flags, wanted):
