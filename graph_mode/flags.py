@@ -172,8 +172,7 @@ SHARED = [
     Flag(
         "threads", integer_from_0, 0, "processor threads to use; 0 means one per core that may be "
         "used. If there are more threads than slices, each operation uses several", metavar="N",
-        group=TRAINING,
-        role=PLACE, may_change=True, grid=False,
+        group=TRAINING, role=PLACE, may_change=True, grid=False,
     ),
     Flag(
         "device", str, "auto", "where to compute; auto means the processor, where these small "

@@ -3,6 +3,7 @@
 import contextlib
 import glob
 import hashlib
+import inspect
 import itertools
 import json
 import math
@@ -102,9 +103,6 @@ class Run:
         Goes: what was written after the checkpoint by a run that was killed; what an end that is
         none any more has left; half-written files. Raises CommandError where an event file is
         damaged.
-
-        Where other versions trained the batches so far, settings.json keeps them under "earlier",
-        [{"batches": how many were done, "versions": {...}}].
         """
         from graph_mode import event_writer
 
@@ -120,8 +118,6 @@ class Run:
             for path in glob.glob(os.path.join(place, pattern)):
                 with _in_use(path):
                     os.remove(path)
-        earlier = history(read_settings(self.folder), first_step, settings["versions"])
-        settings = {**settings, "earlier": earlier} if earlier else settings
         write_json(os.path.join(self.folder, SETTINGS), settings)
         self._open()
 
@@ -242,6 +238,15 @@ def checksum_of(path):
         return hashlib.sha256(file.read()).hexdigest()[:12]
 
 
+def source_of(function):
+    """The checksum of the file that defines the function; None if there is none, as for a cell of
+    a notebook or a functools.partial."""
+    try:
+        return checksum_of(inspect.getfile(function))
+    except (TypeError, OSError):
+        return None
+
+
 def code_version(project=PROJECT):
     """The version of this project's code: git's commit, "-changed" behind it if the sources are not
     as committed; where git does not know, "sources-" and a checksum of them."""
@@ -348,8 +353,9 @@ def other_arithmetic(earlier, versions):
 def has_these_numbers(settings):
     """Whether this code would give the run of a settings.json the same numbers again."""
     earlier = settings.get("earlier", [])
-    spans = [settings] + [_dictionary(span) for span in (earlier if _is_history(earlier) else [{}])]
-    return all(_dictionary(span.get("versions")).get("numbers") == NUMBERS for span in spans)
+    return _is_history(earlier) and all(
+        _dictionary(span.get("versions")).get("numbers") == NUMBERS for span in [settings] + earlier
+    )
 
 
 def _is_history(value):

@@ -51,7 +51,7 @@ def train(script, flags, further_hooks=()):
         "tensorflow": tf.VERSION,
         "numpy": np.__version__,
         "onednn": tf.has_onednn(),
-        "script": run.checksum_of(inspect.getfile(script.network)),
+        "script": run.source_of(script.network),
     }
     settings = run.settings_of(script.name, flags, script.table, checksums, resolved, versions)
     with tf.Graph().as_default(), contextlib.ExitStack() as stack:
@@ -254,7 +254,7 @@ def resume(current, flags, settings, session, saved):
             f"{folder}: batches before {earlier[-1]['batches']} were trained with {changed}: the "
             "losses can differ from those of a run that never stopped"
         )
-    current.go_on_from(first_step, settings)
+    current.go_on_from(first_step, {**settings, "earlier": earlier} if earlier else settings)
     return first_step
 
 

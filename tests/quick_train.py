@@ -34,7 +34,7 @@ def main(arguments=None):
     settings = {
         "network": NETWORK,
         "flags": {name: value for name, value in given.items() if flags.is_recorded(name)},
-        "versions": {"numbers": run.NUMBERS, "script": run.checksum_of(__file__)},
+        "versions": {"numbers": run.NUMBERS},
         "data": mnist_data.checksums(given["data_dir"]),
     }
     made_runs.write_run(folder, ended=False)

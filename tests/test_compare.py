@@ -389,3 +389,32 @@ def test_jobs_are_bounded_by_the_cores_and_the_memory_and_the_gpus(monkeypatch):
     assert jobs(threads=1) == 8
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
     assert jobs(threads=1, device="gpu") == 2
+
+
+def test_a_network_from_another_file_is_found_ended_until_the_script_is_edited(
+    run_script, small_mnist, tmp_path
+):
+    """The checksum is that of the script, not of the file that it has its network from."""
+    (tmp_path / "nets.py").write_text(
+        "from graph_mode import layers\n"
+        "def network(images, training, num_classes, flags):\n"
+        "    return layers.dense(layers.flatten(images), num_classes)\n"
+    )
+    script = tmp_path / "mine_train.py"
+    text = (
+        "import functools\nimport nets\nfrom graph_mode import commands\n"
+        "NETWORK, FLAGS = 'mine', []\n"
+        "script = commands.Script(NETWORK, functools.partial(nets.network), FLAGS, 'Mine.')\n"
+        "parse_flags, main = script.parse_flags, script.main\n"
+    )
+    script.write_text(text)
+    grid = ["--networks", str(script), "--optimizers=adam", "--batch-norm=false", "--seeds=1"]
+    grid += ["--num-batches=5", "--validation-size=100", f"--data-dir={small_mnist}"]
+    environment = {"PYTHONPATH": ROOT}
+    code, _, stderr = run_script("compare.py", *grid, environment=environment)
+    assert code == 0, stderr
+    _, stdout, _ = run_script("compare.py", *grid, "--dry-run", environment=environment)
+    assert "1 runs, 1 ended" in stdout
+    script.write_text(text + "# edited\n")
+    _, stdout, _ = run_script("compare.py", *grid, "--dry-run", environment=environment)
+    assert "1 runs, 0 ended" in stdout

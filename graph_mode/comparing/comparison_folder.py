@@ -98,9 +98,11 @@ def settle(log_dir, unfinished, run, failure=None):
     """
     folder = os.path.join(unfinished, run.network, run.name)
     os.makedirs(folder, exist_ok=True)
-    if not os.path.exists(os.path.join(folder, SETTINGS)):
-        versions = {**run.settings["versions"], "numbers": NUMBERS}
-        write_json(os.path.join(folder, SETTINGS), {**run.settings, "versions": versions})
+    path = os.path.join(folder, SETTINGS)
+    written = read_json(path) or {**run.settings, "versions": {"numbers": NUMBERS}}
+    # The file that compare.py was given, wherever the script has its network from.
+    versions = {**written["versions"], **run.settings["versions"]}
+    write_json(path, {**written, "versions": versions})
     if failure:
         write_json(os.path.join(folder, FAILURE), failure)
     if os.path.exists(os.path.join(unfinished, OUTPUT)):
