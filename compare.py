@@ -32,7 +32,7 @@ with command_line.loading():
     from tqdm import tqdm
 
     from graph_mode.comparing import comparison_folder, grid, ray_workers, report, worker, workers
-    from graph_mode.run import RESULT, has_result, read_json
+    from graph_mode.runs.record import RESULT, has_result, read_json
 
 # What a process that trains the convolutional network takes, in bytes.
 WORKER_MEMORY = 900 * 2**20

@@ -30,10 +30,10 @@ with command_line.loading():
     import conv_train
     import fc_train
     from graph_mode import tensorflow1 as tf
-    from graph_mode import trainer
     from graph_mode.flags import seed
     from graph_mode.gradients import backpropagation, comparison, manual_gradients, network_check
     from graph_mode.gradients.comparison import Comparison
+    from graph_mode.train import trainer
 
 FEATURES, INNER_UNITS, OUTER_UNITS, CLASSES = 6, 5, 4, 3
 EPSILON = 1e-3  # of batch normalization: the training networks' value

@@ -10,7 +10,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from graph_mode.run import NUMBERS, PROJECT
+from graph_mode.runs.record import NUMBERS, PROJECT
 
 
 def stale(folder):

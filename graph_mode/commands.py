@@ -8,9 +8,11 @@ package ends in one line.
 import os
 import sys
 
-from graph_mode import command_line, machine, run
+from graph_mode import command_line, machine
 from graph_mode import flags as flag_table
 from graph_mode.command_line import CommandError
+from graph_mode.runs import record
+from graph_mode.runs.folder import default_name
 
 
 class Script:
@@ -55,12 +57,12 @@ class Script:
                 flags = parser.parse_args(arguments)
             if self.complete:
                 self.complete(parser, flags)
-            flags.default_name = run.default_name(flags, self.table, named)
+            flags.default_name = default_name(flags, self.table, named)
             flags.resolved = None
             return flags
         if self.fast and flags.fast:
             raise CommandError(f"{folder} has its own flags: leave out --fast")
-        recorded = run.read_settings(folder)
+        recorded = record.read_settings(folder)
         if recorded["network"] != self.name:
             network = recorded["network"]
             raise CommandError(
@@ -81,7 +83,8 @@ class Script:
 
     def run(self, flags, hooks=()):
         """Does what parsed flags say. hooks: training.Hooks to be called besides."""
-        from graph_mode import checkpoints, export, trainer
+        from graph_mode.runs import checkpoints, export
+        from graph_mode.train import trainer
 
         for name in ("checkpoint_scope", "predict"):
             if getattr(flags, name) and not flags.evaluate:
@@ -116,7 +119,7 @@ def _run_of(checkpoint):
     for each in (place, os.path.dirname(place)):
         if os.path.basename(os.path.abspath(each)) == "checkpoints":
             folder = os.path.dirname(each) or "."
-    return folder if os.path.exists(os.path.join(folder, run.SETTINGS)) else None
+    return folder if os.path.exists(os.path.join(folder, record.SETTINGS)) else None
 
 
 def _tell_where_to_look(folder, log_dir):

@@ -8,6 +8,7 @@ import argparse
 import collections
 import contextlib
 import io
+import json
 import math
 import os
 
@@ -311,6 +312,35 @@ def as_word(name, value):
     if isinstance(value, (list, tuple)):
         value = ",".join(map(str, value))
     return f"--{flag}={value}"
+
+
+def words(name, value):
+    """A flag as a person says it: 'without batch norm', 'learning rate 0.002', 'adam'."""
+    text = name.replace("_", " ")
+    if isinstance(value, bool):
+        sides = ("without ", "with ") if name == "batch_norm" else ("no ", "")
+        return sides[value] + text
+    if isinstance(value, (list, tuple)):
+        value = ",".join(map(str, value))
+    return str(value) if name == "optimizer" else f"{text} {value}"
+
+
+def frozen(value):
+    """A string that stands for what JSON can hold, the same for equal values."""
+    return json.dumps(value, sort_keys=True)
+
+
+def deciding(recorded, without=()):
+    """{flag: value} of the recorded flags that decide a run's numbers, but those of `without`.
+
+    Runs of one network and one data set for which this is equal, without=("seed",), are samples of
+    one setting.
+    """
+    return {
+        name: value
+        for name, value in recorded.items()
+        if decides_numbers(name) and name not in without
+    }
 
 
 def given(parsed, arguments):

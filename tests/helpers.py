@@ -11,8 +11,8 @@ import numpy as np
 from idx_files import write_set
 from tensorboard.compat.proto import event_pb2
 
-from graph_mode import evaluation, program, trainer
 from graph_mode import tensorflow1 as tf
+from graph_mode.train import evaluation, program, trainer
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 

@@ -25,8 +25,7 @@ sys.path[:0] = [ROOT, os.path.join(ROOT, "tests")]
 from helpers import differences, run_contents, write_small_mnist  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
-from graph_mode import checkpoints  # noqa: E402
-from graph_mode import run as run_module  # noqa: E402
+from graph_mode.runs import checkpoints, record  # noqa: E402
 
 NETWORKS = [
     (network, batch_norm)
@@ -91,7 +90,7 @@ class Trial:
 
     def is_complete(self):
         run = self.run()
-        return run is not None and run_module.has_result(run)
+        return run is not None and record.has_result(run)
 
     def contents(self):
         """What the latest run holds, and every line that was printed."""
@@ -111,7 +110,7 @@ def try_network(trial, kills, chance, progress):
     started = time.monotonic()
     trial.train()
     life = time.monotonic() - started
-    with open(os.path.join(trial.run(), run_module.RESULT)) as file:
+    with open(os.path.join(trial.run(), record.RESULT)) as file:
         training = json.load(file)["seconds"]
     expected = trial.contents()
     trial.start_over()

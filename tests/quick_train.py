@@ -10,8 +10,10 @@ import time
 import made_runs
 
 import mnist_data
-from graph_mode import flags, hooks, run
+from graph_mode import flags
 from graph_mode.command_line import CommandError
+from graph_mode.runs import record
+from graph_mode.train import hooks
 
 NETWORK = "quick"
 FLAGS = [
@@ -34,15 +36,15 @@ def main(arguments=None):
     settings = {
         "network": NETWORK,
         "flags": {name: value for name, value in given.items() if flags.is_recorded(name)},
-        "versions": {"numbers": run.NUMBERS},
+        "versions": {"numbers": record.NUMBERS},
         "data": mnist_data.checksums(given["data_dir"]),
     }
     made_runs.write_run(folder, ended=False)
-    made_runs.write_json(os.path.join(folder, run.SETTINGS), settings)
+    made_runs.write_json(os.path.join(folder, record.SETTINGS), settings)
     time.sleep(given["seed"] * float(os.environ.get("SECONDS_A_SEED", 0)))
     if given["learning_rate"] == 1e38:
         raise CommandError("the loss is nan", hooks.NONFINITE)
     result = {"test_accuracy": 0.5, "steps": 20, "seconds": 1.0, "steps_per_second": 20.0}
-    made_runs.write_json(os.path.join(folder, run.RESULT), result)
+    made_runs.write_json(os.path.join(folder, record.RESULT), result)
     print("trained")
     return folder

@@ -135,7 +135,8 @@ def _text(path):
 
 
 def serve():
-    from graph_mode import tensorflow1, trainer  # noqa: F401
+    from graph_mode import tensorflow1  # noqa: F401
+    from graph_mode.train import trainer  # noqa: F401
 
     tensorflow1.version()
     from tensorboard.plugins.hparams import summary  # noqa: F401

@@ -10,9 +10,9 @@ from helpers import Trained
 
 import conv_train
 import fc_train
-from graph_mode import diagnostics
 from graph_mode import tensorflow1 as tf
 from graph_mode.plotting import saved_runs
+from graph_mode.train import diagnostics
 
 SCRIPTS = {"fc": fc_train, "conv": conv_train}
 EPSILON = 0.001

@@ -8,8 +8,8 @@ import pytest
 from helpers import first_examples
 from PIL import Image, ImageDraw
 
-from graph_mode import digits
 from graph_mode.command_line import CommandError
+from graph_mode.show import digits
 
 SEVEN = [(0.1, 0.1), (0.8, 0.1), (0.35, 0.9)]
 

@@ -6,8 +6,8 @@ import shutil
 import pytest
 from helpers import differences, read_checkpoint, read_scalars
 
-from graph_mode import checkpoints, run
 from graph_mode import tensorflow1 as tf
+from graph_mode.runs import checkpoints, record
 
 NUM_BATCHES = 24
 # Begun with so many threads that an operation has several, or with one in each.
@@ -51,7 +51,7 @@ def test_a_run_resumed_with_other_cores_has_the_digits_of_one_never_stopped(
     learned = what_it_learned(train("whole", *flags, f"--num-batches={NUM_BATCHES}"))
     assert f"loss of step {NUM_BATCHES - 1}" in learned
     begun = train("begun", *flags, f"--num-batches={NUM_BATCHES // 2}")
-    resolved = run.read_settings(begun)["resolved"]
+    resolved = record.read_settings(begun)["resolved"]
     other = "--threads=2" if "--threads=8" in flags else "--threads=8"
     one_core = [min(os.sched_getaffinity(0))]
     for place, threads, cores in (("other", other, None), ("one core", "--threads=0", one_core)):
@@ -59,5 +59,5 @@ def test_a_run_resumed_with_other_cores_has_the_digits_of_one_never_stopped(
         folder = str(tmp_path / place / os.path.relpath(begun, str(tmp_path / "begun")))
         more = ["--resume", folder, f"--num-batches={NUM_BATCHES}", threads]
         assert os.path.samefile(train(place, *more, cores=cores), folder)
-        assert run.read_settings(folder)["resolved"] == resolved
+        assert record.read_settings(folder)["resolved"] == resolved
         assert differences(learned, what_it_learned(folder)) == []

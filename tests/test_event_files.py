@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c as reference_crc
 
-from graph_mode import event_writer
 from graph_mode.command_line import CommandError
 from graph_mode.plotting import event_files
+from graph_mode.runs import event_writer
 from tests import fuzz_event_files, made_runs
 from tests.fuzz_event_files import framed
 from tests.made_runs import (

@@ -15,7 +15,7 @@ from test_model import NARROW
 
 import fc_train
 import mnist_data
-from graph_mode import checkpoints
+from graph_mode.runs import checkpoints
 
 LINES = r"Validation loss: (\S+), Validation accuracy: (\S+)\n"
 LINES += r"Test loss: (\S+), Test accuracy: (\S+)\n"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from helpers import differences, read_checkpoint, read_events, read_scalars, run_contents
 
-from graph_mode import checkpoints
+from graph_mode.runs import checkpoints
 
 RUN = os.path.join("runs", "fc", "own")
 FLAGS = [

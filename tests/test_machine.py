@@ -17,8 +17,10 @@ import pytest
 import windows_like
 from helpers import ROOT
 
-from graph_mode import command_line, machine, training
+from graph_mode import command_line, machine
 from graph_mode import tensorflow1 as tf
+from graph_mode.runs.folder import LONGEST_BELOW, Run
+from graph_mode.train import training
 
 # A text in a syntax tree, before Python 3.8 and from then on.
 TEXT = ast.Constant if sys.version_info >= (3, 8) else ast.Str
@@ -313,18 +315,17 @@ def test_names_that_every_system_takes(name):
 
 
 def test_a_run_name_that_windows_refuses_is_refused_there(tmp_path, monkeypatch):
-    from graph_mode import run
     from graph_mode.command_line import CommandError
 
     monkeypatch.setattr(machine, "WINDOWS", True)
     with pytest.raises(CommandError, match="--run-name 'con': Windows refuses it, since it is the"):
-        run.Run.create(str(tmp_path / "runs"), "fc", "con", {})
+        Run.create(str(tmp_path / "runs"), "fc", "con", {})
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_path_that_is_too_long_for_windows_is_refused_there(tmp_path, monkeypatch):
-    from graph_mode import run
     from graph_mode.command_line import CommandError
+    from graph_mode.runs import record
 
     def only_short_ones(path, *arguments, **keywords):
         if len(os.path.abspath(path)) > machine.LONGEST_WINDOWS_PATH:
@@ -332,11 +333,11 @@ def test_a_path_that_is_too_long_for_windows_is_refused_there(tmp_path, monkeypa
         return open(path, *arguments, **keywords)
 
     monkeypatch.setattr(machine, "WINDOWS", True)
-    monkeypatch.setattr(run, "open", only_short_ones, raising=False)
-    name = "a" * (machine.LONGEST_WINDOWS_PATH - len(str(tmp_path)) - len(run.LONGEST_BELOW) - 5)
-    run.Run.create(str(tmp_path), "fc", name, {}).close()
+    monkeypatch.setattr(record, "open", only_short_ones, raising=False)
+    name = "a" * (machine.LONGEST_WINDOWS_PATH - len(str(tmp_path)) - len(LONGEST_BELOW) - 5)
+    Run.create(str(tmp_path), "fc", name, {}).close()
     with pytest.raises(CommandError, match=f"fc.{name}a: too long a path for Windows, which takes"):
-        run.Run.create(str(tmp_path), "fc", f"{name}a", {})
+        Run.create(str(tmp_path), "fc", f"{name}a", {})
     assert os.listdir(str(tmp_path / "fc")) == [name]
 
 
@@ -484,7 +485,7 @@ def test_ctrl_c_is_heard_within_a_tenth_of_a_second_though_it_wakes_no_waiting_t
 
 def test_cores_decide_threads_but_never_slices(monkeypatch, small_mnist):
     import fc_train
-    from graph_mode import trainer
+    from graph_mode.train import trainer
 
     resolved = {}
     for cores in (1, 2, 8, 64):
@@ -499,8 +500,8 @@ def test_cores_decide_threads_but_never_slices(monkeypatch, small_mnist):
 
 def test_a_gpu_that_is_not_there_is_one_sentence():
     import fc_train
-    from graph_mode import trainer
     from graph_mode.command_line import CommandError
+    from graph_mode.train import trainer
 
     if tf.has_gpu():
         pytest.skip("there is one")

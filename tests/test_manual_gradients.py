@@ -5,9 +5,10 @@ import pytest
 from helpers import read_scalars
 
 import fc_train
-from graph_mode import layers, model, trainer
+from graph_mode import layers, model
 from graph_mode import tensorflow1 as tf
 from graph_mode.gradients import manual_gradients
+from graph_mode.train import trainer
 
 STEPS = 300
 

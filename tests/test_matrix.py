@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from graph_mode import evaluation
 from graph_mode.command_line import CommandError
+from graph_mode.train import evaluation
 from tests import matrix
 from tests.matrix import Release
 

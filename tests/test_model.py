@@ -22,10 +22,11 @@ from record_tf_layers import (
 
 import conv_train
 import fc_train
-from graph_mode import evaluation, model, program
+from graph_mode import model
 from graph_mode import tensorflow1 as tf
 from graph_mode.flags import OPTIMIZERS
 from graph_mode.flags import SCHEDULES as SCHEDULE_NAMES
+from graph_mode.train import evaluation, program
 
 NARROW = {
     "fc": (fc_train, ["--hidden-units", ",".join(map(str, HIDDEN_UNITS))]),

@@ -1,8 +1,8 @@
-"""A run has the numbers that runs of run.NUMBERS have, on every TensorFlow, up to rounding.
+"""A run has the numbers that runs of record.NUMBERS have, on every TensorFlow, up to rounding.
 
 data/numbers.json holds them. If a test fails because the code shall give other numbers from now on,
-raise run.NUMBERS, write the file anew by `python tests/test_numbers.py`, and train the experiments
-of docs/results.md again: `make results-stale` lists them.
+raise record.NUMBERS, write the file anew by `python tests/test_numbers.py`, and train the
+experiments of docs/results.md again: `make results-stale` lists them.
 """
 
 import json
@@ -15,7 +15,7 @@ from helpers import ROOT, read_scalars
 
 import conv_train
 import fc_train
-from graph_mode import run
+from graph_mode.runs import record
 
 RECORDED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "numbers.json")
 SCRIPTS = {"fc": fc_train, "conv": conv_train}
@@ -48,7 +48,7 @@ def test_a_run_has_the_recorded_numbers(command, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     with open(RECORDED, encoding="utf-8") as file:
         recorded = json.load(file)
-    assert recorded["numbers"] == run.NUMBERS
+    assert recorded["numbers"] == record.NUMBERS
     found = numbers_of(command, tmp_path)
     assert set(found) == set(recorded[command])
     for name, expected in recorded[command].items():
@@ -57,4 +57,4 @@ def test_a_run_has_the_recorded_numbers(command, tmp_path, monkeypatch):
 
 if __name__ == "__main__":
     numbers = {command: numbers_of(command, tempfile.mkdtemp()) for command in COMMANDS}
-    run.write_json(RECORDED, {"numbers": run.NUMBERS, **numbers})
+    record.write_json(RECORDED, {"numbers": record.NUMBERS, **numbers})

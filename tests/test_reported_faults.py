@@ -17,9 +17,11 @@ from test_compare import own_terminal
 
 import conv_train
 import fc_train
-from graph_mode import checkpoints, evaluation, machine
+from graph_mode import machine
 from graph_mode import tensorflow1 as tf
 from graph_mode.command_line import CommandError
+from graph_mode.runs import checkpoints
+from graph_mode.train import evaluation
 
 OLD_RUNS = os.path.join(ROOT, "tests", "data", "old_runs")
 SCRIPTS = ("fc_train.py", "conv_train.py", "compare.py", "plot_losses.py", "gradient_check.py")

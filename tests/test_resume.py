@@ -17,8 +17,10 @@ from helpers import ROOT, differences, read_scalars, run_contents
 import conv_train
 import fc_train
 import mnist_data
-from graph_mode import checkpoints, commands, layers, run, training
+from graph_mode import commands, layers
 from graph_mode.command_line import CommandError
+from graph_mode.runs import checkpoints, record
+from graph_mode.train import training
 
 RUN = os.path.join("runs", "fc", "own")
 # So that the validation loss has its lowest long before the end.
@@ -80,7 +82,7 @@ def test_a_signal_saves_and_the_printed_command_goes_on_bit_for_bit(
 def test_a_second_signal_ends_the_process_at_once():
     program = """
 import os, signal, time
-from graph_mode.training import Interruption
+from graph_mode.train.training import Interruption
 with Interruption(lambda: time.sleep(60)):
     for _ in range(2):
         os.kill(os.getpid(), signal.SIGINT)
@@ -136,9 +138,9 @@ def test_flags_that_the_run_has_too_or_that_may_differ_are_taken(whole):
 
 
 def test_a_schedule_is_not_stretched_behind_the_batches_that_it_gave_their_rate(whole, tmp_path):
-    settings = run.read_settings(whole[0])
+    settings = record.read_settings(whole[0])
     settings["flags"]["schedule"] = "cosine"
-    run.write_json(str(tmp_path / run.SETTINGS), settings)
+    record.write_json(str(tmp_path / record.SETTINGS), settings)
     fc_train.parse_flags(["--resume", str(tmp_path)])
     with pytest.raises(CommandError, match="--num-batches=999 contradicts .* --num-batches=310"):
         fc_train.parse_flags(["--resume", str(tmp_path), "--num-batches=999"])
@@ -146,10 +148,10 @@ def test_a_schedule_is_not_stretched_behind_the_batches_that_it_gave_their_rate(
 
 def test_what_trained_the_first_batches_is_told_and_kept(script_server, small_mnist, tmp_path):
     assert script_server.run(tmp_path, "fc_train.py", *flags(small_mnist, 20))[0] == 0
-    settings = run.read_settings(str(tmp_path / RUN))
+    settings = record.read_settings(str(tmp_path / RUN))
     now = settings["versions"]
     then = {**now, "processor": "another one", "code": "0123456789ab"}
-    run.write_json(str(tmp_path / RUN / run.SETTINGS), {**settings, "versions": then})
+    record.write_json(str(tmp_path / RUN / record.SETTINGS), {**settings, "versions": then})
     more = ["--resume", RUN, "--num-batches=30"]
     code, _, stderr = script_server.run(tmp_path, "fc_train.py", *more)
     note = (
@@ -160,7 +162,7 @@ def test_what_trained_the_first_batches_is_told_and_kept(script_server, small_mn
     more = ["--resume", RUN, "--num-batches=40"]
     code, _, stderr = script_server.run(tmp_path, "fc_train.py", *more)
     assert (code, stderr.splitlines()[0]) == (0, note)
-    settings = run.read_settings(str(tmp_path / RUN))
+    settings = record.read_settings(str(tmp_path / RUN))
     assert settings["versions"] == now
     assert settings["earlier"] == [{"batches": 20, "versions": then}]
 
@@ -168,21 +170,21 @@ def test_what_trained_the_first_batches_is_told_and_kept(script_server, small_mn
 def test_the_history_of_a_run_says_which_batches_other_versions_trained():
     one, other = {"processor": "A"}, {"processor": "B"}
     begun = {"versions": one}
-    assert run.history(begun, 500, one) == []
-    by_other = run.history(begun, 500, other)
+    assert record.history(begun, 500, one) == []
+    by_other = record.history(begun, 500, other)
     assert by_other == [{"batches": 500, "versions": one}]
     # The other one ended before it had saved anything.
-    assert run.history({"versions": other, "earlier": by_other}, 500, one) == []
+    assert record.history({"versions": other, "earlier": by_other}, 500, one) == []
     back = {"versions": one, "earlier": by_other + [{"batches": 900, "versions": other}]}
-    assert run.history(back, 400, other) == [{"batches": 400, "versions": one}]
-    assert run.history(back, 1000, one) == back["earlier"]
+    assert record.history(back, 400, other) == [{"batches": 400, "versions": one}]
+    assert record.history(back, 1000, one) == back["earlier"]
 
 
 def test_a_run_that_other_numbers_trained_in_part_is_not_one_of_this_code():
-    settings = {"versions": {"numbers": run.NUMBERS}}
-    assert run.has_these_numbers(settings)
+    settings = {"versions": {"numbers": record.NUMBERS}}
+    assert record.has_these_numbers(settings)
     for earlier in ([{"batches": 5, "versions": {"numbers": 0}}], ["?"], 7):
-        assert not run.has_these_numbers({**settings, "earlier": earlier})
+        assert not record.has_these_numbers({**settings, "earlier": earlier})
 
 
 def test_a_signal_before_the_first_batch_of_a_resumed_run_is_no_batch():
@@ -258,7 +260,7 @@ def test_a_signal_after_the_last_batch_leaves_a_complete_run(script_server, smal
     assert (code, stdout.count("Final ")) == (143, 2)
     complete = f"interrupted by SIGTERM after the last batch; the run is complete: {RUN}"
     assert stderr == f"fc_train.py: {complete}\n"
-    assert run.has_result(str(tmp_path / RUN))
+    assert record.has_result(str(tmp_path / RUN))
 
 
 def dropping(images, training, num_classes, flags):

@@ -14,8 +14,8 @@ from helpers import ROOT, read_events, read_scalars, tree
 import conv_train
 import fc_train
 from graph_mode import flags as flag_table
-from graph_mode import run
 from graph_mode import tensorflow1 as tf
+from graph_mode.runs.folder import SPLITS, Run
 
 SCRIPTS = {"fc_train.py": fc_train, "conv_train.py": conv_train}
 BAD_INPUT, INTERRUPTED = 2, 130
@@ -74,7 +74,7 @@ def test_the_default_data_is_the_one_beside_the_script(run_script, tmp_path):
 
 
 def test_a_run_holds_the_scalars_of_every_step_and_evaluation(finished_run):
-    train, validation, test = (os.path.join(finished_run, split) for split in run.SPLITS)
+    train, validation, test = (os.path.join(finished_run, split) for split in SPLITS)
     assert sorted(read_scalars(train, "loss")) == list(range(620))
     assert sorted(read_scalars(train, "accuracy")) == [100, 200, 300, 400, 600]
     assert sorted(read_scalars(train, "learning_rate")) == list(range(620))
@@ -154,7 +154,7 @@ def test_folders_claimed_at_the_same_instant_differ(tmp_path):
     def claim():
         start.wait()
         for _ in range(10):
-            created = run.Run.create(str(tmp_path / "runs"), "fc", "adam_batchnorm", {})
+            created = Run.create(str(tmp_path / "runs"), "fc", "adam_batchnorm", {})
             created.close()
             claimed.append(created.folder)
 
@@ -171,7 +171,7 @@ def test_folders_claimed_at_the_same_instant_differ(tmp_path):
 def test_a_stray_file_with_the_name_of_a_run_stays(tmp_path):
     (tmp_path / "fc").mkdir()
     (tmp_path / "fc" / "mine").write_text("a note")
-    created = run.Run.create(str(tmp_path), "fc", "mine", {})
+    created = Run.create(str(tmp_path), "fc", "mine", {})
     created.close()
     assert created.folder.endswith("mine-2")
     assert (tmp_path / "fc" / "mine").read_text() == "a note"

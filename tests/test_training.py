@@ -13,21 +13,10 @@ from idx_files import write_set
 
 import conv_train
 import fc_train
-from graph_mode import (
-    batch,
-    commands,
-    diagnostics,
-    evaluation,
-    histograms,
-    hooks,
-    layers,
-    machine,
-    program,
-    trainer,
-    training,
-)
+from graph_mode import batch, commands, layers, machine
 from graph_mode import tensorflow1 as tf
 from graph_mode.gradients import manual_gradients
+from graph_mode.train import diagnostics, evaluation, histograms, hooks, program, trainer, training
 
 SCRIPTS = {"fc": fc_train, "conv": conv_train}
 

@@ -11,8 +11,9 @@ sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pard
 
 import conv_train  # noqa: E402
 import fc_train  # noqa: E402
-from graph_mode import fast, training  # noqa: E402
+from graph_mode import fast  # noqa: E402
 from graph_mode import tensorflow1 as tf  # noqa: E402
+from graph_mode.train import training  # noqa: E402
 
 SCRIPTS = {"fc": fc_train.script, "conv": conv_train.script}
 FLAGS = {"xla": ["--xla"], "one-slice": ["--slices", "1"]}

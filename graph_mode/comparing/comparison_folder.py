@@ -16,7 +16,7 @@ import uuid
 from graph_mode import machine
 from graph_mode.command_line import CommandError
 from graph_mode.comparing import grid
-from graph_mode.run import (
+from graph_mode.runs.record import (
     NUMBERS,
     SETTINGS,
     has_result,

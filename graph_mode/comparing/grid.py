@@ -17,7 +17,7 @@ from graph_mode import flags as flag_table
 from graph_mode import machine
 from graph_mode.command_line import CommandError
 from graph_mode.comparing import scripts
-from graph_mode.run import checksum_of
+from graph_mode.runs.record import checksum_of
 
 DEFAULTS = {
     "network": list(scripts.OWN_NETWORKS),

@@ -14,7 +14,7 @@ import tempfile
 import mnist_data
 from graph_mode.command_line import CommandError, Stopped
 from graph_mode.comparing import scripts, worker, workers
-from graph_mode.run import SETTINGS, read_json, write_json
+from graph_mode.runs.record import SETTINGS, read_json, write_json
 
 SOURCES = ("*.py", os.path.join("graph_mode", "**", "*.py"))
 # No warnings of Ray to its users.

@@ -8,7 +8,7 @@ import numpy as np
 
 from graph_mode.comparing.comparison_folder import FAILURE
 from graph_mode.plotting import saved_runs
-from graph_mode.run import read_json
+from graph_mode.runs.record import read_json
 
 ACCURACIES = (0.95, 0.97, 0.98, 0.99)
 # The batches after which validation is reported besides.

@@ -56,7 +56,7 @@ def train(script, arguments, folder):
     That is {} or {"failure": what failure.json shall say}. Raises Stopped where a signal has
     stopped the training, for which the run is not to blame.
     """
-    from graph_mode.hooks import NONFINITE
+    from graph_mode.train.hooks import NONFINITE
 
     os.makedirs(folder, exist_ok=True)
     output_path = os.path.join(folder, comparison_folder.OUTPUT)

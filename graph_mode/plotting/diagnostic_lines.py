@@ -8,7 +8,7 @@ from graph_mode.plotting.run_lines import finite, scalars_of
 
 INPUTS, NORM = "activation_inputs", "gradient_norm"
 DEAD, ALONG = "dead_units", "loss_along_gradient"
-# Of the inputs to an activation, as graph_mode/diagnostics.py measures them.
+# Of the inputs to an activation, as graph_mode/train/diagnostics.py measures them.
 LOW, MIDDLE, UPPER = 15, 50, 85
 BATCH_NORM = "batch_norm"
 # In front of each tag.

@@ -13,7 +13,8 @@ import os
 import re
 
 from graph_mode.plotting.event_files import merge_series, read_event_file
-from graph_mode.run import RESULT, SETTINGS, SPLITS
+from graph_mode.runs.folder import SPLITS
+from graph_mode.runs.record import RESULT, SETTINGS
 
 MAX_DAMAGES_NAMED = 5
 

@@ -4,9 +4,10 @@ import contextlib
 import os
 import tempfile
 
-from graph_mode import checkpoints, program
 from graph_mode import tensorflow1 as tf
 from graph_mode.command_line import CommandError
+from graph_mode.runs import checkpoints
+from graph_mode.train import program
 
 
 def check_folder(folder):

@@ -14,7 +14,7 @@ import time
 import warnings
 
 from graph_mode import command_line, machine
-from graph_mode.program import STEPS_PER_CALL
+from graph_mode.train.program import STEPS_PER_CALL
 
 with warnings.catch_warnings():
     # In a notebook without ipywidgets it draws its bar as text, and would advise to install them.

@@ -1,7 +1,7 @@
 """--histograms: the distributions that the lesson about batch norm is about, for TensorBoard."""
 
-from graph_mode import tensorboard
 from graph_mode import tensorflow1 as tf
+from graph_mode.show import tensorboard
 
 
 class Histograms:

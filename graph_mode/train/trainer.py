@@ -8,24 +8,13 @@ import sys
 import numpy as np
 
 import mnist_data
-from graph_mode import (
-    checkpoints,
-    command_line,
-    diagnostics,
-    digits,
-    evaluation,
-    histograms,
-    hooks,
-    machine,
-    model_table,
-    pictures,
-    program,
-    run,
-    tensorboard,
-    training,
-)
+from graph_mode import command_line, machine
 from graph_mode import tensorflow1 as tf
 from graph_mode.command_line import CommandError, Stopped
+from graph_mode.runs import checkpoints, record
+from graph_mode.runs.folder import Run
+from graph_mode.show import digits, model_table, pictures, tensorboard
+from graph_mode.train import diagnostics, evaluation, histograms, hooks, program, training
 
 # Slices with fewer examples cost more to start than they save.
 SMALLEST_SLICE = 16
@@ -51,9 +40,9 @@ def train(script, flags, further_hooks=()):
         "tensorflow": tf.VERSION,
         "numpy": np.__version__,
         "onednn": tf.has_onednn(),
-        "script": run.source_of(script.network),
+        "script": record.source_of(script.network),
     }
-    settings = run.settings_of(script.name, flags, script.table, checksums, resolved, versions)
+    settings = record.settings_of(script.name, flags, script.table, checksums, resolved, versions)
     with tf.Graph().as_default(), contextlib.ExitStack() as stack:
         built = program.Program(script.network, data.train, flags)
         loop = built.training_loop(resolved["slices"], backward)
@@ -210,12 +199,12 @@ def open_run(script, flags, data, settings, shown, session, saved, stack):
     shown: of the network, the GraphDef and the rows of model_table.
     """
     if flags.resume:
-        current = run.Run.resume(flags.resume)
+        current = Run.resume(flags.resume)
         stack.callback(current.close)
         return current, resume(current, flags, settings, session, saved)
     graph_def, rows = shown
     name = flags.run_name or flags.default_name
-    current = run.Run.create(flags.log_dir, script.name, name, settings)
+    current = Run.create(flags.log_dir, script.name, name, settings)
     stack.callback(current.close)
     try:
         tensorboard.add_start(current.train, settings, graph_def, model_table.markdown(rows))
@@ -234,7 +223,7 @@ def resume(current, flags, settings, session, saved):
     Raises CommandError where the run cannot go on.
     """
     folder = current.folder
-    before = run.read_settings(folder)
+    before = record.read_settings(folder)
     if before["data"] != settings["data"]:
         raise CommandError(
             f"{folder}: the files in {flags.data_dir} are not those that the run began "
@@ -243,12 +232,12 @@ def resume(current, flags, settings, session, saved):
     saved.restore(session, folder)
     first_step = int(session.run(tf.train.get_global_step()))
     remaining = flags.num_batches - first_step
-    if remaining < 0 or (remaining == 0 and run.has_result(folder)):
+    if remaining < 0 or (remaining == 0 and record.has_result(folder)):
         raise CommandError(
             f"{folder}: all of its {first_step} batches are trained: name more with --num-batches"
         )
-    earlier = run.history(before, first_step, settings["versions"])
-    changed = run.other_arithmetic(earlier, settings["versions"])
+    earlier = record.history(before, first_step, settings["versions"])
+    changed = record.other_arithmetic(earlier, settings["versions"])
     if changed:
         command_line.say(
             f"{folder}: batches before {earlier[-1]['batches']} were trained with {changed}: the "

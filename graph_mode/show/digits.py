@@ -9,9 +9,9 @@ import warnings
 
 import numpy as np
 
-from graph_mode import pictures
 from graph_mode.command_line import CommandError
 from graph_mode.output_file import output_file
+from graph_mode.show import pictures
 
 LARGEST_PIXELS = 80_000_000  # of a picture; those of large telephone cameras have 50 million
 WORKING_SIZE = 600  # pixels of the longer side while a picture is worked on

@@ -4,9 +4,11 @@ import time
 
 import numpy as np
 
-from graph_mode import checkpoints, command_line, evaluation
+from graph_mode import command_line
 from graph_mode.command_line import CommandError
-from graph_mode.training import Hook, print_line
+from graph_mode.runs import checkpoints
+from graph_mode.train import evaluation
+from graph_mode.train.training import Hook, print_line
 
 PRINT_EVERY = 100
 NONFINITE = 3

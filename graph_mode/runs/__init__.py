@@ -1,0 +1,1 @@
+"""Runs on disk: folder, settings, event files, checkpoints, exported models."""

@@ -1,0 +1,1 @@
+"""What people look at: TensorBoard's pages, tables and pictures."""

@@ -1,0 +1,1 @@
+"""One training run: its graph, its loop, what is measured on the way."""
