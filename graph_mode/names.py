@@ -11,7 +11,7 @@ LONGEST = 60 if machine.WINDOWS else 100
 
 
 def safe(text, longest=LONGEST):
-    """The text as a name of letters, digits and _.,=+-; a long one ends in a digest of all of it."""
+    """The text as a name of letters, digits and _.,=+-; a long one ends in a digest of it."""
     name = re.sub(r"[^\w.,=+-]+", "_", text).strip("._ ") or "unnamed"
     if len(name) > longest:
         digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:8]
