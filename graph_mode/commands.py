@@ -5,6 +5,7 @@ all. What takes long to load is imported when it is needed: --help answers at on
 package ends in one line.
 """
 
+import argparse
 import os
 import sys
 
@@ -50,16 +51,21 @@ class Script:
         parser = self.parser()
         flags = parser.parse_args(arguments)
         folder = flags.resume or _run_of(flags.evaluate)
+        flags.resolved = None
         if folder is None:
-            named = flag_table.given(parser, arguments)
+            named = flag_table.on_command_line(parser, arguments)
             if self.fast and flags.fast:
                 parser.set_defaults(**self.fast(named))
-                flags = parser.parse_args(arguments)
-            if self.complete:
-                self.complete(parser, flags)
+                flags = parser.parse_args(arguments, argparse.Namespace(resolved=None))
             flags.default_name = default_name(flags, self.table, named)
-            flags.resolved = None
-            return flags
+        else:
+            self._apply_recorded(parser, flags, arguments, folder)
+        if self.complete:
+            self.complete(parser, flags)
+        return flags
+
+    def _apply_recorded(self, parser, flags, arguments, folder):
+        """Sets the flags to those of the run in this folder, but for what may change."""
         if self.fast and flags.fast:
             raise CommandError(f"{folder} has its own flags: leave out --fast")
         recorded = record.read_settings(folder)
@@ -69,10 +75,7 @@ class Script:
                 f"{folder}: a run of the {network} network: use its script, {network}_train.py"
             )
         flag_table.apply_recorded(parser, self.table, flags, arguments, recorded["flags"], folder)
-        if self.complete and not flags.resume:
-            self.complete(parser, flags)
         flags.resolved = recorded.get("resolved")
-        return flags
 
     def main(self, arguments=None):
         """Does what the flags say; returns the run's folder if it trained, else None."""

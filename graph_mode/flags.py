@@ -11,6 +11,7 @@ import io
 import json
 import math
 import os
+import typing
 
 from graph_mode.command_line import CommandError, OneLineParser
 
@@ -30,6 +31,8 @@ LONGEST_NAME = 240
 DEFAULT_DATA_DIR = os.path.join(
     os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "MNIST_data"
 )
+# What tells runs apart stands first in tables, in this order.
+TOLD_FIRST = ("batch_norm", "optimizer", "learning_rate", "layers", "batch_size")
 # What people type who know a flag by another name, and what to say to them.
 OTHER_NAMES = {
     "bn": "--batch-norm",
@@ -40,82 +43,69 @@ OTHER_NAMES = {
 }
 
 
-def positive_integer(text):
-    """argparse type: an integer of at least 1."""
-    value = _number(int, text, "a whole number of at least 1")
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"found {text}, expected a whole number of at least 1")
-    return value
+def _type(convert, expected, is_right):
+    """A type for argparse: convert(text), if that is_right; `expected` says what is."""
+
+    def value_of(text):
+        try:
+            value = convert(text)
+            if is_right(value):
+                return value
+        except ValueError:
+            pass
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected {expected}")
+
+    return value_of
 
 
-def integer_from_0(text):
-    """argparse type: an integer of at least 0."""
-    return 0 if text == "0" else positive_integer(text)
-
-
-def positive_integers(text):
-    """argparse type: comma-separated integers of at least 1, as a list."""
-    return [positive_integer(one) for one in text.split(",")]
-
-
-def positive_number(text):
-    """argparse type: a finite number above 0."""
-    value = _number(float, text, "a number above 0")
-    if not (value > 0 and math.isfinite(value)):
-        raise argparse.ArgumentTypeError(f"found {text}, expected a finite number above 0")
-    return value
-
-
-def fraction(text):
-    """argparse type: a number from 0 on, below 1."""
-    value = _number(float, text, "a number from 0 to below 1")
-    if not 0 <= value < 1:
-        raise argparse.ArgumentTypeError(f"found {text}, expected a number from 0 to below 1")
-    return value
-
-
-def seed(text):
-    """argparse type: an integer that both TensorFlow and NumPy take as a seed."""
-    expected = f"a whole number from 0 to {LARGEST_SEED}"
-    value = _number(int, text, expected)
-    if not 0 <= value <= LARGEST_SEED:
-        raise argparse.ArgumentTypeError(f"found {text}, expected {expected}")
-    return value
-
-
-def folder_name(text):
-    """argparse type: the name of one folder, not a path."""
-    if text in ("", ".", "..") or os.path.basename(text) != text or "\0" in text:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected the name of one folder")
-    if len(os.fsencode(text)) > LONGEST_NAME:
-        raise argparse.ArgumentTypeError(
-            f"found a name of {len(os.fsencode(text))} bytes, expected at most {LONGEST_NAME}"
-        )
-    return text
-
-
-def _number(convert, text, expected):
-    try:
-        return convert(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected {expected}") from None
-
-
-Flag = collections.namedtuple(
-    "Flag", "name type default help choices metavar group role may_change grid nargs"
+positive_integer = _type(int, "a whole number of at least 1", lambda value: value >= 1)
+integer_from_0 = _type(int, "a whole number of at least 0", lambda value: value >= 0)
+positive_integers = _type(
+    lambda text: [positive_integer(each) for each in text.split(",")], "", lambda values: True
 )
-Flag.__new__.__defaults__ = (str, None, None, None, None, None, NUMBERS, False, True, None)
-Flag.__doc__ = """One flag. name: as in the namespace, "batch_norm" for --batch-norm; type: of
-argparse, or bool for a switch; group: the heading in --help; role: NUMBERS, PLACE, EXTRA or MODE;
-may_change: whether --resume may give another value; grid: whether a comparison may vary it; nargs:
-of argparse."""
-
-NETWORK, TRAINING, FILES, MODES = (
-    "the network",
-    "training",
-    "files",
-    "with what was trained before",
+positive_number = _type(
+    float, "a finite number above 0", lambda value: value > 0 and math.isfinite(value)
 )
+fraction = _type(float, "a number from 0 to below 1", lambda value: 0 <= value < 1)
+# One that both TensorFlow and NumPy take.
+seed = _type(
+    int, f"a whole number from 0 to {LARGEST_SEED}", lambda value: 0 <= value <= LARGEST_SEED
+)
+folder_name = _type(
+    str,
+    f"the name of one folder, of at most {LONGEST_NAME} bytes",
+    lambda text: (
+        text not in ("", ".", "..")
+        and os.path.basename(text) == text
+        and "\0" not in text
+        and len(os.fsencode(text)) <= LONGEST_NAME
+    ),
+)
+
+
+class Flag(typing.NamedTuple):
+    """One flag.
+
+    name: as in the namespace, "batch_norm" for --batch-norm; type: of argparse, or bool for a
+    switch; group: the heading in --help; role: NUMBERS, PLACE, EXTRA or MODE; may_change: whether
+    --resume may give another value; grid: whether a comparison may vary it; nargs: of argparse.
+    """
+
+    name: str
+    type: typing.Callable = str
+    default: typing.Any = None
+    help: str = None
+    choices: tuple = None
+    metavar: str = None
+    group: str = None
+    role: str = NUMBERS
+    may_change: bool = False
+    grid: bool = True
+    nargs: str = None
+
+
+NETWORK, TRAINING, FILES = "the network", "training", "files"
+MODES = "with what was trained before"
 
 SHARED = [
     Flag("batch_norm", bool, False, "normalize every hidden layer (default: off)", group=NETWORK),
@@ -343,7 +333,7 @@ def deciding(recorded, without=()):
     }
 
 
-def given(parsed, arguments):
+def on_command_line(parsed, arguments):
     """{name: value} of the flags that the command line names."""
     nothing = object()
     names = vars(parsed.parse_args([]))
@@ -354,21 +344,21 @@ def given(parsed, arguments):
 def apply_recorded(parsed, known, namespace, arguments, recorded, run):
     """Sets the namespace to the flags that a run recorded, but for what may change and is given.
 
-    known: the script's table. Raises CommandError for a flag that contradicts the run's, and for
-    settings that no run of this script has. A run that is evaluated may be older than some flags,
-    which then have their defaults.
+    known: the script's table. A flag that was added after the run was trained has its default.
+    Raises CommandError for a flag that contradicts the run's, and for settings that no run of this
+    script has.
     """
-    _check_recorded(parsed, known, recorded, run, namespace.resume is None)
-    on_command_line = given(parsed, arguments)
-    for name, value in recorded.items():
-        if name in on_command_line and on_command_line[name] != value:
+    _check_recorded(parsed, known, recorded, run)
+    named = on_command_line(parsed, arguments)
+    expected = {name: flag.default for name, flag in known.items() if is_recorded(name)}
+    for name, value in {**expected, **recorded}.items():
+        if name in named and named[name] != value:
             if known[name].may_change and not _moves_a_schedule(name, recorded):
                 continue
             unset = value is None or value is False
             has = "the default" if unset else as_word(name, value)
             raise CommandError(
-                f"{as_word(name, on_command_line[name])} contradicts {run}, which has {has}: "
-                "leave it out"
+                f"{as_word(name, named[name])} contradicts {run}, which has {has}: leave it out"
             )
         setattr(namespace, name, value)
 
@@ -378,23 +368,18 @@ def _moves_a_schedule(name, recorded):
     return name == "num_batches" and recorded.get("schedule", "constant") != "constant"
 
 
-def _check_recorded(parsed, known, recorded, run, may_be_older):
+def _check_recorded(parsed, known, recorded, run):
     """Raises CommandError unless the parser itself would give these values of these types."""
-    expected = {name for name in known if is_recorded(name)}
-    missing = set() if may_be_older else expected - set(recorded)
-    problems = [f"{name!r} is missing" for name in sorted(missing)]
-    problems += [f"{name!r} is unknown" for name in sorted(set(recorded) - expected)]
-    for name in sorted(expected & set(recorded)):
-        if not _is_a_value_of(parsed, name, recorded[name]):
-            problems.append(f"{name!r} is {recorded[name]!r:.40}")
-    if problems:
-        # What is missing alone does not keep the run from being evaluated.
-        advice = "the run cannot be continued here, only evaluated with --evaluate"
-        if len(problems) > len(missing):
-            advice = "use the version that trained it (settings.json names it)"
+    for name, value in sorted(recorded.items()):
+        if name not in known or not is_recorded(name):
+            problem = "is unknown"
+        elif not _is_a_value_of(parsed, name, value):
+            problem = f"is {value!r:.40}"
+        else:
+            continue
         raise CommandError(
-            f"{run}: expected the flags of a run of this version of this script, found that "
-            f"{problems[0]}: {advice}"
+            f"{run}: expected the flags of a run of this script, found that {name!r} {problem}: "
+            "use the version that trained it (settings.json names it)"
         )
 
 

@@ -12,7 +12,7 @@ from idx_files import write_set
 from tensorboard.compat.proto import event_pb2
 
 from graph_mode import tensorflow1 as tf
-from graph_mode.train import evaluation, program, trainer
+from graph_mode.train import evaluation, program, trainer, training
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -72,10 +72,17 @@ class Trained:
             losses += scalars["loss"].tolist()
         return losses
 
+    def training(self):
+        """A training.Training of this network, for what hooks and the loop need of one."""
+        nothing = (None, None)
+        return training.Training(
+            self.session, self.loop, self.program.inference, None, self.data, self.flags, *nothing
+        )
+
     def evaluate(self, split):
         examples = getattr(self.data, split)
         return evaluation.evaluate(
-            self.session, self.program.evaluation, examples.images, examples.labels
+            self.session, self.program.inference, examples.images, examples.labels
         )
 
 

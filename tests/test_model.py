@@ -195,7 +195,7 @@ def test_the_accuracy_counts_where_the_largest_logit_is_the_labels():
     examples = types.SimpleNamespace(image_shape=(2, 2, 1), num_classes=3)
     flags = types.SimpleNamespace(loss="softmax", seed=0)
     with tf.Graph().as_default(), tf.Session() as session:
-        inference = program.Program(four_pixels, examples, flags).evaluation
+        inference = program.Program(four_pixels, examples, flags).inference
         labels = np.array([0, 1, 2, 0, 2], np.uint8)
         found = evaluation.evaluate(session, inference, images, labels)
     assert found.accuracy == 0.6

@@ -79,7 +79,7 @@ def test_a_run_holds_the_scalars_of_every_step_and_evaluation(finished_run):
     assert sorted(read_scalars(train, "accuracy")) == [100, 200, 300, 400, 600]
     assert sorted(read_scalars(train, "learning_rate")) == list(range(620))
     for tag in ("loss", "accuracy", "loss_population", "accuracy_population"):
-        assert sorted(read_scalars(validation, tag)) == [0, 100, 200, 300, 400, 500, 600, 620]
+        assert sorted(read_scalars(validation, tag)) == [0, 10, 20, 50, 100, 200, 500, 620]
         assert sorted(read_scalars(test, tag)) == [620]
     assert read_events(finished_run) == []
 
@@ -103,9 +103,7 @@ def test_settings_name_every_flag_the_versions_and_the_data(finished_run, small_
     assert set(settings["versions"]) == {
         *("python", "tensorflow", "numpy", "code", "numbers", "processor", "onednn", "script")
     }
-    assert re.fullmatch(
-        "[0-9a-f]{12}(-changed)?|sources-[0-9a-f]{12}", settings["versions"]["code"]
-    )
+    assert re.fullmatch("[0-9a-f]{12}(-changed)?|unknown", settings["versions"]["code"])
     assert settings["resolved"]["slices"] == 2
     assert settings["resolved"]["operation_threads"] >= 1
     assert settings["versions"]["tensorflow"] == tf.VERSION

@@ -132,7 +132,7 @@ def test_calls_cover_every_step_and_end_wherever_a_hook_is_due(
     hooks = [Every(70), Every(33), Every(10**9)]
     with trained("fc", "--hidden-units=4", f"--data-dir={small_mnist}") as one:
         one.flags.num_batches = num_batches
-        last = training.train(one.session, one.loop, one.data.train, one.flags, first_step, hooks)
+        last = training.train_batches(one.training(), first_step, hooks)
     assert last == num_batches - 1
     calls = hooks[0].calls
     assert calls == hooks[1].calls == hooks[2].calls
@@ -158,8 +158,8 @@ def test_the_program_can_be_built_in_any_order(small_mnist):
     extras = [
         histograms.Histograms,
         diagnostics.Diagnostics,
-        lambda built, examples: evaluation.Population(built, examples, 50),
-        lambda built, examples: built.inference("further", training=True),
+        lambda network, examples: evaluation.Population(network, examples, flags),
+        lambda network, examples: network.fed_tower("further", training=True),
     ]
     initial, updates = [], []
     for before, after in ((extras, []), ([], extras), ([], [])):
@@ -289,11 +289,11 @@ def test_population_statistics_are_the_means_over_training_batches(network, smal
     with trained(network, *flags) as one:
         one.train(20)
         with one.graph.as_default():
-            population = evaluation.Population(one.program, one.data.train, 50)
-            probe = one.program.inference("probe", training=True)
+            population = evaluation.Population(one.program, one.data.train, one.flags)
+            probe = one.program.fed_tower("probe", training=True)
         before = one.session.run(one.model_variables)
         population.take(one.session)
-        layer = next(x for x in probe.tower.built if x.kind == "batch_normalization")
+        layer = next(x for x in probe.tower.layers if x.kind == "batch_normalization")
         mean, variance = population.statistics(one.session, layer.name)
         images = one.data.train.images
         inputs = [

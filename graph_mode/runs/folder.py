@@ -2,43 +2,31 @@
 
 import contextlib
 import glob
-import hashlib
-import itertools
+import math
 import os
 import shutil
 
-from graph_mode import flags, machine
+from graph_mode import flags as flag_table
+from graph_mode import machine, names
 from graph_mode.command_line import CommandError
 from graph_mode.runs import record
 
 SPLITS = ("train", "validation", "test")
-# A whole path has no more than 259 characters on Windows.
-LONGEST_DEFAULT_NAME = 60 if machine.WINDOWS else 100
-# The longest path below a run's folder: a checkpoint that TensorFlow 2 is writing.
-LONGEST_BELOW = os.path.join(
-    *("checkpoints", "best", "model-1000000_temp"),
-    f"part-00000-of-00001.data-00000-of-00001.tempstate{2**64}",
-)
 
 
-def default_name(given, known, named):
+def default_name(flags, table, named):
     """<optimizer>_<batchnorm|no_batchnorm>, and the flags that were given other values than theirs.
 
-    given: the flags; known: the script's table; named: the names that stand on the command line.
-    The name is one that every system takes.
+    table: {name: flags.Flag} of the script; named: the names that stand on the command line.
     """
-    words = [given.optimizer, "batchnorm" if given.batch_norm else "no_batchnorm"]
-    words += ["fast"] if getattr(given, "fast", False) else []
-    for name, flag in known.items():
-        is_new = name in named and getattr(given, name) != flag.default
-        if is_new and flag.role == flags.NUMBERS and name not in ("optimizer", "batch_norm"):
-            words.append(flags.as_word(name, getattr(given, name)).lstrip("-").replace("=", "-"))
-    name = "_".join(words)
-    name = "".join("-" if c in machine.WINDOWS_REFUSES else c for c in name)
-    if len(name) > LONGEST_DEFAULT_NAME:
-        digest = hashlib.sha256(name.encode()).hexdigest()[:8]
-        name = f"{name[: LONGEST_DEFAULT_NAME - 9]}-{digest}"
-    return name.rstrip(". ")
+    words = [flags.optimizer, "batchnorm" if flags.batch_norm else "no_batchnorm"]
+    words += ["fast"] if getattr(flags, "fast", False) else []
+    for name, flag in table.items():
+        is_new = name in named and getattr(flags, name) != flag.default
+        if is_new and flag.role == flag_table.NUMBERS and name not in ("optimizer", "batch_norm"):
+            word = flag_table.as_word(name, getattr(flags, name))
+            words.append(word.lstrip("-").replace("=", "-"))
+    return names.safe("_".join(words))
 
 
 class Run:
@@ -62,7 +50,7 @@ class Run:
         """
         run = cls(_make_folder(log_dir, network, name))
         try:
-            _check_length(run.folder)
+            run._claim()
             run._open()
             record.write_json(os.path.join(run.folder, record.SETTINGS), settings)
         except BaseException:
@@ -80,26 +68,26 @@ class Run:
     def go_on_from(self, first_step, settings):
         """Takes the run back to its checkpoint before `first_step`: every step is there once.
 
-        Goes: what was written after the checkpoint by a run that was killed; what an end that is
-        none any more has left; half-written files. Raises CommandError where an event file is
+        Goes: what a run that was killed wrote after its checkpoint; what the run wrote at its end,
+        if it had come to one; half-written files. Raises CommandError where an event file is
         damaged.
         """
         from graph_mode.runs import event_writer
 
         for split in ("",) + SPLITS:
-            # What was measured for the test set belongs to an end that is none any more.
+            # The test set is measured at a run's end alone.
             last_step = -1 if split == "test" else first_step - 1
-            place = glob.escape(os.path.join(self.folder, split))
-            for path in glob.glob(os.path.join(place, "events.out.tfevents.*")):
+            for path in self._files(split, "events.out.tfevents.*"):
                 with _in_use(path):
                     event_writer.drop_events_after(path, last_step)
-        place = glob.escape(self.folder)
-        for pattern in (".*.part", record.RESULT):
-            for path in glob.glob(os.path.join(place, pattern)):
-                with _in_use(path):
-                    os.remove(path)
+        for path in self._files("", ".*.part") + self._files("", record.RESULT):
+            with _in_use(path):
+                os.remove(path)
         record.write_json(os.path.join(self.folder, record.SETTINGS), settings)
         self._open()
+
+    def _files(self, subfolder, pattern):
+        return glob.glob(os.path.join(glob.escape(os.path.join(self.folder, subfolder)), pattern))
 
     def _claim(self):
         try:
@@ -113,8 +101,6 @@ class Run:
     def _open(self):
         from graph_mode.runs import event_writer  # loads TensorBoard: not for --help
 
-        if self._lock is None:
-            self._claim()
         for split in SPLITS:
             writer = event_writer.EventWriter(os.path.join(self.folder, split))
             self._writers.append(writer)
@@ -122,7 +108,7 @@ class Run:
 
     def write_result(self, result):
         """Writes result.json: final losses and accuracies, steps, seconds, steps_per_second."""
-        numbers = {name: value if record.is_json(value) else None for name, value in result.items()}
+        numbers = {name: value if math.isfinite(value) else None for name, value in result.items()}
         record.write_json(os.path.join(self.folder, record.RESULT), numbers)
 
     def flush(self):
@@ -152,32 +138,13 @@ def _make_folder(log_dir, network, name):
     parent = os.path.join(log_dir, network)
     try:
         os.makedirs(parent, exist_ok=True)
-        for number in itertools.count(1):
-            folder = os.path.join(parent, name if number == 1 else f"{name}-{number}")
-            try:
-                os.mkdir(folder)
-                return folder
-            except FileExistsError:
-                continue
+        for each in names.numbered(name):
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(os.path.join(parent, each))
+                return os.path.join(parent, each)
     except OSError as error:
         raise CommandError(
             f"cannot write runs to {log_dir}: {error.strerror}; name another folder with --log-dir"
-        ) from None
-
-
-def _check_length(folder):
-    """Raises CommandError if Windows takes no path as long as those that a run needs."""
-    probe = os.path.join(folder, "x" * len(LONGEST_BELOW))
-    if not machine.WINDOWS or len(os.path.abspath(probe)) <= machine.LONGEST_WINDOWS_PATH:
-        return
-    try:  # Where the user has switched on long paths, it does.
-        open(probe, "xb").close()
-        os.remove(probe)
-    except OSError:
-        raise CommandError(
-            f"{folder}: too long a path for Windows, which takes {machine.LONGEST_WINDOWS_PATH} "
-            "characters with what a run writes there: name a shorter one with --log-dir or "
-            "--run-name, or set LongPathsEnabled in the registry"
         ) from None
 
 

@@ -2,18 +2,23 @@
 
 import numpy as np
 
+from graph_mode.show import tables
 
-def rows(inference):
-    """[(layer, kind, output shape, parameters)] of a program.Inference, and the total at the end.
+HEADS = ("layer", "kind", "output shape", "parameters")
+
+
+def rows(layers):
+    """(layer, kind, output shape, parameters) of each layers.Layer, and the total at the end.
 
     Parameters are those that are trained; moving averages are not.
     """
-    found = []
-    for layer in inference.tower.built:
+    found, total = [], 0
+    for layer in layers:
         shape = " x ".join(str(size) for size in layer.outputs.shape.as_list()[1:])
         count = sum(int(np.prod(v.shape.as_list())) for v in layer.variables.values())
-        found.append((layer.name, layer.kind, shape, count))
-    return found + [("total", "", "", sum(row[-1] for row in found))]
+        found.append((layer.name, layer.kind, shape, f"{count:,}"))
+        total += count
+    return found + [("total", "", "", f"{total:,}")]
 
 
 def heading(network, flags, data, folder):
@@ -28,17 +33,10 @@ def heading(network, flags, data, folder):
 
 def text(table):
     """The rows for a terminal, in aligned columns."""
-    lines = [("layer", "output shape", "parameters")]
-    lines += [(name, shape, f"{count:,}") for name, _, shape, count in table]
-    widths = [max(len(line[column]) for line in lines) for column in range(3)]
-    return "".join(
-        f"  {name:<{widths[0]}}  {shape:<{widths[1]}}  {count:>{widths[2]}}\n"
-        for name, shape, count in lines
-    )
+    lines = [(name, shape, count) for name, _, shape, count in [HEADS] + table]
+    return tables.aligned(lines, numbers={2})
 
 
 def markdown(table):
     """The rows as a table of Markdown."""
-    lines = ["| layer | kind | output shape | parameters |", "|---|---|---|---|"]
-    lines += [f"| {name} | {kind} | {shape} | {count:,} |" for name, kind, shape, count in table]
-    return "\n".join(lines)
+    return tables.markdown(HEADS, table)

@@ -5,6 +5,7 @@ import time
 from tensorboard.compat.proto.summary_pb2 import Summary
 
 from graph_mode import flags
+from graph_mode.show import tables
 
 # TensorBoard's plugins import TensorFlow themselves, so each function here imports what it needs:
 # by then it has been loaded quietly.
@@ -15,8 +16,8 @@ METRICS = [
     for split in ("validation", "test")
     for name in ("accuracy", "loss", "accuracy_population")
 ]
-# What the exercise compares comes first: HParams shows five columns until others are ticked.
-COMPARED = ("network", "batch_norm", "optimizer", "learning_rate", "layers")
+# HParams shows the first columns until others are ticked.
+FIRST = ("network",) + flags.TOLD_FIRST
 
 
 def add_start(writer, settings, graph_def, model_table):
@@ -46,13 +47,13 @@ def _experiment(values):
     types = {bool: api_pb2.DATA_TYPE_BOOL, str: api_pb2.DATA_TYPE_STRING}
     inputs = [
         api_pb2.HParamInfo(name=name, type=types.get(type(value), api_pb2.DATA_TYPE_FLOAT64))
-        for name, value in sorted(values.items(), key=lambda item: item[0] not in COMPARED)
+        for name, value in sorted(values.items(), key=lambda item: item[0] not in FIRST)
         if flags.decides_numbers(name)
     ]
     for column in inputs:
         # A newer TensorBoard sorts them by name, but puts those first that are said to differ.
         if hasattr(column, "differs"):
-            column.differs = column.name in COMPARED
+            column.differs = column.name in FIRST
     metrics = [
         api_pb2.MetricInfo(
             name=api_pb2.MetricName(tag=f"final/{name}/{split}"),
@@ -101,10 +102,9 @@ def _plain(value):
 
 
 def _settings_table(settings):
-    """The settings as a Markdown table, a row each, those that the exercise compares first."""
+    """The settings as a Markdown table, a row each, those that tell runs apart first."""
     rows = [("network", settings["network"])]
-    rows += sorted(settings["flags"].items(), key=lambda row: (row[0] not in COMPARED, row[0]))
+    rows += sorted(settings["flags"].items(), key=lambda row: (row[0] not in FIRST, row[0]))
     for group in ("versions", "data", "resolved"):
         rows += [(f"{group}: {name}", value) for name, value in sorted(settings[group].items())]
-    lines = ["| setting | value |", "|---|---|"]
-    return "\n".join(lines + [f"| {name} | {_plain(value)} |" for name, value in rows])
+    return tables.markdown(("setting", "value"), [(name, _plain(value)) for name, value in rows])

@@ -25,7 +25,7 @@ class Diagnostics:
     def __init__(self, program, examples):
         with tf.name_scope("diagnostics"):
             self._step_length = tf.placeholder(tf.float32, [], "step_length")
-        start = program.inference("diagnostics", training=True)
+        start = program.fed_tower("diagnostics", training=True)
         with tf.name_scope("diagnostics/"):
             variables = tf.trainable_variables()
             found = tf.gradients(tf.reduce_mean(start.losses), variables)
@@ -39,7 +39,7 @@ class Diagnostics:
                 return variable
             return variable - self._step_length * gradients[name]
 
-        moved = program.inference("diagnostics_along_gradient", True, after_step)
+        moved = program.fed_tower("diagnostics_along_gradient", True, after_step)
         with tf.name_scope("diagnostics/"):
             self._loss = tf.reduce_mean(moved.losses)
         self._feed = {self._step_length: 0.0}

@@ -5,9 +5,9 @@ averages. Moving averages lag behind weights that change; population statistics 
 weights as they are, so the two together tell how good the weights are, and how good the averages.
 """
 
-import collections
 import concurrent.futures
 import math
+import typing
 
 import numpy as np
 
@@ -18,11 +18,32 @@ IMAGES_PER_CALL = 500
 # Training images from which population statistics are taken.
 POPULATION_IMAGES = 2560
 
-Evaluation = collections.namedtuple("Evaluation", "loss accuracy logits")
+
+class Evaluation(typing.NamedTuple):
+    """Mean loss, accuracy from 0 to 1, and the logits [n, classes] of a set of images."""
+
+    loss: float
+    accuracy: float
+    logits: np.ndarray
+
+
+class Measured(typing.NamedTuple):
+    """The Evaluation with moving averages, and with population statistics where there are any."""
+
+    moving: Evaluation
+    population: typing.Optional[Evaluation] = None
+
+    def scalars(self):
+        """{"loss": …, "accuracy": …} and with population statistics "loss_population", …"""
+        found = {"loss": self.moving.loss, "accuracy": self.moving.accuracy}
+        if self.population:
+            found["loss_population"] = self.population.loss
+            found["accuracy_population"] = self.population.accuracy
+        return found
 
 
 def evaluate(session, inference, images, labels):
-    """The Evaluation of uint8 images [n, h, w, c] and labels [n] by a program.Inference."""
+    """The Evaluation of uint8 images [n, h, w, c] and labels [n] by a program.FedTower."""
 
     def evaluate_from(start):
         some = slice(start, start + IMAGES_PER_CALL)
@@ -48,13 +69,13 @@ class Population:
     training set, in batches of the run's size; nothing that trains is changed.
     """
 
-    def __init__(self, program, examples, batch_size):
-        self._examples, self._batch_size = examples, batch_size
-        self._in_training = program.inference("population", training=True)
+    def __init__(self, program, examples, flags):
+        self._examples, self._batch_size = examples, flags.batch_size
+        self._in_training = program.fed_tower("population", training=True)
         self._moments, self._set, self._fed = [], [], []
         self._statistics = statistics = {}
         with tf.name_scope("population_statistics"):
-            for layer in self._in_training.tower.built:
+            for layer in self._in_training.tower.layers:
                 if layer.kind == "batch_normalization":
                     for name, value in zip(("moving_mean", "moving_variance"), layer.moments):
                         fed = tf.placeholder(value.dtype, value.shape)
@@ -67,7 +88,7 @@ class Population:
         def variable(getter, name, *args, **kwargs):
             return statistics[name] if name in statistics else getter(name, *args, **kwargs)
 
-        self.inference = program.inference("with_population", False, variable)
+        self.inference = program.fed_tower("with_population", False, variable)
 
     def statistics(self, session, layer):
         """The mean [c] and the variance [c] last taken for the batch normalization `layer`."""

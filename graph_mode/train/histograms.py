@@ -12,7 +12,7 @@ class Histograms:
 
     def __init__(self, program, examples):
         self._examples = examples
-        self._inference = program.inference("histograms", training=True)
+        self._inference = program.fed_tower("histograms", training=True)
         with tf.name_scope("histograms"):
             # Not tf.summary.histogram, which would name the tags after the scope.
             each = [

@@ -5,8 +5,8 @@ puts into the graph's collections (the updates of moving averages, penalties of 
 reaches another. So they can be built in any order.
 """
 
-import collections
 import contextlib
+import typing
 import zlib
 
 import numpy as np
@@ -21,18 +21,37 @@ ACTIVATION_TYPES = {
     *("Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Sigmoid", "Tanh", "Softplus", "Softsign"),
 }
 
-Tower = collections.namedtuple("Tower", "logits built activations updates penalties")
-Tower.__doc__ = """The network once. logits: [n, classes], a tensor or a Batch; built: the
-layers.Layer list; activations: the operations (Relu, ...) in order; updates: operations that belong
-to a training step; penalties: scalars that training minimizes besides the loss."""
 
-Inference = collections.namedtuple("Inference", "images labels logits losses tower")
-Inference.__doc__ = """A Tower from two placeholders: images uint8 [n, h, w, c], labels uint8 [n];
-losses: [n]."""
+class Tower(typing.NamedTuple):
+    """The network once.
+
+    logits: [n, classes], a tensor or a Batch; layers: the layers.Layer list; activations: the
+    operations (Relu, ...) in order; updates: operations that belong to a training step; penalties:
+    scalars that training minimizes besides the loss.
+    """
+
+    logits: typing.Any
+    layers: list
+    activations: list
+    updates: list
+    penalties: list
+
+
+class FedTower(typing.NamedTuple):
+    """A Tower from two placeholders, images uint8 [n, h, w, c] and labels uint8 [n], to the losses
+    [n]."""
+
+    images: typing.Any
+    labels: typing.Any
+    logits: typing.Any
+    losses: typing.Any
+    tower: Tower
 
 
 class Program:
-    """The network's graph, in the default graph; `evaluation` and the variables are there at once.
+    """The network's graph, in the default graph, with its variables.
+
+    inference: the FedTower with moving averages.
 
     network(images, training, num_classes, flags) maps float32 images [n, h, w, c] in [0, 1] to
     logits [n, num_classes]. examples: what the images and the number of classes are known from, a
@@ -45,7 +64,7 @@ class Program:
         self._flags = flags
         tf.set_random_seed(flags.seed)
         self._is_built = False
-        self.evaluation = self.inference("evaluation", training=False, boxed=False)
+        self.inference = self.fed_tower("evaluation", training=False, boxed=False)
         self._is_built = True
 
     def tower(self, images, training, variable=None):
@@ -59,7 +78,7 @@ class Program:
         known, shared = set(map(id, tf.global_variables())), _Getter()
         with contextlib.ExitStack() as stack:
             collected = stack.enter_context(_own_collections(graph))
-            built = stack.enter_context(layers.recorded())
+            recorded = stack.enter_context(layers.recorded())
             # In the first use, two layers of one name are an error, as without this program.
             reuse = tf.AUTO_REUSE if self._is_built else None
             for getter in [shared] + ([variable] if variable else []):
@@ -74,7 +93,7 @@ class Program:
             updates = list(collected("UPDATE_OPS"))
             penalties = list(collected("REGULARIZATION_LOSSES"))
         self._check(logits, known | shared.found)
-        return Tower(logits, built, activations, updates, penalties)
+        return Tower(logits, recorded, activations, updates, penalties)
 
     def _check(self, logits, known):
         shape, classes = logits.shape, self._examples.num_classes
@@ -88,8 +107,8 @@ class Program:
                 "graph_mode.layers"
             )
 
-    def inference(self, name, training, variable=None, boxed=True):
-        """The network from placeholders to each image's loss, as an Inference.
+    def fed_tower(self, name, training, variable=None, boxed=True):
+        """The network from placeholders to each image's loss, as a FedTower.
 
         boxed: all of it is one box `name` in TensorBoard's graph, else a box for each layer.
         """
@@ -99,12 +118,12 @@ class Program:
         with tf.name_scope(f"{name}/") if boxed else contextlib.ExitStack():
             tower = self.tower(scale(images), training, variable)
             losses = model.example_losses(tower.logits, labels, self._flags.loss)
-        return Inference(images, labels, tower.logits, losses, tower)
+        return FedTower(images, labels, tower.logits, losses, tower)
 
     def training_loop(self, slices, backward=None):
         """The Loop of up to STEPS_PER_CALL training steps, each batch in this many slices.
 
-        backward(built, labels, flags), if given, takes the place of tf.gradients: from the
+        backward(layers, labels, flags), if given, takes the place of tf.gradients: from the
         layers.Layer list of the forward pass and labels [n] it makes the (gradient, variable) pairs
         of the mean loss.
         """
@@ -178,7 +197,7 @@ class Loop:
         loss = model.mean_loss(tower.logits, labels, self._flags.loss)
         gradients = None
         if self._backward:
-            gradients = self._backward(tower.built, labels, self._flags)
+            gradients = self._backward(tower.layers, labels, self._flags)
         return model.train_step(loss, tower.penalties, tower.updates, self._flags, gradients)
 
 

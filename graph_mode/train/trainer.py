@@ -11,10 +11,12 @@ import mnist_data
 from graph_mode import command_line, machine
 from graph_mode import tensorflow1 as tf
 from graph_mode.command_line import CommandError, Stopped
+from graph_mode.output_file import output_file
 from graph_mode.runs import checkpoints, record
 from graph_mode.runs.folder import Run
 from graph_mode.show import digits, model_table, pictures, tensorboard
-from graph_mode.train import diagnostics, evaluation, histograms, hooks, program, training
+from graph_mode.train import diagnostics, evaluation, histograms, hooks, program
+from graph_mode.train.training import Interruption, Training, print_line, train_batches
 
 # Slices with fewer examples cost more to start than they save.
 SMALLEST_SLICE = 16
@@ -23,8 +25,9 @@ SMALLEST_SLICE = 16
 def train(script, flags, further_hooks=()):
     """Trains as the flags say, prints, and writes a run; returns its folder and the data.
 
-    script: a commands.Script. Raises CommandError and mnist_data.DataError for bad input, before
-    anything is written, and Stopped after Ctrl-C or another signal.
+    script: a commands.Script; further_hooks: training.Hooks to be called besides. Raises
+    CommandError and mnist_data.DataError for bad input, before anything is written, and Stopped
+    after Ctrl-C or another signal.
     """
     data = load_data(flags)
     backward = script.backward(flags)
@@ -34,70 +37,61 @@ def train(script, flags, further_hooks=()):
             f"{flags.resume}: the run computes on a GPU, and TensorFlow found none here: continue "
             "it where there is one"
         )
-    checksums = mnist_data.checksums(flags.data_dir)
     config = configuration(flags, resolved)
+    settings = settings_of(script, flags, resolved)
+    with tf.Graph().as_default(), contextlib.ExitStack() as stack:
+        network = program.Program(script.network, data.train, flags)
+        loop = network.training_loop(resolved["slices"], backward)
+        # For TensorBoard: what saves and measures besides would hide the network.
+        graph_def = tf.get_default_graph().as_graph_def()
+        finite = program.all_variables_are_finite()
+        saved = checkpoints.Checkpoints(data.train)
+        population = evaluation.Population(network, data.train, flags) if flags.batch_norm else None
+        measures = [histograms.Histograms(network, data.train)] if flags.histograms else []
+        measures += [diagnostics.Diagnostics(network, data.train)] if flags.diagnostics else []
+        session = stack.enter_context(tf.quiet_session(config))
+        session.run(tf.global_variables_initializer())
+        loop.prepare(session)
+        interruption = Interruption(lambda: session.run(loop.request_stop))
+        stack.enter_context(interruption)
+        shown = graph_def, model_table.rows(network.inference.tower.layers)
+        run, first_step = open_run(script, flags, data, settings, shown, session, saved, stack)
+        training = Training(session, loop, network.inference, population, data, flags, run, saved)
+        clock, losses = hooks.Clock(), hooks.FiniteLosses(training)
+        validation = hooks.Validation(training, losses)
+        saving = hooks.Saving(training, validation, losses, finite)
+        measuring = [hooks.Measuring(training, measure) for measure in measures]
+        every = [clock, hooks.StepEvents(training), losses, validation, *measuring, saving]
+        last = train_batches(training, first_step, every + list(further_hooks), interruption)
+        if last < flags.num_batches - 1:
+            raise stopped(run, script, flags, saving, last, interruption)
+        for each in measuring:
+            each.at_end()
+        result = clock.result(flags.num_batches, first_step)
+        finals, of_test = hooks.measure_end(training)
+        result.update(finals)
+        saving.save(last, result["validation_loss"])
+        write_end(training, result, of_test.moving)
+        run.write_result(result)
+        if interruption.signal is not None:
+            raise Stopped(
+                f"interrupted by {interruption.name} after the last batch; the run is complete: "
+                f"{run.folder}",
+                interruption.exit_code,
+            )
+    return run.folder, data
+
+
+def settings_of(script, flags, resolved):
+    """The content of settings.json for a run of the script with these flags."""
     versions = {
         "tensorflow": tf.VERSION,
         "numpy": np.__version__,
         "onednn": tf.has_onednn(),
         "script": record.source_of(script.network),
     }
-    settings = record.settings_of(script.name, flags, script.table, checksums, resolved, versions)
-    with tf.Graph().as_default(), contextlib.ExitStack() as stack:
-        built = program.Program(script.network, data.train, flags)
-        loop = built.training_loop(resolved["slices"], backward)
-        # For TensorBoard: what saves and measures besides would hide the network.
-        graph_def = tf.get_default_graph().as_graph_def()
-        finite = program.all_variables_are_finite()
-        saved = checkpoints.Checkpoints(settings, data.train)
-        population = None
-        if flags.batch_norm:
-            population = evaluation.Population(built, data.train, flags.batch_size)
-        measures = [
-            kind(built, data.train)
-            for kind, asked_for in (
-                (histograms.Histograms, flags.histograms),
-                (diagnostics.Diagnostics, flags.diagnostics),
-            )
-            if asked_for
-        ]
-        session = stack.enter_context(tf.quiet_session(config))
-        session.run(tf.global_variables_initializer())
-        loop.prepare(session)
-        interruption = training.Interruption(lambda: session.run(loop.request_stop))
-        stack.enter_context(interruption)
-        shown = graph_def, model_table.rows(built.evaluation)
-        current, first_step = open_run(script, flags, data, settings, shown, session, saved, stack)
-        clock = hooks.Clock()
-        losses = hooks.FiniteLosses(current, flags)
-        evaluations = hooks.Evaluations(session, built, population, data, current, flags, losses)
-        saving = hooks.Saving(session, saved, current, flags, evaluations, losses, finite)
-        measuring = [hooks.Measuring(session, measure, current, flags) for measure in measures]
-        last = training.train(
-            session,
-            loop,
-            data.train,
-            flags,
-            first_step,
-            [clock, hooks.StepEvents(current, flags), losses, evaluations, *measuring, saving]
-            + list(further_hooks),
-            interruption,
-        )
-        if last < flags.num_batches - 1:
-            raise stopped(current, script, flags, saving, last, interruption)
-        for each in measuring:
-            each.at_end()
-        result = {**clock.result(flags.num_batches, first_step), **evaluations.at_end()}
-        saving.save(last, result["validation_loss"])
-        write_end(current, flags, result, evaluations)
-        current.write_result(result)
-        if interruption.signal is not None:
-            raise Stopped(
-                f"interrupted by {interruption.name} after the last batch; the run is complete: "
-                f"{current.folder}",
-                interruption.exit_code,
-            )
-    return current.folder, data
+    checksums = mnist_data.checksums(flags.data_dir)
+    return record.settings_of(script.name, flags, script.table, checksums, resolved, versions)
 
 
 def load_data(flags):
@@ -126,9 +120,7 @@ def evaluate(script, data, flags, checkpoint):
             examples = getattr(data, split)
             found = evaluation.evaluate(session, inference, examples.images, examples.labels)
             name = split.capitalize()
-            training.print_line(
-                f"{name} loss: {found.loss:>3.5f}, {name} accuracy: {found.accuracy:>3.5f}"
-            )
+            print_line(f"{name} loss: {found.loss:>3.5f}, {name} accuracy: {found.accuracy:>3.5f}")
 
 
 def predict(script, data, flags, checkpoint, folder):
@@ -145,7 +137,7 @@ def predict(script, data, flags, checkpoint, folder):
     captions = []
     for path, of_one in zip(flags.predict, evaluation.probabilities(logits, flags.loss)):
         found = f"{of_one.argmax()} ({of_one.max():.3f})"
-        training.print_line(f"{path}: {found}")
+        print_line(f"{path}: {found}")
         captions.append(f"{os.path.basename(path)[:12]}: {found}")
     picture = os.path.join(folder, "predictions.png")
     digits.picture_of(images, captions, picture)
@@ -154,10 +146,10 @@ def predict(script, data, flags, checkpoint, folder):
 
 @contextlib.contextmanager
 def restored(script, data, flags, checkpoint):
-    """A session with the network's variables from the checkpoint, and its program.Inference."""
+    """A session with the network's variables from the checkpoint, and its program.FedTower."""
     config = configuration(flags, flags.resolved or resolve(flags))
     with tf.Graph().as_default(), tf.quiet_session(config) as session:
-        inference = program.Program(script.network, data.train, flags).evaluation
+        inference = program.Program(script.network, data.train, flags).inference
         variables = tf.global_variables()
         checkpoints.restore_network(session, checkpoint, variables, flags.checkpoint_scope)
         yield session, inference
@@ -199,64 +191,62 @@ def open_run(script, flags, data, settings, shown, session, saved, stack):
     shown: of the network, the GraphDef and the rows of model_table.
     """
     if flags.resume:
-        current = Run.resume(flags.resume)
-        stack.callback(current.close)
-        return current, resume(current, flags, settings, session, saved)
+        run = Run.resume(flags.resume)
+        stack.callback(run.close)
+        return run, resume(run, flags, settings, session, saved)
     graph_def, rows = shown
-    name = flags.run_name or flags.default_name
-    current = Run.create(flags.log_dir, script.name, name, settings)
-    stack.callback(current.close)
+    run = Run.create(flags.log_dir, script.name, flags.run_name or flags.default_name, settings)
+    stack.callback(run.close)
     try:
-        tensorboard.add_start(current.train, settings, graph_def, model_table.markdown(rows))
-        current.flush()
+        tensorboard.add_start(run.train, settings, graph_def, model_table.markdown(rows))
+        run.flush()
     except BaseException:
-        current.remove()
+        run.remove()
         raise
-    heading = model_table.heading(script.name, flags, data, current.folder)
-    command_line.show(f"{heading}\n{model_table.text(rows)}".rstrip("\n"))
-    return current, 0
+    heading = model_table.heading(script.name, flags, data, run.folder)
+    command_line.show(f"{heading}\n{model_table.text(rows)}")
+    return run, 0
 
 
-def resume(current, flags, settings, session, saved):
+def resume(run, flags, settings, session, saved):
     """Sets session and data to the run's last checkpoint; returns the step to go on with.
 
     Raises CommandError where the run cannot go on.
     """
-    folder = current.folder
-    before = record.read_settings(folder)
+    before = record.read_settings(run.folder)
     if before["data"] != settings["data"]:
         raise CommandError(
-            f"{folder}: the files in {flags.data_dir} are not those that the run began "
+            f"{run.folder}: the files in {flags.data_dir} are not those that the run began "
             "with: name their folder with --data-dir"
         )
-    saved.restore(session, folder)
+    saved.restore(session, run.folder)
     first_step = int(session.run(tf.train.get_global_step()))
     remaining = flags.num_batches - first_step
-    if remaining < 0 or (remaining == 0 and record.has_result(folder)):
+    if remaining < 0 or (remaining == 0 and record.has_result(run.folder)):
         raise CommandError(
-            f"{folder}: all of its {first_step} batches are trained: name more with --num-batches"
+            f"{run.folder}: all of its {first_step} batches are trained: name more with "
+            "--num-batches"
         )
-    earlier = record.history(before, first_step, settings["versions"])
-    changed = record.other_arithmetic(earlier, settings["versions"])
+    changed = record.other_arithmetic(before.get("versions", {}), settings["versions"])
     if changed:
         command_line.say(
-            f"{folder}: batches before {earlier[-1]['batches']} were trained with {changed}: the "
-            "losses can differ from those of a run that never stopped"
+            f"{run.folder}: batches before {first_step} were trained with {changed}: the losses "
+            "can differ from those of a run that never stopped"
         )
-    current.go_on_from(first_step, {**settings, "earlier": earlier} if earlier else settings)
+    run.go_on_from(first_step, settings)
     return first_step
 
 
-def stopped(current, script, flags, saving, last, interruption):
+def stopped(run, script, flags, saving, last, interruption):
     """Saves the run after a signal; returns the Stopped that says how to continue."""
     name, exit_code = interruption.name, interruption.exit_code
     if last < 0:
-        current.remove()
+        run.remove()
         return Stopped(f"interrupted by {name} before the first batch", exit_code)
     saving.save(last)
     return Stopped(
         f"interrupted by {name} after batch {last}; to continue: "
-        f"{command_to_continue(current.folder, script, flags)}",
+        f"{command_to_continue(run.folder, script, flags)}",
         exit_code,
     )
 
@@ -272,18 +262,20 @@ def command_to_continue(folder, script, flags):
     return machine.command([machine.python(), machine.relative(sys.argv[0])] + words)
 
 
-def write_end(current, flags, result, evaluations):
-    """Writes what is known at the end: pictures of the mistakes, the accuracy of each class."""
-    test, labels = evaluations.final["test"][""], evaluations.data.test.labels
+def write_end(training, result, of_test):
+    """Writes what is known at the end: pictures of the mistakes, the accuracy of each class.
+
+    of_test: the evaluation.Evaluation of the test set with moving averages.
+    """
+    run, test = training.run, training.data.test
     images = {}
     try:
-        images = pictures.of_mistakes(evaluations.data.test.images, labels, test.logits)
+        images = pictures.of_mistakes(test.images, test.labels, of_test.logits)
     except (ImportError, OSError) as error:
         command_line.say(f"no pictures ({error}): run pip install -r requirements.txt")
     for name, png in images.items():
-        with open(os.path.join(current.folder, f"{name}.png"), "wb") as file:
+        with output_file(os.path.join(run.folder, f"{name}.png"), "wb") as file:
             file.write(png)
-    path = os.path.join(current.folder, "accuracy_by_class.csv")
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(evaluation.accuracy_by_class(test, labels))
-    tensorboard.add_end(current.train, flags.num_batches, result, images)
+    with output_file(os.path.join(run.folder, "accuracy_by_class.csv")) as file:
+        file.write(evaluation.accuracy_by_class(of_test, test.labels))
+    tensorboard.add_end(run.train, training.flags.num_batches, result, images)

@@ -11,9 +11,11 @@ import signal
 import sys
 import threading
 import time
+import typing
 import warnings
 
 from graph_mode import command_line, machine
+from graph_mode.train import evaluation
 from graph_mode.train.program import STEPS_PER_CALL
 
 with warnings.catch_warnings():
@@ -25,16 +27,53 @@ with warnings.catch_warnings():
 HEARD_WITHIN = 0.1
 
 
-class Call:
+class Training(typing.NamedTuple):
+    """A run while it trains, which its hooks work with.
+
+    loop: the program.Loop; inference: the program.FedTower with moving averages; population: the
+    evaluation.Population, or None without batch norm; data: mnist_data.Datasets; run: the
+    folder.Run; checkpoints: its Checkpoints.
+    """
+
+    session: typing.Any
+    loop: typing.Any
+    inference: typing.Any
+    population: typing.Any
+    data: typing.Any
+    flags: typing.Any
+    run: typing.Any
+    checkpoints: typing.Any
+
+    def measure(self, split, indices=slice(None), with_population=True, take=True):
+        """The evaluation.Measured of a split, or of its examples with these indices.
+
+        take: whether population statistics are taken anew, for the weights as they are.
+        """
+        examples = getattr(self.data, split)
+        images, labels = examples.images[indices], examples.labels[indices]
+        moving = evaluation.evaluate(self.session, self.inference, images, labels)
+        if not (self.population and with_population):
+            return evaluation.Measured(moving)
+        if take:
+            self.population.take(self.session)
+        inference = self.population.inference
+        found = evaluation.evaluate(self.session, inference, images, labels)
+        return evaluation.Measured(moving, found)
+
+
+class Call(typing.NamedTuple):
     """A session call that has ended.
 
     first, last: the steps that it trained, both included; batch: the indices of the last step's
     images; scalars: {name: float32 [last + 1 - first]}; started, ended: seconds since the epoch.
     """
 
-    def __init__(self, first, last, batch, scalars, started, ended):
-        self.first, self.last, self.batch, self.scalars = first, last, batch, scalars
-        self.started, self.ended = started, ended
+    first: int
+    last: int
+    batch: typing.Any
+    scalars: dict
+    started: float
+    ended: float
 
 
 class Hook:
@@ -48,26 +87,24 @@ class Hook:
         """Called after each Call, hooks in their order. An exception ends the training."""
 
 
-def train(session, loop, examples, flags, first_step, hooks, interruption=None):
+def train_batches(training, first_step, hooks, interruption=None):
     """Trains from `first_step` to flags.num_batches; returns the last step done.
 
-    loop: a program.Loop; examples: the training DataSet, which gives the order of the images;
     interruption: an Interruption, whose signal ends the training after the step at hand.
     """
-    step = first_step
+    step, num_batches = first_step, training.flags.num_batches
     progress = tqdm(
-        total=flags.num_batches,
+        total=num_batches,
         initial=first_step,
         unit="batch",
         leave=False,
         disable=not (sys.stderr.isatty() or machine.in_notebook()),
     )
     with progress, concurrent.futures.ThreadPoolExecutor(1) as thread:
-        while step < flags.num_batches:
-            last = _end_of_call(step, flags.num_batches, hooks)
+        while step < num_batches:
+            last = _end_of_call(step, num_batches, hooks)
             # In a thread of its own: a signal is handled while the call goes on.
-            future = thread.submit(_call, session, loop, examples, flags.batch_size, step, last)
-            call = _result(future)
+            call = _result(thread.submit(_call, training, step, last))
             if call.last < call.first:  # asked to stop before its first step
                 break
             progress.update(call.last + 1 - call.first)
@@ -87,11 +124,12 @@ def _end_of_call(first, num_batches, hooks):
     return step
 
 
-def _call(session, loop, examples, batch_size, first, last):
+def _call(training, first, last):
+    examples, batch_size = training.data.train, training.flags.batch_size
     before = examples.state()
     batches = [examples.next_indices(batch_size) for _ in range(last + 1 - first)]
     started = time.time()
-    done, scalars = loop.run(session, batches)
+    done, scalars = training.loop.run(training.session, batches)
     ended = time.time()
     if done < len(batches):
         # Only what was trained counts as seen, so that a resumed run goes on with the next batch.
