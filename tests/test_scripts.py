@@ -410,7 +410,7 @@ def test_progress_is_shown_on_a_terminal_and_wiped_away(start_script, small_mnis
     assert re.fullmatch(expected_output(220), stdout)
     table, _, progress = terminal[0].partition("244,394\r\n")
     assert table.startswith("Training the fc network (no batch norm, adam, learning rate 0.002)")
-    assert re.search(r"\n  dense +256 +200,704\r\n", table)
+    assert re.search(r"\ndense +256 +200,704\r\n", table)
     progress, _, last = progress.partition("Wrote runs")
     assert "/220" in progress
     assert "batch/s" in progress
