@@ -148,8 +148,9 @@ SHARED = [
         "threads inside an operation (settings.json records them)", metavar="N", group=TRAINING,
     ),
     Flag(
-        "validate_every", positive_integer, 500, "batches between printed evaluations on the "
-        "validation set", metavar="N", group=TRAINING, role=EXTRA,
+        "validate_every", positive_integer, 500, "batches between evaluations on the "
+        "validation set, --histograms and --diagnostics; they are also made after batch 0, 10, 20, "
+        "50, 100 and 200, and at the end", metavar="N", group=TRAINING, role=EXTRA,
     ),
     Flag(
         "allow_nonfinite", bool, False, "continue when the loss is nan or inf, which ends the run "
