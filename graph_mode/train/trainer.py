@@ -13,7 +13,7 @@ from graph_mode import tensorflow1 as tf
 from graph_mode.command_line import CommandError, Stopped
 from graph_mode.runs import checkpoints, record
 from graph_mode.runs.folder import Run
-from graph_mode.show import digits, model_table, pictures, tensorboard
+from graph_mode.show import model_table, tensorboard
 from graph_mode.train import diagnostics, evaluation, histograms, hooks, program, training
 
 # Slices with fewer examples cost more to start than they save.
@@ -137,6 +137,8 @@ def predict(script, data, flags, checkpoint, folder):
 
     Raises CommandError for a picture without a digit, before anything is printed.
     """
+    from graph_mode.show import digits  # needs Pillow, which training does without
+
     height, width, channels = data.train.image_shape
     images = [digits.read_digit(path, height, width) for path in flags.predict]
     images = np.repeat(np.stack(images), channels, axis=3)
@@ -277,6 +279,8 @@ def write_end(current, flags, result, evaluations):
     test, labels = evaluations.final["test"][""], evaluations.data.test.labels
     images = {}
     try:
+        from graph_mode.show import pictures
+
         images = pictures.of_mistakes(evaluations.data.test.images, labels, test.logits)
     except (ImportError, OSError) as error:
         command_line.say(f"no pictures ({error}): run pip install -r requirements.txt")
