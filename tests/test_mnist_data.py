@@ -5,7 +5,6 @@ import gzip
 import io
 import json
 import os
-import pathlib
 import shutil
 import subprocess
 import sys
@@ -51,8 +50,7 @@ def small_data_set(size=20, seed=0, **options):
 def test_reading_mnist_gives_the_sizes_types_and_values_of_the_original():
     data = read_data_sets(MNIST)
     assert [part.num_examples for part in data] == [55000, 5000, 10000]
-    assert data.train.images.shape == (55000, 784)
-    assert data.train.images.dtype == np.float32
+    assert (data.train.images.shape, data.train.images.dtype) == ((55000, 784), np.float32)
     assert data.train.labels.dtype == np.uint8
     assert data.train.labels[:5].tolist() == [7, 3, 4, 6, 1]
     assert data.validation.images.max() == 1.0
@@ -152,19 +150,13 @@ def test_images_with_channels_are_read(tmp_path):
     assert "60 images of 4x3x4" in check(folder)[1][0]
 
 
-class Pipe:
-    """What cannot seek; gzip files joined end to end are one."""
-
-    def __init__(self, path):
-        content = gzip.decompress(path.read_bytes())
-        self.read = io.BytesIO(gzip.compress(content[:99]) + gzip.compress(content[99:])).read
-
-
-@pytest.mark.parametrize("kind", [str, pathlib.Path, Pipe])
-def test_a_path_does_as_well_as_a_file(tmp_path, kind):
-    write_set(tmp_path, image_set())
-    images = mnist_data.extract_images(kind(tmp_path / f"{NAMES[0]}.gz"))
-    np.testing.assert_array_equal(images[..., 0], image_set()[0])
+def test_a_path_does_as_well_as_two_gzip_files_in_one_that_cannot_seek(tmp_path):
+    content = idx_bytes(image_set()[0])
+    path = tmp_path / "images.gz"
+    path.write_bytes(gzip.compress(content[:99]) + gzip.compress(content[99:]))
+    pipe = types.SimpleNamespace(read=io.BytesIO(path.read_bytes()).read)
+    for file in (str(path), path, pipe):
+        np.testing.assert_array_equal(mnist_data.extract_images(file)[..., 0], image_set()[0])
 
 
 # Batches
@@ -316,8 +308,7 @@ def check(folder):
 def test_check_recognizes_the_canonical_mnist_packed_and_unpacked(tmp_path):
     code, lines, errors = check(MNIST)
     assert (code, errors) == (0, [])
-    first = "train-images-idx3-ubyte.gz 9,912,422 bytes 60000 images of 28x28 SHA-256 ok"
-    assert lines[0] == first
+    assert lines[0].split(" ", 1)[1] == "9,912,422 bytes 60000 images of 28x28 SHA-256 ok"
     assert lines[3] == "t10k-labels-idx1-ubyte.gz 4,542 bytes 10000 labels SHA-256 ok"
     assert lines[4:] == [f"{MNIST}: the canonical MNIST"]
     for name in NAMES:
@@ -338,8 +329,7 @@ def test_check_tells_another_set_from_mnist_and_reports_every_bad_file_in_one_li
     code, lines, (error,) = check(folder)
     assert code == 2
     assert ["unusable" in line for line in lines] == [False, True, True, False]
-    assert "an empty file" in error
-    assert "<html>" in error
+    assert "an empty file" in error and "<html>" in error
 
 
 def run_command(*arguments, cwd=ROOT, **options):

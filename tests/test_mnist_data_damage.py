@@ -38,18 +38,15 @@ BAD_FILES = [
     (IMAGES, b"\0\0\x08", r"begins with b'\x00\x00\x08', expected IDX images"),
     (IMAGES, GOOD[:10], "cut off within its header"),
     (IMAGES, b"\n<!DOCTYPE html><html>", r"begins with b'\n<!DOCTY', expected IDX images"),
-    (IMAGES, gzip.compress(b"<html>"), "begins with b'<html>', expected IDX images"),
     (IMAGES, gzip.compress(PACKED), r"begins with b'\x1f\x8b\x08"),
     (IMAGES, idx_bytes(ARRAYS[1]), r"begins with b'\x00\x00\x08\x01\x00\x00\x00<', expected"),
     (LABELS, PACKED, r"\x00\x08\x03\x00\x00\x00<', expected IDX labels"),
     (LABELS, header(0xC01, 60) + bytes(240), r"begins with b'\x00\x00\x0c\x01\x00\x00\x00<', exp"),
-    (IMAGES, header(0x805, 1, 1, 1, 1, 1) + b"\0", r"begins with b'\x00\x00\x08\x05"),
     (IMAGES, header(0x1000803, 60, 4, 3) + GOOD[16:], r"begins with b'\x01\x00\x08\x03"),
     (IMAGES, header(0x804, 60, 1, 1, 5) + bytes(300), "60x1x1x5 values, expected IDX images"),
     (IMAGES, header(2051, 60, 0, 3), "60x0x3 values, expected IDX images"),
     (LABELS, header(2049, 0), "0 values, expected IDX labels"),
     (IMAGES, GOOD[:-1], "719 of the 720 bytes that its header promises (60x4x3)"),
-    (IMAGES, GOOD + b"x", "more data than the 720 bytes"),
     (IMAGES, gzip.compress(GOOD + b"x"), "more data than the 720 bytes"),
     (IMAGES, PACKED[:-30], "cannot be read (damaged gzip data: "),
     (IMAGES, PACKED + b"x", "cannot be read (damaged gzip data: "),
@@ -72,15 +69,14 @@ def test_a_bad_file_is_named_with_what_was_found_and_expected(tmp_path, name, co
     assert len(str(raised.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize("size", [-1, 0, 60, 61])
-def test_a_validation_set_takes_from_none_to_all_of_the_training_set(tmp_path, size):
+def test_a_validation_set_takes_from_none_to_all_of_the_training_set(tmp_path):
     folder = write_set(tmp_path, ARRAYS)
-    if 0 <= size <= 60:
+    for size in (0, 60):
         data = read_data_sets(folder, validation_size=size)
         assert [part.num_examples for part in data] == [60 - size, size, 20]
-        return
-    with pytest.raises(DataError, match=f"between 0 and 60. Received: {size}."):
-        read_data_sets(folder, validation_size=size)
+    for size in (-1, 61):
+        with pytest.raises(DataError, match=f"between 0 and 60. Received: {size}."):
+            read_data_sets(folder, validation_size=size)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Downloads by mnist_data from a real server on this machine that does what servers do wrong."""
 
+import contextlib
 import gzip
 import http.server
 import os
@@ -26,6 +27,8 @@ def content_of(name, folder=MNIST):
     with open(os.path.join(folder, name), "rb") as file:
         return file.read()
 
+
+ZEROS = gzip.compress(idx_bytes(np.zeros(10000, np.uint8)))
 
 # What a server answers when it is asked for a file: status, one header, body.
 
@@ -74,22 +77,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def start_server():
-    servers = []
+    with contextlib.ExitStack() as stack:
 
-    def start(*answers, folder=MNIST):
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        server.answers, server.folder, server.requests = list(answers), folder, []
-        server.stalled, server.over = threading.Event(), threading.Event()
-        server.url = f"http://127.0.0.1:{server.server_address[1]}/mnist/"
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        servers.append(server)
-        return server
+        def start(*answers, folder=MNIST):
+            server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+            server.answers, server.folder, server.requests = list(answers), folder, []
+            server.stalled, server.over = threading.Event(), threading.Event()
+            server.url = f"http://127.0.0.1:{server.server_address[1]}/mnist/"
+            threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+            for close in (server.server_close, server.shutdown, server.over.set):
+                stack.callback(close)
+            return server
 
-    yield start
-    for server in servers:
-        server.over.set()
-        server.shutdown()
-        server.server_close()
+        yield start
 
 
 @pytest.fixture(autouse=True)
@@ -150,10 +150,7 @@ BAD_ANSWERS = {
     "stalled": (stalled, "timed out"),
     "a web page": (lambda _: sized(b"<html>Sign in</html>"), "found there: begins with b'<html>"),
     "damaged": (damaged, "found there: cannot be read (damaged gzip data"),
-    "another set": (
-        lambda _: sized(gzip.compress(idx_bytes(np.zeros(10000, np.uint8)))),
-        "found another file, expected that of MNIST",
-    ),
+    "another set": (lambda _: sized(ZEROS), "found another file, expected that of MNIST"),
     "no such file": (lambda _: sized(b"", status=404), "HTTP Error 404"),
 }
 
