@@ -48,7 +48,7 @@ def small_data_set(size=20, seed=0, **options):
 
 
 def test_reading_mnist_gives_the_sizes_types_and_values_of_the_original():
-    data = read_data_sets(MNIST)
+    data = mnist_data.load_mnist(MNIST)
     assert [part.num_examples for part in data] == [55000, 5000, 10000]
     assert (data.train.images.shape, data.train.images.dtype) == ((55000, 784), np.float32)
     assert data.train.labels.dtype == np.uint8
