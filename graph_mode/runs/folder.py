@@ -12,13 +12,8 @@ from graph_mode.command_line import CommandError
 from graph_mode.runs import record
 
 SPLITS = ("train", "validation", "test")
-# A whole path has no more than 259 characters on Windows.
+# On Windows, a whole path has no more than 259 characters.
 LONGEST_DEFAULT_NAME = 60 if machine.WINDOWS else 100
-# The longest path below a run's folder: a checkpoint that TensorFlow 2 is writing.
-LONGEST_BELOW = os.path.join(
-    *("checkpoints", "best", "model-1000000_temp"),
-    f"part-00000-of-00001.data-00000-of-00001.tempstate{2**64}",
-)
 
 
 def default_name(given, known, named):
@@ -62,7 +57,6 @@ class Run:
         """
         run = cls(_make_folder(log_dir, network, name))
         try:
-            _check_length(run.folder)
             run._open()
             record.write_json(os.path.join(run.folder, record.SETTINGS), settings)
         except BaseException:
@@ -146,9 +140,8 @@ class Run:
 
 
 def _make_folder(log_dir, network, name):
-    why = machine.refused_by_windows(name) if machine.WINDOWS else None
-    if why:
-        raise CommandError(f"--run-name {name!r}: Windows refuses it, since {why}: take another")
+    if machine.WINDOWS and machine.refused_by_windows(name):
+        raise CommandError(f"--run-name {name!r}: Windows refuses this name: take another")
     parent = os.path.join(log_dir, network)
     try:
         os.makedirs(parent, exist_ok=True)
@@ -162,22 +155,6 @@ def _make_folder(log_dir, network, name):
     except OSError as error:
         raise CommandError(
             f"cannot write runs to {log_dir}: {error.strerror}; name another folder with --log-dir"
-        ) from None
-
-
-def _check_length(folder):
-    """Raises CommandError if Windows takes no path as long as those that a run needs."""
-    probe = os.path.join(folder, "x" * len(LONGEST_BELOW))
-    if not machine.WINDOWS or len(os.path.abspath(probe)) <= machine.LONGEST_WINDOWS_PATH:
-        return
-    try:  # Where the user has switched on long paths, it does.
-        open(probe, "xb").close()
-        os.remove(probe)
-    except OSError:
-        raise CommandError(
-            f"{folder}: too long a path for Windows, which takes {machine.LONGEST_WINDOWS_PATH} "
-            "characters with what a run writes there: name a shorter one with --log-dir or "
-            "--run-name, or set LongPathsEnabled in the registry"
         ) from None
 
 
