@@ -69,8 +69,7 @@ class OneLineParser(argparse.ArgumentParser):
         if not flags:
             return f"found {' '.join(words)}, expected only flags"
         name = flags[0].lstrip("-").replace("_", "-")
-        known = [flag for flag in self._option_string_actions if flag.startswith("--")]
-        close = difflib.get_close_matches(f"--{name}", known, 1, 0.6)
+        close = difflib.get_close_matches(f"--{name}", self._option_string_actions, 1, 0.6)
         meant = self._other_names.get(name) or (close[0] if close else None)
         return f"unknown flag {flags[0]}" + (f": did you mean {meant}?" if meant else "")
 
@@ -102,8 +101,8 @@ def run(main):
             main()
         return
     if sys.stdout is None or sys.stderr is None:
-        problem = "standard output or standard error is closed: redirect it to a file"
-        sys.exit(tell_error(CommandError(f"{problem}, such as {os.devnull}")))
+        problem = "standard output or standard error is closed: redirect it, as to a file"
+        sys.exit(tell_error(CommandError(problem)))
     _handle_signals()
     code = exit_code_of(main)
     try:
@@ -232,8 +231,7 @@ def printable(text, stream=None, keep=""):
 def one_line(message):
     """`program: message` as one line; in IPython, which is then the program, the message."""
     # Not every space: paths and commands may hold several in a row.
-    text = " ".join(part.strip() for part in str(message).splitlines())
-    text = printable(text, sys.stderr)
+    text = printable(" ".join(part.strip() for part in str(message).splitlines()), sys.stderr)
     return text if machine.ipython() else f"{os.path.basename(sys.argv[0])}: {text}"
 
 

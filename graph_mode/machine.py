@@ -27,10 +27,6 @@ SIGNALS = {
     if hasattr(signal, name)
 }
 
-# The parameters of glibc's mallopt(3), in bytes.
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
-LARGEST_MMAP_THRESHOLD = 2**25
-
 # What a name on Windows cannot hold, end with, or be: devices have names such as con and com1.
 WINDOWS_REFUSES = '<>:"|?*\\/'
 WINDOWS_REFUSED = re.compile(
@@ -117,9 +113,9 @@ def keep_freed_memory():
     """
     mallopt = None if WINDOWS else getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
-        mallopt(M_MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD)
-        mallopt(M_TRIM_THRESHOLD, 2**30)
-        mallopt(M_TOP_PAD, 2**26)
+        mallopt(-3, 2**25)  # M_MMAP_THRESHOLD, in bytes: its largest
+        mallopt(-1, 2**30)  # M_TRIM_THRESHOLD
+        mallopt(-2, 2**26)  # M_TOP_PAD
 
 
 def switch_onednn_on(root="/"):

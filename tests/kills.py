@@ -126,10 +126,11 @@ def main():
         for number, (network, batch_norm) in enumerate(networks):
             share = (kills + number) // len(networks)
             folder, flags = os.path.join(place, network + batch_norm), ["--data-dir", data_dir]
+            if share == 0:
+                continue
             try:
-                runs = share and try_network(
-                    network, flags + [batch_norm], folder, share, chance, progress
-                )
+                flags += [batch_norm]
+                runs = try_network(network, flags, folder, share, chance, progress)
                 line = f"{share} kills, {runs} runs, each equal to the one left alone"
             except AssertionError as problem:
                 failures += 1

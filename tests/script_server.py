@@ -6,6 +6,7 @@ run as a program, this file is the other: it reads a line of JSON for each scrip
 with its process number, and writes its exit code to a file when it ends.
 """
 
+import contextlib
 import json
 import os
 import runpy
@@ -115,6 +116,7 @@ class Process:
         return _text(f"{self._place}.stdout")
 
     def stderr(self):
+        """What it has said so far."""
         return _text(f"{self._place}.stderr")
 
     def wait_for(self, text):
@@ -189,15 +191,15 @@ def run_script(arguments, folder, path, environment, streams, nohup, cores):
         runpy.run_path(arguments[0], run_name="__main__")
     except SystemExit as end:
         code = end.code or 0
-        if isinstance(code, str):
-            print(code, file=sys.stderr)
-            code = 1
     except BaseException:
         traceback.print_exc()
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        with contextlib.suppress(OSError, ValueError):
+            if isinstance(code, str):
+                print(code, file=sys.stderr)
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(1 if isinstance(code, str) else code)
 
 
 if __name__ == "__main__":

@@ -295,21 +295,12 @@ time.sleep(60)
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="needs a mask of signals")
 def test_ctrl_c_is_heard_within_a_tenth_of_a_second_though_it_wakes_no_waiting_thread():
     """As on Windows: the main thread hears of a signal only when its wait has ended."""
-    told = threading.Event()
-    times = {}
+    told, times = threading.Event(), {}
 
-    class Slow:
-        def run(self, session, batches):
-            threading.Timer(0.2, interrupt).start()
-            assert told.wait(10)
-            return len(batches), {"loss": []}
-
-    class Examples:
-        def state(self):
-            return None
-
-        def next_indices(self, batch_size):
-            return [0] * batch_size
+    def run(session, batches):
+        threading.Timer(0.2, interrupt).start()
+        assert told.wait(10)
+        return len(batches), {"loss": []}
 
     def interrupt():
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
@@ -320,11 +311,13 @@ def test_ctrl_c_is_heard_within_a_tenth_of_a_second_though_it_wakes_no_waiting_t
         times["heard"] = time.monotonic()
         told.set()
 
+    loop = types.SimpleNamespace(run=run)
+    examples = types.SimpleNamespace(state=lambda: None, next_indices=lambda size: [0] * size)
     flags = types.SimpleNamespace(num_batches=5, batch_size=1)
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         with training.Interruption(request_stop) as interruption:
-            training.train(None, Slow(), Examples(), flags, 0, [], interruption)
+            training.train(None, loop, examples, flags, 0, [], interruption)
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     assert interruption.signal == signal.SIGINT
