@@ -16,10 +16,10 @@ import warnings
 from graph_mode import machine
 from graph_mode.command_line import CommandError
 
-# What the import reads: no start-up lines; and since 2.16, TensorFlow imports Keras 3 and with it
-# matplotlib, unless told to use the legacy Keras, which it only looks for: 0.7 s and 48 MB saved
-# for what no script here uses.
-IMPORT_ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_USE_LEGACY_KERAS": "1"}
+IMPORT_ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3"}  # no start-up lines
+# Each Keras that TensorFlow imports with itself, if it finds it: 0.7 s and 48 MB for what no script
+# here uses. One that it does not find now is imported when somebody asks for tf.keras.
+KERAS = ("keras.src.optimizers", "tf_keras.src.optimizers")
 
 FEED_ALIGNMENT = 64  # bytes
 
@@ -133,7 +133,7 @@ def _load():
         machine.keep_freed_memory()
         machine.switch_onednn_on()
         try:
-            with _silence(), _environment(IMPORT_ENVIRONMENT), warnings.catch_warnings():
+            with _silence(), _environment(), _hidden(KERAS), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 loaded = importlib.import_module("tensorflow.compat.v1")
         except ImportError as error:
@@ -149,9 +149,21 @@ def _load():
 
 
 @contextlib.contextmanager
-def _environment(defaults):
-    """Sets the variables that are not set, for the block; IPython goes on without them after."""
-    missing = {name: value for name, value in defaults.items() if name not in os.environ}
+def _hidden(modules):
+    """In the block, importing any of the modules raises ImportError, unless it is loaded."""
+    hidden = [module for module in modules if module not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))
+    try:
+        yield
+    finally:
+        for module in hidden:
+            del sys.modules[module]
+
+
+@contextlib.contextmanager
+def _environment():
+    """Sets IMPORT_ENVIRONMENT for the block, but what is set; IPython goes on without it after."""
+    missing = {name: v for name, v in IMPORT_ENVIRONMENT.items() if name not in os.environ}
     os.environ.update(missing)
     try:
         yield

@@ -102,7 +102,7 @@ def requirements(version):
     """What pip has to install: requirements.txt, with this TensorFlow."""
     with open(os.path.join(PROJECT, "requirements.txt"), encoding="utf-8") as file:
         lines = [line.strip() for line in file]
-    packages = [line for line in lines if line and not re.match("#|tensorflow[=<>]", line)]
+    packages = [line for line in lines if line and not re.match("#|tensorflow[=<>]|tf-keras", line)]
     if tuple(map(int, version.split(".")[:2])) < (2, 12):
         # These releases were built before NumPy 2 and protobuf 4, and not all of them say so.
         packages += ["numpy<1.24", "protobuf<3.21"]
