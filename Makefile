@@ -33,8 +33,8 @@ test: .venv/tests-installed  ## run the tests on the newest TensorFlow
 test-tf1: .venv-tf1/tests-installed  ## run the tests on TensorFlow 1.15.5 (Python 3.7: PYTHON37=)
 	.venv-tf1/bin/python -m pytest
 
-test-windows-like: .venv/tests-installed  ## run the tests without what Windows lacks
-	PYTHONPATH=tests .venv/bin/python -m pytest -p windows_like
+test-windows-like: .venv/tests-installed  ## run every script without what Windows lacks
+	.venv/bin/python -m pytest tests/test_machine.py -k windows
 
 test-ray: .venv-ray/tests-installed  ## test compare.py --ray on a Ray cluster of two nodes
 	.venv-ray/bin/python $(PIP_INSTALL) ray
@@ -55,7 +55,7 @@ lint: .venv/tests-installed  ## check the style
 gradients: .venv/installed  ## check every derived formula by four sources
 	.venv/bin/python gradient_check.py
 
-matrix:  ## run both scripts on every TensorFlow release that pip still has (an hour)
+matrix:  ## run both scripts on every TensorFlow release of docs/matrix.md (an hour)
 	"$(PYTHON)" tests/matrix.py
 
 fuzz: .venv/tests-installed  ## read N damaged image sets and event files (N=100000)

@@ -21,7 +21,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 
-from graph_mode import command_line, machine, output_file
+from graph_mode import command_line, output_file
 
 with command_line.loading():
     from graph_mode.plotting import (
@@ -44,7 +44,6 @@ WATCH_SECONDS = 2
 
 @command_line.one_line_errors()
 def main(arguments=None):
-    machine.open_closed_streams()
     flags = parse_arguments(arguments)
     flags.show = flags.show and not figures.can_show_inline()
     if flags.show:
@@ -180,7 +179,7 @@ inches = functools.partial(number_between, 2, 20, float)
 
 
 def say(line):
-    command_line.say(saved_runs.printable(line))
+    command_line.say(line)
 
 
 def find_event_files(flags):
@@ -212,11 +211,11 @@ def plot(runs, flags, say):
     stream = sys.stdout
     for path, write in ((flags.csv, point_files.write_csv), (flags.json, point_files.write_json)):
         if path:
-            if output_file.standard_stream(path) is sys.stdout:
+            if output_file.is_standard_output(path):
                 stream = sys.stderr
             write(point_files.points(runs, wanted), path)
             written.append(path)
-    text = [f"wrote {saved_runs.printable(path)}" for path in written if path != "-"]
+    text = [f"wrote {command_line.printable(path)}" for path in written if path != "-"]
     show_text("\n".join(text + [table(plots)]), stream)
     if figures.can_show_inline():
         for _, figure in drawn:
@@ -231,7 +230,7 @@ def draw(plot, flags, view, say):
 
 
 def show_text(text, stream):
-    print(command_line.printable(text, stream), file=stream, flush=True)
+    print(command_line.printable(text, stream, keep="\n"), file=stream, flush=True)
 
 
 def matches_any(patterns, tag):

@@ -15,7 +15,6 @@ import sys
 from graph_mode import machine
 
 BAD_INPUT = 2
-INTERRUPTED = 130
 OWN_MODULES = ("graph_mode", "mnist_data", "fc_train", "conv_train")
 
 
@@ -27,7 +26,7 @@ class CommandError(Exception):
         self.exit_code = exit_code
 
     def _render_traceback_(self):
-        """What a notebook shows in place of a traceback (a protocol of IPython)."""
+        """What IPython shows in place of a traceback."""
         return [one_line(f"error: {self}")]
 
 
@@ -36,18 +35,10 @@ class Stopped(CommandError):
 
 
 class StoppedInNotebook(KeyboardInterrupt):
-    """A Stopped in a notebook, where a loop over several runs has to end with it."""
+    """A Stopped in IPython, where a loop over several runs has to end with it."""
 
     def _render_traceback_(self):
         return [one_line(self)]
-
-
-class Signalled(KeyboardInterrupt):
-    """Ctrl-C or another signal that asks the process to end, where nothing handles it better."""
-
-    def __init__(self, number):
-        super().__init__(number)
-        self.number = number
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -70,7 +61,7 @@ class OneLineParser(argparse.ArgumentParser):
         return found
 
     def format_help(self):
-        return printable(super().format_help(), sys.stdout)
+        return printable(super().format_help(), sys.stdout, keep="\n")
 
     def unknown(self, words):
         """What to say of words that are no flags of this command."""
@@ -78,14 +69,13 @@ class OneLineParser(argparse.ArgumentParser):
         if not flags:
             return f"found {' '.join(words)}, expected only flags"
         name = flags[0].lstrip("-").replace("_", "-")
-        known = [flag for flag in self._option_string_actions if flag.startswith("--")]
-        close = difflib.get_close_matches(f"--{name}", known, 1, 0.6)
+        close = difflib.get_close_matches(f"--{name}", self._option_string_actions, 1, 0.6)
         meant = self._other_names.get(name) or (close[0] if close else None)
         return f"unknown flag {flags[0]}" + (f": did you mean {meant}?" if meant else "")
 
     def error(self, message):
         message = f"{message} (--help lists the flags)"
-        if machine.in_notebook():
+        if machine.ipython():
             raise CommandError(message)
         self.exit(BAD_INPUT, f"{self.prog}: error: {message}\n")
 
@@ -103,17 +93,23 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefau
 def run(main):
     """Calls `main()` and exits with its return code, turning errors into one line each.
 
-    Anything but the errors of explained() is a bug and keeps its traceback. In a notebook the
-    kernel goes on: nothing exits, and the signals are left alone.
+    Anything but the errors of explained() is a bug and keeps its traceback. In IPython nothing
+    exits, and the signals are left alone.
     """
-    machine.open_closed_streams()
-    if machine.in_notebook():
+    if machine.ipython():
         with one_line_errors():
             main()
         return
+    if sys.stdout is None or sys.stderr is None:
+        problem = "standard output or standard error is closed: redirect it, as to a file"
+        sys.exit(tell_error(CommandError(problem)))
     _handle_signals()
     code = exit_code_of(main)
-    _flush_standard_output()
+    try:
+        # Python flushes it once more at its end, and would say in two lines that it cannot.
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        _discard_standard_output()
     sys.exit(code)
 
 
@@ -129,16 +125,13 @@ def exit_code_of(main):
             # Nobody is there to be told (`| head`).
             _discard_standard_output()
             return 0
-        found = explained(error)
-        if found is None:
-            raise
-        return tell(found if isinstance(found, Stopped) else f"error: {found}", found.exit_code)
+        return tell_error(error)
 
 
 @contextlib.contextmanager
 def one_line_errors():
-    """In a notebook, has what explained() knows shown as one line there, without a traceback."""
-    if not machine.in_notebook():
+    """In IPython, has what explained() knows shown as one line there, without a traceback."""
+    if not machine.ipython():
         yield
         return
     try:
@@ -155,6 +148,15 @@ def one_line_errors():
             raise
 
 
+@contextlib.contextmanager
+def loading():
+    """For imports of a script outside its main(): a missing package ends in one line too."""
+    try:
+        yield
+    except (ImportError, KeyboardInterrupt) as error:
+        sys.exit(tell_error(error))
+
+
 def explained(error):
     """The CommandError that says in one line what went wrong; None if nobody expected it: a bug.
 
@@ -164,90 +166,30 @@ def explained(error):
     if isinstance(error, CommandError):
         return error
     if isinstance(error, KeyboardInterrupt):
-        number = getattr(error, "number", signal.SIGINT)
-        return Stopped(interrupted_by(number), 128 + number)
+        number = error.args[0] if set(error.args) & set(machine.SIGNALS) else signal.SIGINT
+        by = "" if number == signal.SIGINT else f" by {machine.SIGNALS[number]}"
+        return Stopped(f"interrupted{by}", 128 + number)
     if isinstance(error, ImportError):
-        message = missing_package(error)
-        return CommandError(message) if message else None
+        if (error.name or "").split(".")[0] in OWN_MODULES:
+            return None
+        return CommandError(
+            f"a package is missing or broken ({error}): run pip install -r requirements.txt"
+        )
     if isinstance(error, OSError):
-        return CommandError(describe_os_error(error))
+        reason = error.strerror or str(error)
+        return CommandError(f"{error.filename}: {reason}" if error.filename else reason)
     return CommandError(error) if getattr(error, "one_line", False) else None
-
-
-@contextlib.contextmanager
-def loading():
-    """For the imports of a script that take long: a package that is missing, or Ctrl-C, ends the
-    process with one line."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        sys.exit(tell(interrupted_by(signal.SIGINT), 128 + signal.SIGINT))
-    except ImportError as error:
-        message = missing_package(error)
-        if message is None:
-            raise
-        sys.exit(tell(f"error: {message}", BAD_INPUT))
-
-
-def interrupted_by(number):
-    return "interrupted" if number == signal.SIGINT else f"interrupted by {machine.SIGNALS[number]}"
-
-
-def one_line(message):
-    """`program: message` as one line; in a notebook, whose program is IPython, the message."""
-    # Not every space: paths and commands may hold several in a row.
-    text = " ".join(part.strip() for part in str(message).splitlines())
-    return text if machine.in_notebook() else f"{os.path.basename(sys.argv[0])}: {text}"
-
-
-def missing_package(error):
-    """What to say of an ImportError; None if it is about a module of this project: a bug."""
-    if (error.name or "").split(".")[0] in OWN_MODULES:
-        return None
-    return f"a package is missing or broken ({error}): run pip install -r requirements.txt"
 
 
 def _handle_signals():
     """Signals raise KeyboardInterrupt, unless they are ignored or handled already."""
+
+    def interrupt(number, _frame):
+        raise KeyboardInterrupt(number)
+
     for number in machine.SIGNALS:
         if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
-            signal.signal(number, _raise_signalled)
-
-
-def _raise_signalled(number, _frame):
-    raise Signalled(number)
-
-
-@contextlib.contextmanager
-def signals_raise_nothing(descriptor):
-    """While entered, a signal prints to `descriptor` and ends the process. In a notebook, Ctrl-C
-    waits, and raises KeyboardInterrupt at the end.
-
-    For the import of a large library: an exception would be lost there or show a traceback, and in
-    a notebook leave modules behind that are half imported. Only the signals that run() handles.
-    """
-    waiting = []
-
-    def heard(number, _frame):
-        if machine.in_notebook():
-            waiting.append(number)
-            return
-        os.write(descriptor, f"{one_line(interrupted_by(number))}\n".encode())
-        os._exit(128 + number)
-
-    numbers = []
-    usual = signal.default_int_handler if machine.in_notebook() else _raise_signalled
-    if machine.in_main_thread():
-        numbers = [number for number in machine.SIGNALS if signal.getsignal(number) is usual]
-    for number in numbers:
-        signal.signal(number, heard)
-    try:
-        yield
-    finally:
-        for number in numbers:
-            signal.signal(number, usual)
-    if waiting:
-        raise KeyboardInterrupt
+            signal.signal(number, interrupt)
 
 
 def print_line(text):
@@ -259,48 +201,62 @@ def print_line(text):
         print(printable(text, sys.stdout), flush=True)
     except (OSError, ValueError) as error:
         _discard_standard_output()
-        reason = describe_os_error(error) if isinstance(error, OSError) else str(error)
+        reason = explained(error) or error
         say(f"standard output cannot be written ({reason}): continuing without it")
 
 
 def show(text):
-    """Prints what helps a person who looks on: on a terminal to standard error, or in a notebook.
+    """Prints what helps a person who looks on: on a terminal to standard error, or in IPython.
 
     Elsewhere nobody would read it.
     """
     with contextlib.suppress(OSError, ValueError):
-        if machine.in_notebook():
+        if machine.ipython():
             print(text)
         elif sys.stderr.isatty():
-            print(text, file=sys.stderr)
+            print(printable(text, sys.stderr, keep="\n"), file=sys.stderr)
 
 
-def printable(text, stream):
-    """The text with what the stream cannot show escaped: a file name may be any bytes."""
+def printable(text, stream=None, keep=""):
+    """The text with each character escaped that cannot be shown, as a name may hold any: control
+    characters but those in `keep`, bytes that are no text, and what the stream's encoding lacks."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
+    shown = "".join(
+        character if character.isprintable() or character in keep else ascii(character)[1:-1]
+        for character in text
+    )
+    return shown.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def one_line(message):
+    """`program: message` as one line; in IPython, which is then the program, the message."""
+    # Not every space: paths and commands may hold several in a row.
+    text = printable(" ".join(part.strip() for part in str(message).splitlines()), sys.stderr)
+    return text if machine.ipython() else f"{os.path.basename(sys.argv[0])}: {text}"
 
 
 def say(text):
     """Prints `program: note: text` as one line on standard error."""
-    tell(f"note: {text}", 0)
+    _tell(f"note: {text}")
 
 
-def tell(message, exit_code):
-    """Prints `program: message` as one line on standard error and returns `exit_code`."""
-    # OSError: standard error is gone too, as when a terminal closes.
-    with contextlib.suppress(OSError, ValueError):
+def tell_error(error):
+    """Prints what explained() says as one line on standard error; returns the exit code.
+
+    Raises the error if it is a bug.
+    """
+    found = explained(error)
+    if found is None:
+        raise error
+    _tell(found if isinstance(found, Stopped) else f"error: {found}")
+    return found.exit_code
+
+
+def _tell(message):
+    # OSError: standard error is gone, as when a terminal closes. AttributeError: it is None.
+    with contextlib.suppress(OSError, ValueError, AttributeError):
         sys.stderr.write(f"{one_line(message)}\n")
         sys.stderr.flush()
-    return exit_code
-
-
-def _flush_standard_output():
-    """Python flushes it once more at its end, and would say in two lines that it cannot."""
-    try:
-        sys.stdout.flush()
-    except (OSError, ValueError):
-        _discard_standard_output()
 
 
 def _discard_standard_output():
@@ -308,9 +264,3 @@ def _discard_standard_output():
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, ValueError):
         sys.stdout = open(os.devnull, "w")
-
-
-def describe_os_error(error):
-    """An OSError as 'path: what is wrong'."""
-    reason = error.strerror or str(error)
-    return f"{error.filename}: {reason}" if error.filename else reason

@@ -79,7 +79,6 @@ class Script:
 
     def main(self, arguments=None):
         """Does what the flags say; returns the run's folder if it trained, else None."""
-        machine.open_closed_streams()
         with command_line.one_line_errors():
             return self.run(self.parse_flags(arguments))
         return None  # after --help in a notebook
@@ -129,9 +128,9 @@ def _tell_where_to_look(folder, log_dir):
     """Says how to see what was written."""
     plot = ["plot_losses.py", machine.no_flag(log_dir)]
     show = ["--logdir", machine.no_flag(log_dir)]
-    if machine.in_notebook():
-        plot = machine.run_magic(plot)
-        show = f"%load_ext tensorboard, then {machine.tensorboard_magic(show)}"
+    if machine.ipython():
+        plot = machine.magic(["run"] + plot)
+        show = "%load_ext tensorboard, then " + machine.magic(["tensorboard"] + show)
     else:
         plot = machine.command(["python"] + plot)
         # Its smoothing would draw a short curve far from its values.

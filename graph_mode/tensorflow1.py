@@ -11,21 +11,20 @@ import contextlib
 import importlib
 import os
 import sys
-import tempfile
 import warnings
 
 from graph_mode import machine
-from graph_mode.command_line import CommandError, signals_raise_nothing
+from graph_mode.command_line import CommandError
 
-# What the import reads: no start-up lines; and since 2.16, TensorFlow imports Keras 3 and with it
-# matplotlib, unless told to use the legacy Keras, which it only looks for: 0.7 s and 48 MB saved
-# for what no script here uses.
-IMPORT_ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_USE_LEGACY_KERAS": "1"}
+IMPORT_ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3"}  # no start-up lines
+# Each Keras that TensorFlow imports with itself, if it finds it: 0.7 s and 48 MB for what no script
+# here uses. One that it does not find now is imported when somebody asks for tf.keras.
+KERAS = ("keras.src.optimizers", "tf_keras.src.optimizers")
 
 FEED_ALIGNMENT = 64  # bytes
 
-# What this process has found out: "onednn", a bool; "configuration", that of its sessions, since
-# the first session's threads are those of all.
+# What this process has found out: "tensorflow", the module; "onednn", a bool; "configuration", that
+# of its sessions, since the first session's threads are those of all.
 _known = {}
 
 
@@ -67,19 +66,14 @@ def has_onednn():
     operations that TensorFlow has left of a small convolution are oneDNN's.
     """
     if "onednn" not in _known:
-        loaded = _load()
-        with loaded.Graph().as_default() as graph:
+        loaded, ran = _load(), _load().RunMetadata()
+        options = loaded.RunOptions(output_partition_graphs=True)
+        with loaded.Graph().as_default(), quiet_session(_known.get("configuration")) as session:
             image = loaded.placeholder(loaded.float32, [1, 4, 4, 1])
             kernel = loaded.placeholder(loaded.float32, [1, 1, 1, 1])
             convolved = loaded.nn.conv2d(image, kernel, strides=[1, 1, 1, 1], padding="SAME")
-        ran = loaded.RunMetadata()
-        with graph.as_default(), quiet_session(_known.get("configuration")) as session:
-            session.run(
-                convolved,
-                {image: [[[[0.0]] * 4] * 4], kernel: [[[[0.0]]]]},
-                loaded.RunOptions(output_partition_graphs=True),
-                ran,
-            )
+            values = {image: [[[[0.0]] * 4] * 4], kernel: [[[[0.0]]]]}
+            session.run(convolved, values, options, ran)
         operations = {node.op for part in ran.partition_graphs for node in part.node}
         _known["onednn"] = any(name.startswith("_Mkl") for name in operations)
     return _known["onednn"]
@@ -119,12 +113,8 @@ def quiet_session(config=None):
     """
     loaded = _load()
     if (2, 18) <= version() <= (2, 20):
-        graph = loaded.Graph()
-        with graph.as_default():
-            nothing = loaded.no_op()
-        session = loaded.Session(graph=graph, config=config)
-        with tempfile.TemporaryFile() as noise, _standard_error_into(noise), session:
-            session.run(nothing)
+        with loaded.Graph().as_default(), _silence(), loaded.Session(config=config) as first:
+            first.run(loaded.no_op())
     return loaded.Session(config=config)
 
 
@@ -137,59 +127,61 @@ def compiled(function):
 
 
 def _load():
-    """tensorflow.compat.v1, imported and set to graph mode once."""
-    loaded = sys.modules.get("tensorflow.compat.v1")
-    if loaded is None or not getattr(loaded, "_graph_mode_ready", False):
-        loaded = _import_quietly()
-        loaded.disable_eager_execution()
-        loaded.enable_resource_variables()
-        loaded.enable_control_flow_v2()
-        loaded.logging.set_verbosity(loaded.logging.ERROR)
-        loaded._graph_mode_ready = True
-    return loaded
-
-
-def _import_quietly():
-    """Imports TensorFlow without its start-up lines; shows them only if the import fails."""
-    machine.keep_freed_memory()
-    machine.switch_onednn_on()
-    with tempfile.TemporaryFile() as noise, _environment(IMPORT_ENVIRONMENT):
+    """tensorflow.compat.v1, imported without its start-up lines and set to graph mode, once."""
+    loaded = _known.get("tensorflow")
+    if loaded is None:
+        machine.keep_freed_memory()
+        machine.switch_onednn_on()
         try:
-            with _standard_error_into(noise), warnings.catch_warnings():
+            with _silence(), _environment(), _hidden(KERAS), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                return importlib.import_module("tensorflow.compat.v1")
+                loaded = importlib.import_module("tensorflow.compat.v1")
         except ImportError as error:
             raise CommandError(
                 f"TensorFlow cannot be imported ({error}): run pip install -r requirements.txt"
             ) from None
-        except BaseException:
-            noise.seek(0)
-            sys.stderr.write(noise.read().decode(errors="replace"))
-            raise
+        loaded.disable_eager_execution()
+        loaded.enable_resource_variables()
+        loaded.enable_control_flow_v2()
+        loaded.logging.set_verbosity(loaded.logging.ERROR)
+        _known["tensorflow"] = loaded
+    return loaded
 
 
 @contextlib.contextmanager
-def _environment(defaults):
-    """Sets the variables that are not set, for the block; a notebook goes on without them after."""
-    missing = {name: value for name, value in defaults.items() if name not in os.environ}
+def _hidden(modules):
+    """In the block, importing any of the modules raises ImportError, unless it is loaded."""
+    hidden = [module for module in modules if module not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))
+    try:
+        yield
+    finally:
+        for module in hidden:
+            del sys.modules[module]
+
+
+@contextlib.contextmanager
+def _environment():
+    """Sets IMPORT_ENVIRONMENT for the block, but what is set; IPython goes on without it after."""
+    missing = {name: v for name, v in IMPORT_ENVIRONMENT.items() if name not in os.environ}
     os.environ.update(missing)
     try:
         yield
     finally:
-        if machine.in_notebook():
+        if machine.ipython():
             for name in missing:
                 del os.environ[name]
 
 
 @contextlib.contextmanager
-def _standard_error_into(file):
-    """Redirects file descriptor 2: TensorFlow's C++ side writes there, before any log level."""
+def _silence():
+    """Leads file descriptor 2 nowhere: TensorFlow's C++ side writes there, before any log level."""
     sys.stderr.flush()
     saved = os.dup(2)
-    os.dup2(file.fileno(), 2)
+    with open(os.devnull, "wb") as nothing:
+        os.dup2(nothing.fileno(), 2)
     try:
-        with signals_raise_nothing(saved):
-            yield
+        yield
     finally:
         os.dup2(saved, 2)
         os.close(saved)

@@ -21,25 +21,34 @@ def small_mnist(tmp_path_factory):
     return write_small_mnist(tmp_path_factory.mktemp("data") / "small_mnist")
 
 
+@pytest.fixture(scope="session")
+def script_server():
+    """Starts scripts at once, in forks of a process that has TensorFlow: see script_server.py."""
+    if not hasattr(os, "fork"):
+        pytest.skip("Windows has no os.fork")
+    server = ScriptServer()
+    yield server
+    server.close()
+
+
 @pytest.fixture
 def start_script(tmp_path):
-    """start_script(name, *arguments) starts a script in an empty folder and returns the Popen.
+    """start_script(name, *arguments) starts a script in an empty folder and returns the Popen: a
+    process that imports all of its own, and may be given streams and signals.
 
     `environment` adds variables; further keywords go to Popen. What still runs at the end of the
-    test is killed.
+    test is killed, and what it says on standard error is shown if the test fails.
     """
     processes = []
 
-    def start(name, *arguments, **keywords):
-        environment = dict(os.environ, **keywords.pop("environment", {}))
-        for keyword, value in (
-            ("cwd", str(tmp_path)),
-            ("stdout", subprocess.PIPE),
-            ("stderr", subprocess.PIPE),
-        ):
-            keywords.setdefault(keyword, value)
-        command = [sys.executable, os.path.join(ROOT, name)] + [str(each) for each in arguments]
-        process = subprocess.Popen(command, env=environment, universal_newlines=True, **keywords)
+    def start(name, *arguments, environment=(), **keywords):
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        process = subprocess.Popen(
+            [sys.executable, os.path.join(ROOT, name)] + [str(each) for each in arguments],
+            env=dict(os.environ, **dict(environment)),
+            universal_newlines=True,
+            **{"cwd": str(tmp_path), **pipes, **keywords},
+        )
         processes.append(process)
         return process
 
@@ -47,17 +56,27 @@ def start_script(tmp_path):
     for process in processes:
         if process.poll() is None:
             process.kill()
-        process.communicate()
+        _, stderr = process.communicate()
+        print(f"exit code {process.returncode}: {stderr}", file=sys.stderr)
 
 
 @pytest.fixture
-def run_script(start_script):
-    """run_script(name, *arguments) runs a script to its end: (exit code, stdout, stderr)."""
+def run_script(script_server, start_script, tmp_path):
+    """run_script(name, *arguments) runs a script to its end: (exit code, stdout, stderr).
 
-    def run(name, *arguments, **keywords):
-        process = start_script(name, *arguments, **keywords)
-        stdout, stderr = process.communicate(timeout=300)
-        return process.returncode, stdout, stderr
+    `environment` adds variables.
+    """
+
+    def run(name, *arguments, environment=()):
+        if name == "run_tf1.py":  # It gives a program a TensorFlow that nobody has changed.
+            process = start_script(name, *arguments, environment=environment)
+            stdout, stderr = process.communicate(timeout=300)
+            return process.returncode, stdout, stderr
+        others = dict(environment)
+        path = others.pop("PYTHONPATH", "").split(os.pathsep)
+        return script_server.run(
+            tmp_path, name, *arguments, path=filter(None, path), environment=others
+        )
 
     return run
 
@@ -68,13 +87,3 @@ def without_tensorflow(tmp_path_factory):
     folder = tmp_path_factory.mktemp("without_tensorflow")
     (folder / "tensorflow.py").write_text("raise SystemExit('TensorFlow was imported')\n")
     return {"PYTHONPATH": str(folder)}
-
-
-@pytest.fixture(scope="session")
-def script_server():
-    """Starts scripts at once, in forks of a process that has TensorFlow: see script_server.py."""
-    if not hasattr(os, "fork"):
-        pytest.skip("Windows has no os.fork")
-    server = ScriptServer()
-    yield server
-    server.close()

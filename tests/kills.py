@@ -12,7 +12,6 @@ import contextlib
 import json
 import os
 import random
-import re
 import shutil
 import subprocess
 import sys
@@ -27,114 +26,90 @@ from tqdm import tqdm  # noqa: E402
 
 from graph_mode.runs import checkpoints, record  # noqa: E402
 
-NETWORKS = [
-    (network, batch_norm)
-    for network in ("fc", "conv")
-    for batch_norm in ("--no-batch-norm", "--batch-norm")
-]
 NUM_BATCHES = 200
 FLAGS = f"--num-batches={NUM_BATCHES} --validate-every=20 --checkpoint-every=7 --batch-size=32"
 FLAGS = FLAGS.split(" ") + ["--validation-size=100"]
 
 
-class Trial:
-    """Runs of one network with the same flags, below one folder."""
-
-    def __init__(self, network, batch_norm, data_dir, folder):
-        self.network = network
-        self.folder = folder
-        self.flags = ["--data-dir", data_dir, batch_norm] + FLAGS
-        self.start_over()
-
-    def start_over(self):
-        """Forgets the runs so far."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        os.makedirs(self.folder)
-
-    def run(self):
-        """The path of the latest run, or None."""
-        parent = os.path.join(self.folder, "runs", self.network)
-        with contextlib.suppress(FileNotFoundError):
-            return max((os.path.join(parent, name) for name in os.listdir(parent)), key=_age)
-
-    def steps_done(self):
-        """The steps of the latest run that its last checkpoint holds, or None without one."""
-        run = self.run()
-        checkpoint = run and checkpoints.latest(run)
-        return int(checkpoint.split("-")[-1]) + 1 if checkpoint else None
-
-    def train(self, kill_after=None):
-        """Goes on with the latest run, or begins one; True if it came to its end by itself.
-
-        The process is killed after so many seconds. Raises AssertionError if it failed.
-        """
-        command = [sys.executable, os.path.join(ROOT, f"{self.network}_train.py")]
-        if self.steps_done() is None:
-            command += self.flags
-        else:
-            command += ["--resume", os.path.relpath(self.run(), self.folder)]
-        with open(os.path.join(self.folder, "printed"), "ab") as printed, tempfile.TemporaryFile(
-            "w+"
-        ) as errors:
-            process = subprocess.Popen(command, cwd=self.folder, stdout=printed, stderr=errors)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(kill_after)
-            process.kill()
-            code = process.wait()
-            errors.seek(0)
-            # A note, such as that moving averages lag, is part of a run that goes well.
-            said = "".join(line for line in errors if ": note: " not in line)
-        assert code == 0 or (code == -9 and kill_after is not None), f"exit code {code}: {said}"
-        assert said == "", said
-        return code == 0
-
-    def is_complete(self):
-        run = self.run()
-        return run is not None and record.has_result(run)
-
-    def contents(self):
-        """What the latest run holds, and every line that was printed."""
-        with open(os.path.join(self.folder, "printed")) as file:
-            return dict(run_contents(self.run()), printed=sorted(set(file)))
+def latest_run(folder, network):
+    """The path of the latest run below the folder, and the steps that its last checkpoint holds;
+    (None, 0) without a checkpoint."""
+    parent = os.path.join(folder, "runs", network)
+    with contextlib.suppress(FileNotFoundError):
+        run = max((os.path.join(parent, name) for name in os.listdir(parent)), key=os.path.getmtime)
+        if checkpoints.latest(run):
+            return run, int(checkpoints.latest(run).split("-")[-1]) + 1
+    return None, 0
 
 
-def _age(run):
-    return int(re.search("-([0-9]+)$", run).group(1)) if re.search("-[0-9]+$", run) else 1
+def train(folder, network, flags, kill_after=None):
+    """Goes on with the latest run below the folder, or begins one; returns whether it came to its
+    end by itself. The process is killed after so many seconds. Raises AssertionError if it failed.
+    """
+    command = [sys.executable, os.path.join(ROOT, f"{network}_train.py")]
+    run, _ = latest_run(folder, network)
+    command += ["--resume", os.path.relpath(run, folder)] if run else flags + FLAGS
+    printed, errors = os.path.join(folder, "printed"), os.path.join(folder, "errors")
+    with open(printed, "ab") as stdout, open(errors, "wb") as stderr:
+        process = subprocess.Popen(command, cwd=folder, stdout=stdout, stderr=stderr)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(kill_after)
+        process.kill()
+        code = process.wait()
+    with open(errors) as file:
+        # A note, such as that moving averages lag, is part of a run that goes well.
+        said = "".join(line for line in file if ": note: " not in line)
+    assert code == 0 or (code == -9 and kill_after is not None), f"exit code {code}: {said}"
+    assert said == "", said
+    return code == 0
 
 
-def try_network(trial, kills, chance, progress):
+def contents(folder, network):
+    """What the latest run holds, and every line that was printed."""
+    with open(os.path.join(folder, "printed")) as file:
+        return dict(run_contents(latest_run(folder, network)[0]), printed=sorted(set(file)))
+
+
+def try_network(network, flags, folder, kills, chance, progress):
     """Kills training so many times. Returns how many runs ended equal to the one left alone.
 
     Raises AssertionError for one that did not.
     """
+
+    def start_over():
+        shutil.rmtree(folder, ignore_errors=True)
+        os.makedirs(folder)
+
+    start_over()
     started = time.monotonic()
-    trial.train()
+    train(folder, network, flags)
     life = time.monotonic() - started
-    with open(os.path.join(trial.run(), record.RESULT)) as file:
+    with open(os.path.join(latest_run(folder, network)[0], record.RESULT)) as file:
         training = json.load(file)["seconds"]
-    expected = trial.contents()
-    trial.start_over()
+    expected = contents(folder, network)
+    start_over()
     fractions = [(number + chance.random()) / kills for number in range(kills)]
     chance.shuffle(fractions)
     compared, instants = 0, []
     while True:
         instant = None
         if fractions:
-            remaining = 1 - (trial.steps_done() or 0) / NUM_BATCHES
+            remaining = 1 - latest_run(folder, network)[1] / NUM_BATCHES
             instant = fractions.pop() * (life - training + training * remaining)
             instants.append(f"{instant:.2f}")
-        if not trial.train(kill_after=instant):
+        if not train(folder, network, flags, instant):
             progress.update()
         elif instant is not None:
             # It ended before its kill: another instant takes the place of that one.
             fractions.append(chance.random())
-        if trial.is_complete():
-            found = differences(expected, trial.contents())
+        run, _ = latest_run(folder, network)
+        if run and record.has_result(run):
+            found = differences(expected, contents(folder, network))
             assert not found, f"after {', '.join(instants)} s differ: {'; '.join(found[:8])}"
             compared += 1
             if not fractions:
                 return compared
-            trial.start_over()
+            start_over()
             instants = []
 
 
@@ -145,22 +120,22 @@ def main():
     chance = random.Random(seed)
     place = tempfile.mkdtemp(prefix="kills-")
     data_dir = write_small_mnist(os.path.join(place, "data"))
+    networks = [(n, b) for n in ("fc", "conv") for b in ("--no-batch-norm", "--batch-norm")]
     failures = 0
     with tqdm(total=kills, unit="kill", leave=False, disable=None) as progress:
-        for number, (network, batch_norm) in enumerate(NETWORKS):
-            share = (kills + number) // len(NETWORKS)
+        for number, (network, batch_norm) in enumerate(networks):
+            share = (kills + number) // len(networks)
+            folder, flags = os.path.join(place, network + batch_norm), ["--data-dir", data_dir]
             if share == 0:
                 continue
-            name = f"{network} {batch_norm}"
-            trial = Trial(network, batch_norm, data_dir, os.path.join(place, name.replace(" ", "")))
             try:
-                compared = try_network(trial, share, chance, progress)
-                line = f"{name}: {share} kills, {compared} runs, each equal to the one left alone"
+                flags += [batch_norm]
+                runs = try_network(network, flags, folder, share, chance, progress)
+                line = f"{share} kills, {runs} runs, each equal to the one left alone"
             except AssertionError as problem:
                 failures += 1
-                line = f"{name}: FAILED: {problem}; see {trial.folder}"
-            tqdm.write(line)
-            sys.stdout.flush()
+                line = f"FAILED: {problem}; see {folder}"
+            tqdm.write(f"{network} {batch_norm}: {line}")
     if failures == 0:
         shutil.rmtree(place)
     return int(failures > 0)

@@ -2,20 +2,19 @@
 
 Importing it takes seconds, and most tests of a training process need many short ones. A fork is a
 process like another: it has its own signals, limits and exit code. ScriptServer is the tests' side;
-run as a program, this file is the other: a line of JSON for each script to start, on standard
-input; on standard output its process number, and later that number with the exit code.
+run as a program, this file is the other: it reads a line of JSON for each script to start, answers
+with its process number, and writes its exit code to a file when it ends.
 """
 
+import contextlib
 import json
 import os
-import queue
 import runpy
 import select
 import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import traceback
 
@@ -36,26 +35,42 @@ class ScriptServer:
             env=dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, path))),
             universal_newlines=True,
         )
-        # Two lines may come at once: select() would not see the one that waits in Python's buffer.
-        self._lines = queue.Queue()
-        threading.Thread(target=self._listen, daemon=True).start()
+        # Not in the folder of a script: tests fill its disk, or look at what is there.
         self._outputs = tempfile.TemporaryDirectory()
-        self._codes = {}
         self._started = []
 
-    def start(self, folder, script, *arguments, path=(), cores=None):
-        """A Process of this script, in this current folder; imports look into `path` first.
+    def start(
+        self,
+        folder,
+        script,
+        *arguments,
+        path=(),
+        environment=(),
+        streams=None,
+        nohup=False,
+        cores=None,
+    ):
+        """A Process of this script, in this current folder.
 
-        cores: the only ones that the process may use, a list.
+        path: folders where imports look first; environment: {name: value} of further variables;
+        streams: the files, pipes or the terminal to be standard input, output and error; nohup:
+        whether the end of its terminal is ignored; cores: the only ones to be used, a list.
         """
-        # Not in the folder: tests fill its disk, or look at what is there.
-        process = Process(self, os.path.join(self._outputs.name, str(len(self._started))))
-        arguments = [os.path.join(ROOT, script)] + [str(each) for each in arguments]
-        request = [arguments, str(folder), [str(each) for each in path], cores]
-        request += [process.stdout_path, process.stderr_path]
-        self._server.stdin.write(json.dumps(request) + "\n")
+        place = os.path.join(self._outputs.name, str(len(self._started)))
+        request = {
+            "arguments": [os.path.join(ROOT, script)] + [str(each) for each in arguments],
+            "folder": str(folder),
+            "path": [str(each) for each in path],
+            "environment": dict(environment),
+            "streams": streams or [os.devnull, f"{place}.stdout", f"{place}.stderr"],
+            "nohup": nohup,
+            "cores": cores,
+        }
+        self._server.stdin.write(json.dumps([place, request]) + "\n")
         self._server.stdin.flush()
-        process.pid = self._read(lambda words: words[0] if len(words) == 1 else None)
+        answer = self._server.stdout.readline()
+        assert answer, "the server of scripts has ended"
+        process = Process(script, int(answer), place)
         self._started.append(process)
         return process
 
@@ -63,66 +78,52 @@ class ScriptServer:
         """Runs the script to its end: (exit code, standard output, standard error)."""
         return self.start(*arguments, **keywords).wait()
 
-    def code_of(self, pid):
-        """Waits until the process ends, and gives its exit code: below 0 for a signal."""
-        if pid not in self._codes:
-            self._read(lambda words: self._codes.get(pid))
-        return self._codes[pid]
-
     def close(self):
         for process in self._started:
-            if process.pid not in self._codes:
-                os.kill(process.pid, signal.SIGKILL)
-                self.code_of(process.pid)
+            if process.code() is None:
+                process.send_signal(signal.SIGKILL)
         self._server.stdin.close()
         self._server.wait()
         self._outputs.cleanup()
-
-    def _listen(self):
-        for line in self._server.stdout:
-            self._lines.put(line)
-        self._lines.put("")
-
-    def _read(self, wanted):
-        while True:
-            try:
-                line = self._lines.get(timeout=PATIENCE_SECONDS)
-            except queue.Empty:
-                raise AssertionError("a script does not end") from None
-            words = [int(word) for word in line.split()]
-            assert words, "the server of scripts has ended"
-            if len(words) == 2:
-                self._codes[words[0]] = words[1]
-            found = wanted(words)
-            if found is not None:
-                return found
 
 
 class Process:
     """A script that runs in a fork."""
 
-    def __init__(self, server, path):
-        self._server = server
-        self.stdout_path = f"{path}.stdout"
-        self.stderr_path = f"{path}.stderr"
-        for path in (self.stdout_path, self.stderr_path):
-            open(path, "x").close()
-        self.pid = None
+    def __init__(self, script, pid, place):
+        self.script, self.pid, self._place = script, pid, place
 
     def wait(self):
-        """(exit code, standard output, standard error), once it has ended."""
-        code = self._server.code_of(self.pid)
-        return code, self.stdout(), _text(self.stderr_path)
+        """(exit code, standard output, standard error), once it has ended.
+
+        pytest shows a failing test what its scripts said that failed.
+        """
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while self.code() is None:
+            assert time.monotonic() < deadline, f"{self.script} does not end: {self.stderr()}"
+            time.sleep(0.002)
+        if self.code() != 0:
+            print(f"{self.script}: exit code {self.code()}: {self.stderr()}", file=sys.stderr)
+        return self.code(), self.stdout(), self.stderr()
+
+    def code(self):
+        """The exit code, below 0 for a signal; None while it runs."""
+        code = _text(f"{self._place}.code")
+        return int(code) if code else None
 
     def stdout(self):
         """What it has printed so far."""
-        return _text(self.stdout_path)
+        return _text(f"{self._place}.stdout")
+
+    def stderr(self):
+        """What it has said so far."""
+        return _text(f"{self._place}.stderr")
 
     def wait_for(self, text):
         """Waits until it has printed this text."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while text not in self.stdout():
-            assert time.monotonic() < deadline, _text(self.stderr_path)
+            assert self.code() is None and time.monotonic() < deadline, self.stderr()
             time.sleep(0.002)
 
     def send_signal(self, number):
@@ -130,8 +131,11 @@ class Process:
 
 
 def _text(path):
-    with open(path) as file:
-        return file.read()
+    try:
+        with open(path) as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
 
 
 def serve():
@@ -142,38 +146,46 @@ def serve():
     from tensorboard.plugins.hparams import summary  # noqa: F401
     from tensorboard.plugins.text import summary as text  # noqa: F401
 
-    running = set()
+    running = {}
     while True:
-        if select.select([0], [], [], 0.01)[0]:
+        if select.select([0], [], [], 0.005)[0]:
             request = sys.stdin.readline()
             if not request:
                 return
+            place, request = json.loads(request)
             pid = os.fork()
             if pid == 0:
-                run_script(*json.loads(request))
-            running.add(pid)
+                run_script(**request)
+            running[pid] = place
             print(pid, flush=True)
         for pid in list(running):
             ended, status = os.waitpid(pid, os.WNOHANG)
             if ended:
-                running.discard(pid)
                 code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-                print(pid, code, flush=True)
+                with open(f"{running.pop(pid)}.code", "w") as file:
+                    file.write(str(code))
 
 
-def run_script(arguments, folder, path, cores, stdout_path, stderr_path):
+def run_script(arguments, folder, path, environment, streams, nohup, cores):
     """Becomes the script: never returns."""
     code = 1
     try:
         os.chdir(folder)
         if cores:
             os.sched_setaffinity(0, cores)
-        for name, descriptor in ((os.devnull, 0), (stdout_path, 1), (stderr_path, 2)):
-            os.dup2(os.open(name, os.O_RDWR), descriptor)
+        os.setsid()  # A terminal that is opened then is the one of the process.
+        for descriptor, name in enumerate(streams):
+            mode = os.O_WRONLY | os.O_CREAT if descriptor else os.O_RDONLY
+            os.dup2(os.open(name, mode), descriptor)
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN if nohup else signal.SIG_DFL)
+        os.environ.update(environment)
+        os.environ["PYTHONPATH"] = os.pathsep.join(path + [os.environ["PYTHONPATH"]])
         sys.argv = arguments
         sys.path[:0] = path
-        hidden = {name for each in path for name in os.listdir(each)}
+        # What lies there is imported from there, and this project finds it.
+        hidden = {os.path.splitext(name)[0] for each in path for name in os.listdir(each)}
+        hidden |= {"graph_mode", "mnist_data"} if hidden else set()
         for name in [name for name in sys.modules if name.split(".")[0] in hidden]:
             del sys.modules[name]
         runpy.run_path(arguments[0], run_name="__main__")
@@ -181,9 +193,13 @@ def run_script(arguments, folder, path, cores, stdout_path, stderr_path):
         code = end.code or 0
     except BaseException:
         traceback.print_exc()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            if isinstance(code, str):
+                print(code, file=sys.stderr)
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(1 if isinstance(code, str) else code)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,16 @@
 """How errors reach the user: one line, an exit code, and a traceback only for a bug."""
 
+import io
 import os
+import re
 import subprocess
 import sys
 
 import pytest
-from helpers import ROOT
+from helpers import ROOT, read_events, tree
+from made_runs import write_run
+
+from graph_mode import command_line
 
 PROGRAM = """
 import sys
@@ -17,19 +22,25 @@ def main():
 
 command_line.run(main)
 """
+SCRIPTS = {
+    "fc_train.py": ["--num-batches=1"],
+    "conv_train.py": ["--num-batches=1"],
+    "compare.py": ["--dry-run"],
+    "plot_losses.py": ["--csv=points.csv"],
+    "gradient_check.py": [],
+    "mnist_data.py": ["--check", os.path.join(ROOT, "MNIST_data")],
+}
 
 
 def run_main(body, **keywords):
     """Runs a program whose main() is `body`: (exit code, stdout, stderr)."""
-    process = subprocess.Popen(
+    done = subprocess.run(
         [sys.executable, "-c", PROGRAM.format(root=ROOT, body=body)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        universal_newlines=True,
-        **keywords,
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **keywords},
+        timeout=60,
+        text=True,
     )
-    stdout, stderr = process.communicate(timeout=60)
-    return process.returncode, stdout, stderr
+    return done.returncode, done.stdout, done.stderr
 
 
 @pytest.mark.parametrize(
@@ -38,7 +49,13 @@ def run_main(body, **keywords):
         ("raise command_line.CommandError('found 3, expected 4')", 2, "error: found 3, expected 4"),
         ("raise command_line.CommandError('too late', exit_code=3)", 3, "error: too late"),
         ("raise command_line.CommandError('two\\nlines')", 2, "error: two lines"),
+        (
+            "raise command_line.CommandError('\\x1b[31mred \\udc80')",
+            2,
+            r"error: \x1b[31mred \udc80",
+        ),
         ("raise KeyboardInterrupt", 130, "interrupted"),
+        ("import os; os.kill(os.getpid(), 15)", 143, "interrupted by SIGTERM"),
         ("open('/no/such/file')", 2, "error: /no/such/file: No such file or directory"),
         ("raise OSError(28, 'No space left on device')", 2, "error: No space left on device"),
         ("raise OSError('the disk is gone')", 2, "error: the disk is gone"),
@@ -53,7 +70,9 @@ def test_what_a_user_can_cause_is_one_line(body, code, message):
     assert run_main(body) == (code, "", f"-c: {message}\n")
 
 
-@pytest.mark.parametrize("body", ["raise ValueError('a bug')", "[][0]", "assert False"])
+@pytest.mark.parametrize(
+    "body", ["raise ValueError('a bug')", "[][0]", "assert False", "import graph_mode.no_such"]
+)
 def test_a_bug_keeps_its_traceback(body):
     code, _, stderr = run_main(body)
     assert code == 1
@@ -65,37 +84,121 @@ def test_main_returns_the_exit_code(body, code):
     assert run_main(body) == (code, "", "")
 
 
-def test_a_reader_that_leaves_is_no_error():
+@pytest.mark.parametrize(
+    "body, expected",
+    [
+        ("print('a line')", (0, "")),
+        ("print(1); raise command_line.CommandError('no')", (2, "-c: error: no\n")),
+    ],
+)
+def test_a_reader_that_leaves_is_no_error(body, expected):
     reader, writer = os.pipe()
     os.close(reader)
-    process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM.format(root=ROOT, body="print('a line')")],
-        stdout=writer,
-        stderr=subprocess.PIPE,
-        universal_newlines=True,
-    )
+    environment = {**os.environ, "PYTHONUNBUFFERED": ""}
+    code, _, stderr = run_main(body, stdout=writer, env=environment)
     os.close(writer)
-    _, stderr = process.communicate(timeout=60)
-    assert (process.returncode, stderr) == (0, "")
+    assert (code, stderr) == expected
 
 
-def test_a_full_disk_behind_standard_output_is_one_line():
+@pytest.mark.parametrize(
+    "body, code",
+    [("print('a line')", 2), ("command_line.print_line('a line'); return 7", 7)],
+)
+def test_a_full_disk_behind_standard_output_is_one_line(body, code):
     if not os.path.exists("/dev/full"):
         pytest.skip("/dev/full is Linux's")
     with open("/dev/full", "w") as full:
-        process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM.format(root=ROOT, body="print('a line')")],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            universal_newlines=True,
-        )
-        _, stderr = process.communicate(timeout=60)
-    assert (process.returncode, stderr) == (2, "-c: error: No space left on device\n")
+        found, _, stderr = run_main(body, stdout=full)
+    assert (found, stderr.count("\n")) == (code, 1) and "No space left on device" in stderr
 
 
-@pytest.mark.parametrize("name", ["fc_train.py", "conv_train.py", "plot_losses.py", "compare.py"])
-def test_help_comes_through_a_stream_of_few_characters(name):
+@pytest.mark.skipif(os.name == "nt", reason="a shell of Unix")
+def test_a_closed_standard_output_is_one_line_before_anything_is_done():
+    program = PROGRAM.format(root=ROOT, body="sys.stderr.write('work')")
+    command = ["sh", "-c", '"$@" >&-', "sh", sys.executable, "-c", program]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "standard output" in done.stderr and "work" not in done.stderr
+
+
+def test_what_cannot_be_shown_is_escaped():
+    assert (
+        command_line.printable("gr\xfc\xdfe \x1b[1m\n\udc80") == r"gr"
+        "\xfc\xdf"
+        r"e \x1b[1m\n\udc80"
+    )
+    few = io.TextIOWrapper(io.BytesIO(), "ascii")
+    assert command_line.printable("gr\xfc\n", few, keep="\n") == "gr\\xfc\n"
     environment = dict(os.environ, PYTHONIOENCODING="ascii")
-    command = [sys.executable, os.path.join(ROOT, name), "--help"]
-    shown = subprocess.check_output(command, env=environment).decode("ascii")
-    assert "usage:" in shown and "--help" in shown
+    for name in ("fc_train.py", "compare.py"):
+        command = [sys.executable, os.path.join(ROOT, name), "--help"]
+        shown = subprocess.check_output(command, env=environment).decode("ascii")
+        assert "usage:" in shown and shown.count("\n") > 20
+
+
+@pytest.mark.parametrize("script", sorted(SCRIPTS))
+def test_a_script_starts_from_anywhere(script, tmp_path):
+    """By a link, and where Python leaves the script's folder out of its path (-I, -P)."""
+    (tmp_path / "link.py").symlink_to(os.path.join(ROOT, script))
+    command = [sys.executable, "-I", "link.py", "--help"]
+    done = subprocess.run(command, cwd=str(tmp_path), capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.fixture
+def without(tmp_path):
+    """without(name) makes a folder for PYTHONPATH in which the package cannot be imported."""
+
+    def make(name):
+        folder = tmp_path / "packages" / name
+        folder.mkdir(parents=True)
+        error = f"ModuleNotFoundError(\"No module named '{name}'\", name='{name}')"
+        (folder / "__init__.py").write_text(f"raise {error}\n")
+        return str(folder.parent)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "script, package",
+    [
+        ("fc_train.py", "numpy"),
+        ("fc_train.py", "tqdm"),
+        ("conv_train.py", "tensorboard"),
+        ("fc_train.py", "tensorflow"),
+        ("compare.py", "tqdm"),
+        ("gradient_check.py", "numpy"),
+        ("plot_losses.py", "numpy"),
+        ("plot_losses.py", "matplotlib"),
+        ("mnist_data.py", "numpy"),
+    ],
+)
+def test_a_missing_package_is_one_line_that_says_how_to_get_it(
+    script, package, run_script, without, tmp_path
+):
+    environment = {"PYTHONPATH": without(package)}
+    write_run(tmp_path / "runs" / "fc" / "a")
+    before = tree(tmp_path)
+    code, stdout, stderr = run_script(script, *SCRIPTS[script], environment=environment)
+    assert (code, stdout, stderr.count("\n")) == (2, "", 1), stderr
+    assert f"'{package}'" in stderr and "pip install -r requirements.txt" in stderr
+    after = {name: digest for name, digest in tree(tmp_path).items() if "pycache" not in name}
+    assert after == before
+
+
+@pytest.mark.parametrize("package", ["PIL", "matplotlib"])
+def test_a_run_without_what_only_its_pictures_need_has_all_the_rest(
+    package, script_server, without, small_mnist, tmp_path
+):
+    flags = [f"--data-dir={small_mnist}", "--validation-size=100", "--num-batches=3"]
+    path = [without(package)]
+    code, stdout, stderr = script_server.run(tmp_path, "fc_train.py", *flags, path=path)
+    assert (code, stdout.count("Final ")) == (0, 2), stderr
+    (run,) = (tmp_path / "runs" / "fc").iterdir()
+    assert (run / "result.json").exists()
+    tags = {value.tag for event in read_events(str(run / "train")) for value in event.summary.value}
+    assert "_hparams_/session_end_info" in tags
+    # Matplotlib only brings the font, which the system may have too.
+    if package == "PIL" or "confusion_matrix" not in tags:
+        assert re.fullmatch(r".*no pictures .*pip install -r requirements\.txt\n", stderr), stderr
+        assert "confusion_matrix" not in tags

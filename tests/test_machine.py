@@ -1,10 +1,10 @@
 """What differs between systems, which graph_mode/machine.py alone knows."""
 
-import ast
 import errno
 import glob
 import os
 import platform
+import re
 import shlex
 import signal
 import subprocess
@@ -19,80 +19,62 @@ from helpers import ROOT
 
 from graph_mode import command_line, machine
 from graph_mode import tensorflow1 as tf
-from graph_mode.runs.folder import LONGEST_BELOW, Run
-from graph_mode.train import training
+from graph_mode.command_line import CommandError
+from graph_mode.runs.folder import Run
+from graph_mode.train import trainer, training
 
-# A text in a syntax tree, before Python 3.8 and from then on.
-TEXT = ast.Constant if sys.version_info >= (3, 8) else ast.Str
-
-
-def product_files():
-    folders = ("", "docs", os.path.join("graph_mode", "**"))
-    patterns = [os.path.join(glob.escape(ROOT), folder, "*.py") for folder in folders]
-    return sorted(path for each in patterns for path in glob.glob(each, recursive=True))
-
-
-def what_is_not_on_every_system(tree):
-    """(line, what) for each node of a syntax tree that only Unix has, or that asks which it is."""
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            names = [alias.name for alias in node.names]
-            modules = [node.module] if isinstance(node, ast.ImportFrom) else names
-            for module in set(modules) & windows_like.POSIX_MODULES:
-                yield node.lineno, f"import {module}"
-            missing = windows_like.POSIX_NAMES.get(modules[0], set())
-            for name in missing & set(names) if isinstance(node, ast.ImportFrom) else ():
-                yield node.lineno, f"{modules[0]}.{name}"
-        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            module, name = node.value.id, node.attr
-            asks = (module, name) in (("os", "name"), ("sys", "platform"))
-            if asks or name in windows_like.POSIX_NAMES.get(module, ()):
-                yield node.lineno, f"{module}.{name}"
-        elif isinstance(node, ast.Call):
-            keywords = {keyword.arg for keyword in node.keywords}
-            for name in keywords & windows_like.POSIX_KEYWORDS:
-                yield node.lineno, f"{name}="
-            if getattr(node.func, "id", None) == "open" and is_text_without_encoding(node):
-                yield node.lineno, "open() of text without encoding="
-        elif isinstance(node, TEXT):
-            text = getattr(node, "value", None) or getattr(node, "s", None)
-            if isinstance(text, str) and text.startswith(("/dev/", "/proc/", "/tmp/")):
-                yield node.lineno, repr(text)
-
-
-def is_text_without_encoding(call):
-    if getattr(call.args[0], "attr", None) == "devnull":
-        return False
-    mode = call.args[1] if len(call.args) > 1 else ast.parse("'r'").body[0].value
-    named = {keyword.arg for keyword in call.keywords}
-    return isinstance(mode, TEXT) and "b" not in ast.literal_eval(mode) and "encoding" not in named
-
-
-@pytest.mark.parametrize(
-    "code, what",
-    [
-        ("import fcntl", "import fcntl"),
-        ("from os import fork", "os.fork"),
-        ("os.kill(1, signal.SIGKILL)", "signal.SIGKILL"),
-        ("os.name", "os.name"),
-        ("Popen(x, pass_fds=[1])", "pass_fds="),
-        ("open(x, 'w')", "open() of text without encoding="),
-        ("open('/dev/null', 'wb')", "'/dev/null'"),
-    ],
-)
-def test_the_search_for_what_only_unix_has_finds_it(code, what):
-    assert [found for _, found in what_is_not_on_every_system(ast.parse(code))] == [what]
+# Systems, and what the tests play of them.
 
 
 def test_what_only_unix_has_is_used_in_one_file():
+    unix = [rf"\b(import|from) ({'|'.join(windows_like.MODULES)})\b", r"[\"']/(dev|proc|tmp)/"]
+    unix += [rf"\b{name}\.({'|'.join(each)})\b" for name, each in windows_like.NAMES.items()]
+    unix += [rf"\b({'|'.join(windows_like.KEYWORDS)})=", r"\bos\.name\b", r"\bsys\.platform\b"]
+    # Text that is opened without an encoding has one of Windows there.
+    unix += [r"(?<![.\w])open\((?!.*(encoding=|[\"'][rwxa+]*b|devnull|, mode\)))"]
+    paths = [os.path.join(ROOT, "*.py"), os.path.join(ROOT, "graph_mode", "**", "*.py")]
     found = []
-    for path in product_files():
-        if not os.path.samefile(path, machine.__file__):
+    for path in [path for each in paths for path in glob.glob(each, recursive=True)]:
+        if path != os.path.abspath(machine.__file__):
             with open(path, encoding="utf-8") as file:
-                tree = ast.parse(file.read())
-            for line, what in what_is_not_on_every_system(tree):
-                found.append(f"{os.path.relpath(path, ROOT)}:{line}: {what}")
+                found += [f"{path}: {line}" for line in file if re.search("|".join(unix), line)]
     assert found == []
+
+
+EVERY_SCRIPT = """
+import sys, threading
+import compare, fc_train, gradient_check, mnist_data, plot_losses
+failed, small = [], sys.argv[1:]
+def work():
+    try:
+        run = fc_train.main(["--num-batches=20"] + small)
+        fc_train.main(["--resume", run, "--num-batches=30"])
+        fc_train.main(["--evaluate", run, "--export=exported"])
+        assert mnist_data.main(["--check", small[0].split("=")[1]]) == 0
+        plot_losses.main(["runs", "--csv=points.csv"])
+        compare.main(["--networks=fc", "--optimizers=sgd", "--seeds=1", "--jobs=1",
+                      "--num-batches=20"] + small)
+    except BaseException as error:
+        failed.append(error)
+        raise
+thread = threading.Thread(target=work)
+thread.start()
+thread.join()
+sys.exit(bool(failed))
+"""
+
+
+def test_every_script_works_without_what_windows_lacks_and_in_a_thread(small_mnist, tmp_path):
+    (tmp_path / "path").mkdir()
+    (tmp_path / "path" / "sitecustomize.py").write_text("import windows_like as w; w.install()")
+    path = os.pathsep.join([str(tmp_path / "path"), os.path.join(ROOT, "tests"), ROOT])
+    small = [f"--data-dir={small_mnist}", "--validation-size=100", "--hidden-units=8"]
+    done = subprocess.run(
+        [sys.executable, "-c", EVERY_SCRIPT] + small,
+        cwd=str(tmp_path), env={**os.environ, "PYTHONPATH": path}, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr.decode()) == (0, "")
+    assert (tmp_path / "runs" / "compare" / "report" / "report.md").exists()
 
 
 # Cores and memory.
@@ -107,134 +89,53 @@ def system(folder, files):
     return str(folder)
 
 
-V1 = "5:memory:/docker/a\n4:cpu,cpuacct:/docker/a\n1:name=systemd:/docker/a\n"
-UNLIMITED_V1 = "9223372036854771712"
-QUOTAS = {
-    "version 2": ({"self": "0::/job\n", "job/cpu.max": "150000 100000"}, 2),
-    "version 2, of the group around it": (
-        {"self": "0::/a/b\n", "a/cpu.max": "300000 100000", "a/b/cpu.max": "max 100000"},
-        3,
-    ),
-    "version 2, the path is the host's": (
-        {"self": "0::/kubepods/pod1\n", "cpu.max": "50000 100000"},
-        1,
-    ),
-    "version 2, no limit": ({"self": "0::/\n", "cpu.max": "max 100000"}, 64),
-    "version 1": (
-        {
-            "self": V1,
-            "cpu/docker/a/cpu.cfs_quota_us": "400000",
-            "cpu/docker/a/cpu.cfs_period_us": "100000",
-        },
-        4,
-    ),
-    "version 1, the path is the host's": (
-        {"self": V1, "cpu/cpu.cfs_quota_us": "250000", "cpu/cpu.cfs_period_us": "100000"},
-        3,
-    ),
-    "version 1, no limit": (
-        {"self": V1, "cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"},
-        64,
-    ),
-    "files that nobody expects": ({"self": "0::/\n", "cpu.max": "many\n"}, 64),
-    "no control groups": ({}, 64),
-}
-
-
-def in_cgroups(files):
-    return {
-        "proc/self/cgroup" if name == "self" else f"sys/fs/cgroup/{name}": content
-        for name, content in files.items()
-    }
-
-
-@pytest.mark.parametrize("name", sorted(QUOTAS))
-def test_cores_are_those_of_the_containers_quota(name, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "group, quotas, cores",
+    [
+        ("0::/job\n", {"job/cpu.max": "150000 100000\n"}, 2),
+        ("0::/a/b\n", {"a/cpu.max": "300000 100000\n", "a/b/cpu.max": "max 100000\n"}, 3),
+        # Inside a container, the path can be the host's.
+        ("0::/kubepods/pod1\n", {"cpu.max": "50000 100000\n"}, 1),
+        ("0::/\n", {"cpu.max": "max 100000\n"}, 64),
+        ("0::/\n", {"cpu.max": "many\n"}, 64),
+        ("", {}, 64),
+    ],
+)
+def test_cores_are_those_of_the_containers_quota(group, quotas, cores, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(64), raising=False)
-    monkeypatch.setattr(os, "cpu_count", lambda: 64)
-    files, cores = QUOTAS[name]
-    assert machine.cores(system(tmp_path, in_cgroups(files))) == cores
-
-
-GIB = 2**30
-AVAILABLE = {"proc/meminfo": f"MemTotal: 99 kB\nMemAvailable:  {8 * GIB // 1024} kB\n"}
-MEMORY = {
-    "no limit": ({"self": "0::/\n", "memory.max": "max", "memory.current": str(GIB)}, 8 * GIB),
-    "version 2": ({"self": "0::/\n", "memory.max": str(4 * GIB), "memory.current": "0"}, 4 * GIB),
-    "version 2, files that were read": (
-        {
-            "self": "0::/\n",
-            "memory.max": str(4 * GIB),
-            "memory.current": str(4 * GIB),
-            "memory.stat": f"anon {GIB}\ninactive_file {2 * GIB}\n",
-        },
-        2 * GIB,
-    ),
-    "version 1": (
-        {
-            "self": V1,
-            "memory/docker/a/memory.limit_in_bytes": str(2 * GIB),
-            "memory/docker/a/memory.usage_in_bytes": str(3 * GIB),
-            "memory/memory.limit_in_bytes": UNLIMITED_V1,
-            "memory/memory.usage_in_bytes": str(GIB),
-        },
-        0,
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", sorted(MEMORY))
-def test_free_memory_is_that_of_the_container(name, tmp_path):
-    files, free = MEMORY[name]
-    assert machine.free_memory(system(tmp_path, {**AVAILABLE, **in_cgroups(files)})) == free
-
-
-def test_where_the_system_does_not_say_memory_is_unknown(tmp_path):
-    assert machine.free_memory(str(tmp_path)) is None
-
-
-CORES = "from graph_mode import machine; print(machine.cores())"
-
-
-def cores_of_a_process(before):
-    """machine.cores() in a process that runs `before` first."""
-    command = [sys.executable, "-c", f"import os; {before}; {CORES}"]
-    return int(subprocess.check_output(command, cwd=ROOT))
+    files = {f"sys/fs/cgroup/{name}": content for name, content in quotas.items()}
+    files["proc/self/cgroup"] = group
+    assert machine.cores(system(tmp_path, files)) == cores
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system pins no process")
 def test_cores_are_those_that_the_process_is_pinned_to():
-    assert cores_of_a_process("os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])") == 1
+    pinned = "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])"
+    program = f"{pinned}; from graph_mode import machine; print(machine.cores())"
+    assert int(subprocess.check_output([sys.executable, "-c", program], cwd=ROOT)) == 1
 
 
-def test_a_real_control_group_bounds_the_cores():
-    if machine.cores() < 2:
-        pytest.skip("a quota of one core changes nothing here")
-    for base, files in (
-        ("/sys/fs/cgroup", {"cpu.max": "100000 100000"}),
-        ("/sys/fs/cgroup/cpu", {"cpu.cfs_period_us": "100000", "cpu.cfs_quota_us": "100000"}),
-    ):
-        group = os.path.join(base, f"test-{os.getpid()}")
-        if not os.path.exists(os.path.join(base, "cgroup.procs")):
-            continue
-        try:
-            os.mkdir(group)
-        except OSError:
-            continue
-        try:
-            if all(os.path.exists(os.path.join(group, name)) for name in files):
-                for name, content in files.items():
-                    with open(os.path.join(group, name), "w") as file:
-                        file.write(content)
-                members = os.path.join(group, "cgroup.procs")
-                assert cores_of_a_process(f"open({members!r}, 'w').write(str(os.getpid()))") == 1
-                return
-        finally:
-            os.rmdir(group)
-    pytest.skip("no control group can be made here")
+def test_cores_decide_threads_but_never_slices(monkeypatch, small_mnist):
+    import fc_train
+
+    resolved = {}
+    for cores in (1, 2, 8, 64):
+        monkeypatch.setattr(machine, "cores", lambda n=cores: n)
+        flags = fc_train.parse_flags([f"--data-dir={small_mnist}"])
+        resolved[cores] = trainer.resolve(flags)
+        one = trainer.resolve(flags, one_slice=True)
+        assert (one["slices"], one["operation_threads"]) == (1, cores)
+    assert {each["slices"] for each in resolved.values()} == {2}
+    assert [each["operation_threads"] for each in resolved.values()] == [1, 1, 4, 32]
 
 
-# oneDNN.
+def test_free_memory_is_what_the_system_says_or_unknown(tmp_path):
+    assert machine.free_memory(str(tmp_path)) is None
+    files = {"proc/meminfo": "MemTotal: 99 kB\nMemAvailable:   8 kB\n"}
+    assert machine.free_memory(system(tmp_path, files)) == 8192
+
+
+# Processors.
 
 CONVOLUTION = """
 from graph_mode import tensorflow1 as tf
@@ -253,8 +154,7 @@ def test_onednn_is_there_where_it_says_itself_that_it_convolves(switch):
     done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True)
     convolves = b",convolution," in done.stdout
     assert f"asked {convolves}" in done.stdout.decode()
-    if switch == "0":
-        assert not convolves
+    assert not (convolves and switch == "0")
 
 
 @pytest.mark.parametrize(
@@ -272,13 +172,16 @@ def test_onednn_is_switched_on_where_tensorflow_would_leave_it_off(
     features, version, own_choice, switch, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(machine, "_tensorflow_version", lambda: version)
-    # Both, so that monkeypatch knows what to put back.
-    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", own_choice or "")
-    if own_choice is None:
-        monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS")
+    environment = {"TF_ENABLE_ONEDNN_OPTS": own_choice} if own_choice else {}
+    monkeypatch.setattr(os, "environ", environment)
     files = {"proc/cpuinfo": f"processor : 0\nflags\t\t: {features}\n"} if features else {}
     machine.switch_onednn_on(system(tmp_path, files))
-    assert os.environ.get("TF_ENABLE_ONEDNN_OPTS") == switch
+    assert environment.get("TF_ENABLE_ONEDNN_OPTS") == switch
+
+
+def test_the_version_of_tensorflow_is_known_without_importing_it():
+    expected = tf.version() if sys.version_info >= (3, 8) else (0, 0)
+    assert machine._tensorflow_version() == expected
 
 
 @pytest.mark.parametrize(
@@ -288,14 +191,22 @@ def test_onednn_is_switched_on_where_tensorflow_would_leave_it_off(
             "model name\t: AMD EPYC\ncpu family\t: 26\nmodel\t\t: 2\nflags\t\t: avx2 avx512f\n",
             "AMD EPYC (family 26, model 2) with AVX-512",
         ),
-        ("CPU part\t: 0xd0c\n", f"{platform.machine()} CPU part 0xd0c"),
-        (None, platform.processor() or platform.machine()),
+        ("CPU part\t: 0xd0c\n", f"{platform.processor() or platform.machine()} CPU part 0xd0c"),
+        ("", platform.processor() or platform.machine()),
     ],
     ids=["x86", "arm", "no file"],
 )
 def test_the_kind_of_processor_in_words(text, name, tmp_path):
-    files = {"proc/cpuinfo": text} if text else {}
-    assert machine.processor(system(tmp_path, files)) == name
+    assert machine.processor(system(tmp_path, {"proc/cpuinfo": text})) == name
+
+
+def test_a_gpu_that_is_not_there_is_one_sentence():
+    import fc_train
+
+    if tf.has_gpu():
+        pytest.skip("there is one")
+    with pytest.raises(CommandError, match="--device gpu"):
+        trainer.resolve(fc_train.parse_flags(["--device=gpu"]))
 
 
 # Names, shells, locks, signals.
@@ -305,8 +216,12 @@ def test_the_kind_of_processor_in_words(text, name, tmp_path):
     "name",
     ["a:b", "what?", 'say "x"', "a/b", "tab\t", "con", "NUL.txt", "com1", "lpt9 .x", "a.", "a "],
 )
-def test_names_that_windows_refuses(name):
+def test_names_that_windows_refuses(name, monkeypatch, tmp_path):
     assert machine.refused_by_windows(name)
+    monkeypatch.setattr(machine, "WINDOWS", True)
+    with pytest.raises(CommandError, match="--run-name"):
+        Run.create(str(tmp_path / "runs"), "fc", name, {})
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["console", "com10", "a.b", ".hidden", "größe", "sgd_1", "-2"])
@@ -314,103 +229,25 @@ def test_names_that_every_system_takes(name):
     assert machine.refused_by_windows(name) is None
 
 
-def test_a_run_name_that_windows_refuses_is_refused_there(tmp_path, monkeypatch):
-    from graph_mode.command_line import CommandError
-
-    monkeypatch.setattr(machine, "WINDOWS", True)
-    with pytest.raises(CommandError, match="--run-name 'con': Windows refuses it, since it is the"):
-        Run.create(str(tmp_path / "runs"), "fc", "con", {})
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_path_that_is_too_long_for_windows_is_refused_there(tmp_path, monkeypatch):
-    from graph_mode.command_line import CommandError
-    from graph_mode.runs import record
-
-    def only_short_ones(path, *arguments, **keywords):
-        if len(os.path.abspath(path)) > machine.LONGEST_WINDOWS_PATH:
-            raise FileNotFoundError(errno.ENOENT, "The system cannot find the path specified", path)
-        return open(path, *arguments, **keywords)
-
-    monkeypatch.setattr(machine, "WINDOWS", True)
-    monkeypatch.setattr(record, "open", only_short_ones, raising=False)
-    name = "a" * (machine.LONGEST_WINDOWS_PATH - len(str(tmp_path)) - len(LONGEST_BELOW) - 5)
-    Run.create(str(tmp_path), "fc", name, {}).close()
-    with pytest.raises(CommandError, match=f"fc.{name}a: too long a path for Windows, which takes"):
-        Run.create(str(tmp_path), "fc", f"{name}a", {})
-    assert os.listdir(str(tmp_path / "fc")) == [name]
-
-
-WORDS = ["python", "fc train.py", "--resume", "it's $HOME", "--hidden-units=32,16", "plain-1.0"]
-ON_WINDOWS = {
-    "cmd": ({"PROMPT": "$P$G"}, 'python "fc train.py" --resume "it\'s $HOME" --hidden-units=32,16'),
-    "PowerShell": ({}, "python 'fc train.py' --resume 'it''s $HOME' '--hidden-units=32,16'"),
-    "Git Bash": (
-        {"SHELL": "/usr/bin/bash"},
-        "python 'fc train.py' --resume 'it'\"'\"'s $HOME' --hidden-units=32,16",
-    ),
-}
-
-
-def play(shell, monkeypatch):
-    monkeypatch.setattr(machine, "WINDOWS", True)
-    for name in ("SHELL", "PROMPT"):
-        monkeypatch.setenv(name, "")
-        monkeypatch.delenv(name)
-    for name, value in ON_WINDOWS[shell][0].items():
-        monkeypatch.setenv(name, value)
-
-
-@pytest.mark.parametrize("shell", sorted(ON_WINDOWS))
-def test_a_command_is_quoted_for_the_shell_at_hand(shell, monkeypatch):
-    play(shell, monkeypatch)
-    line = ON_WINDOWS[shell][1]
-    assert machine.command(WORDS) == f"{line} plain-1.0"
-    program = machine.command(["C:/Program Files/python.exe", "x.py"])
-    assert program.startswith("& 'C:") == (shell == "PowerShell")
-
-
-@pytest.mark.parametrize(
-    "shell, word, quoted",
-    [
-        ("cmd", "R&D", '"R&D"'),
-        ("cmd", "x^y\\", '"x^y\\\\"'),
-        ("cmd", "D:\\runs\\fc", "D:\\runs\\fc"),
-        ("PowerShell", "Anna\u2019s", "'Anna\u2019\u2019s'"),
-        ("PowerShell", "D:\\runs\\fc", "D:\\runs\\fc"),
-        ("Git Bash", "D:\\runs\\fc", "'D:\\runs\\fc'"),
-    ],
-)
-def test_what_a_shell_of_windows_would_take_for_its_own_is_quoted(shell, word, quoted, monkeypatch):
-    play(shell, monkeypatch)
-    assert machine.command(["python", word]) == f"python {quoted}"
-
-
-def test_a_line_for_a_notebook_on_windows_is_split_by_windows_or_by_tensorboard(monkeypatch):
-    play("PowerShell", monkeypatch)
-    words = ["fc_train.py", "--resume", "my runs\\fc"]
-    assert machine.run_magic(words) == '%run fc_train.py --resume "my runs\\fc"'
-    line = machine.tensorboard_magic(["--logdir", "runs\\fc"])
-    assert shlex.split(line) == ["%tensorboard", "--logdir", "runs\\fc"]
-
-
-def test_a_pipe_whose_reader_left_is_no_error_of_windows_and_a_bad_name_is(monkeypatch, capsys):
-    def write(name=None):
-        raise OSError(errno.EINVAL, "Invalid argument", name)
-
-    monkeypatch.setattr(machine, "WINDOWS", True)
-    assert command_line.exit_code_of(lambda: write("a?")) == 2
-    assert capsys.readouterr().err.endswith("error: a?: Invalid argument\n")
-    monkeypatch.setattr(command_line, "_discard_standard_output", lambda: None)
-    assert command_line.exit_code_of(write) == 0
-    assert capsys.readouterr().err == ""
+WORDS = ["fc train.py", "--resume", "it's $HOME", "--hidden-units=32,16", "plain-1.0"]
 
 
 @pytest.mark.skipif(machine.WINDOWS, reason="a shell of Unix")
 def test_a_command_comes_through_the_shell_as_it_was():
     line = machine.command([sys.executable, "-c", "import sys; print(sys.argv[1:])"] + WORDS)
     assert subprocess.check_output(["sh", "-c", line]).decode().strip() == str(WORDS)
-    assert shlex.split(line)[3:] == WORDS
+
+
+def test_on_windows_a_command_is_quoted_for_powershell_and_a_magic_for_ipython(monkeypatch):
+    monkeypatch.setattr(machine, "WINDOWS", True)
+    line = "python 'fc train.py' --resume 'it''s $HOME' '--hidden-units=32,16' plain-1.0"
+    assert machine.command(["python"] + WORDS) == line
+    assert machine.command(["C:/a b/python.exe", "x.py"]) == "& 'C:/a b/python.exe' x.py"
+    words = ["D:\\runs\\fc", "Anna\u2019s"]
+    assert machine.command(["python"] + words) == "python D:\\runs\\fc 'Anna\u2019\u2019s'"
+    line = machine.magic(["tensorboard", "--logdir", "my runs\\fc"])
+    assert line == '%tensorboard --logdir "my runs\\fc"'
+    assert shlex.split(line)[-1] == "my runs\\fc"
 
 
 def test_a_python_below_the_current_folder_is_called_from_here(tmp_path, monkeypatch):
@@ -419,6 +256,18 @@ def test_a_python_below_the_current_folder_is_called_from_here(tmp_path, monkeyp
     assert machine.python() == os.path.join(".venv", "bin", "python")
     monkeypatch.setattr(sys, "executable", str(tmp_path.parent / "python"))
     assert machine.python() == str(tmp_path.parent / "python")
+
+
+def test_a_pipe_whose_reader_left_is_no_error_of_windows_and_a_bad_name_is(monkeypatch, capsys):
+    def write(name=None):
+        raise OSError(errno.EINVAL, "Invalid argument", name)
+
+    monkeypatch.setattr(machine, "WINDOWS", True)
+    assert command_line.exit_code_of(lambda: write("a?")) == 2
+    assert "a?: Invalid argument" in capsys.readouterr().err
+    monkeypatch.setattr(command_line, "_discard_standard_output", lambda: None)
+    assert command_line.exit_code_of(write) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_a_lock_is_one_process_and_ends_with_it(tmp_path):
@@ -446,21 +295,12 @@ time.sleep(60)
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="needs a mask of signals")
 def test_ctrl_c_is_heard_within_a_tenth_of_a_second_though_it_wakes_no_waiting_thread():
     """As on Windows: the main thread hears of a signal only when its wait has ended."""
-    told = threading.Event()
-    times = {}
+    told, times = threading.Event(), {}
 
-    class Slow:
-        def run(self, session, batches):
-            threading.Timer(0.2, interrupt).start()
-            assert told.wait(10)
-            return len(batches), {"loss": []}
-
-    class Examples:
-        def state(self):
-            return None
-
-        def next_indices(self, batch_size):
-            return [0] * batch_size
+    def run(session, batches):
+        threading.Timer(0.2, interrupt).start()
+        assert told.wait(10)
+        return len(batches), {"loss": []}
 
     def interrupt():
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
@@ -471,11 +311,13 @@ def test_ctrl_c_is_heard_within_a_tenth_of_a_second_though_it_wakes_no_waiting_t
         times["heard"] = time.monotonic()
         told.set()
 
+    loop = types.SimpleNamespace(run=run)
+    examples = types.SimpleNamespace(state=lambda: None, next_indices=lambda size: [0] * size)
     flags = types.SimpleNamespace(num_batches=5, batch_size=1)
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         with training.Interruption(request_stop) as interruption:
-            training.train(None, Slow(), Examples(), flags, 0, [], interruption)
+            training.train(None, loop, examples, flags, 0, [], interruption)
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     assert interruption.signal == signal.SIGINT
@@ -483,27 +325,29 @@ def test_ctrl_c_is_heard_within_a_tenth_of_a_second_though_it_wakes_no_waiting_t
     assert times["heard"] - times["sent"] < 2 * training.HEARD_WITHIN
 
 
-def test_cores_decide_threads_but_never_slices(monkeypatch, small_mnist):
-    import fc_train
-    from graph_mode.train import trainer
-
-    resolved = {}
-    for cores in (1, 2, 8, 64):
-        monkeypatch.setattr(machine, "cores", lambda n=cores: n)
-        flags = fc_train.parse_flags([f"--data-dir={small_mnist}"])
-        resolved[cores] = trainer.resolve(flags)
-        one = trainer.resolve(flags, one_slice=True)
-        assert (one["slices"], one["operation_threads"]) == (1, cores)
-    assert {each["slices"] for each in resolved.values()} == {2}
-    assert [each["operation_threads"] for each in resolved.values()] == [1, 1, 4, 32]
+# IPython.
 
 
-def test_a_gpu_that_is_not_there_is_one_sentence():
-    import fc_train
-    from graph_mode.command_line import CommandError
-    from graph_mode.train import trainer
+@pytest.mark.parametrize(
+    "shell, found",
+    [
+        (types.SimpleNamespace(kernel=None), "kernel"),
+        (types.SimpleNamespace(), "terminal"),
+        (None, None),
+    ],
+)
+def test_a_kernel_a_terminals_ipython_and_an_imported_one_are_told_apart(shell, found, monkeypatch):
+    module = types.SimpleNamespace(get_ipython=lambda: shell)
+    monkeypatch.setitem(sys.modules, "IPython", module)
+    assert machine.ipython() == found
 
-    if tf.has_gpu():
-        pytest.skip("there is one")
-    with pytest.raises(CommandError, match="--device gpu: TensorFlow found no GPU here"):
-        trainer.resolve(fc_train.parse_flags(["--device=gpu"]))
+
+def test_in_a_terminals_ipython_a_mistake_is_one_line_and_the_session_goes_on(tmp_path):
+    pytest.importorskip("IPython")
+    code = "%run fc_train.py --optimizer adamw\nimport sys; print('goes on')"
+    done = subprocess.run(
+        [sys.executable, "-m", "IPython", "--colors=NoColor", "-c", code],
+        cwd=ROOT, env={**os.environ, "IPYTHONDIR": str(tmp_path)}, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    first, last = done.stdout.decode().splitlines()
+    assert "adamw" in first and last == "goes on"

@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import plot_losses
-from graph_mode import command_line, output_file
+from graph_mode import command_line
 from graph_mode.command_line import CommandError
 from graph_mode.plotting import figures, run_groups, run_lines, saved_runs
 from tests.made_runs import (
@@ -355,15 +355,6 @@ def test_points_go_through_a_link_into_a_pipe_and_to_standard_output():
     assert not os.path.exists("-")
 
 
-def test_a_device_of_windows_is_not_standard_output_though_both_have_no_number(monkeypatch):
-    def status(_):
-        return os.stat_result([stat.S_IFCHR] + [0] * 9)
-
-    monkeypatch.setattr(output_file.os, "stat", status)
-    monkeypatch.setattr(output_file.os, "fstat", status)
-    assert output_file.standard_stream("NUL") is None
-
-
 def test_a_reader_that_has_enough_is_no_error():
     write_run("runs/fc/a", losses=np.ones(20000))
     program = f"{sys.executable} {os.path.join(ROOT, 'plot_losses.py')}"
@@ -390,15 +381,6 @@ def test_a_device_stays_one_and_a_file_keeps_its_permissions():
     assert stat.S_IMODE(os.stat("private.json").st_mode) == 0o600
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
-def test_closed_streams_do_not_keep_it_from_drawing(closed):
-    write_run("runs/fc/a")
-    command = f"{sys.executable} {os.path.join(ROOT, 'plot_losses.py')} {closed}"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, encoding="utf-8")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert os.listdir("runs/figures") == ["fc_loss.png"]
-
-
 def test_standard_output_need_not_be_a_file(monkeypatch):
     write_run("runs/fc/\u8bd5")
     output = io.StringIO()
@@ -407,8 +389,6 @@ def test_standard_output_need_not_be_a_file(monkeypatch):
     assert "wrote runs/figures/fc_loss.png" in output.getvalue()
     plot_losses.main(["runs", "--csv", "-"])
     assert "run,tag,step" in output.getvalue()
-    monkeypatch.setattr(sys, "stdout", None)
-    plot_losses.main(["runs"])
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), "ascii"))
     plot_losses.main(["runs"])
     assert b"\\u8bd5" in sys.stdout.buffer.getvalue()

@@ -10,11 +10,11 @@ import functools
 import io
 import math
 import os
-import sys
 import textwrap
 
 import numpy as np
 
+from graph_mode import machine
 from graph_mode.command_line import CommandError
 from graph_mode.output_file import output_file
 from graph_mode.plotting.figure_text import fonts_for, plain
@@ -177,8 +177,7 @@ def show():
 
 def can_show_inline():
     """Whether a notebook runs this process."""
-    ipython = sys.modules.get("IPython")
-    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
+    return machine.ipython() == "kernel"
 
 
 def show_inline(figure):

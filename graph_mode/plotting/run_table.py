@@ -5,8 +5,8 @@ import unicodedata
 
 import numpy as np
 
+from graph_mode.command_line import printable
 from graph_mode.plotting.run_lines import is_accuracy
-from graph_mode.plotting.saved_runs import printable
 
 
 def table(plots):

@@ -185,10 +185,5 @@ def read_json(path, say):
     return dictionary(content)
 
 
-def printable(text):
-    """The text without what would move a terminal's cursor or is no character at all."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-
-
 def dictionary(content):
     return content if isinstance(content, dict) else {}

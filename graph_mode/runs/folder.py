@@ -132,9 +132,8 @@ class Run:
 
 
 def _make_folder(log_dir, network, name):
-    why = machine.refused_by_windows(name) if machine.WINDOWS else None
-    if why:
-        raise CommandError(f"--run-name {name!r}: Windows refuses it, since {why}: take another")
+    if machine.WINDOWS and machine.refused_by_windows(name):
+        raise CommandError(f"--run-name {name!r}: Windows refuses this name: take another")
     parent = os.path.join(log_dir, network)
     try:
         os.makedirs(parent, exist_ok=True)

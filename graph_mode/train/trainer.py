@@ -258,9 +258,9 @@ def command_to_continue(folder, script, flags):
     words = ["--resume", machine.no_flag(folder)]
     if flags.export:
         words += ["--export", machine.no_flag(flags.export)]
-    if machine.in_notebook():
+    if machine.ipython():
         file = machine.relative(inspect.getfile(script.network))
-        return machine.run_magic([file] + words)
+        return machine.magic(["run", file] + words)
     return machine.command([machine.python(), machine.relative(sys.argv[0])] + words)
 
 

@@ -98,7 +98,7 @@ def train_batches(training, first_step, hooks, interruption=None):
         initial=first_step,
         unit="batch",
         leave=False,
-        disable=not (sys.stderr.isatty() or machine.in_notebook()),
+        disable=not (sys.stderr.isatty() or machine.ipython()),
     )
     with progress, concurrent.futures.ThreadPoolExecutor(1) as thread:
         while step < num_batches:
@@ -166,7 +166,7 @@ class Interruption:
         self.signal = None
 
     def __enter__(self):
-        if machine.in_main_thread():
+        if threading.current_thread() is threading.main_thread():
             for number in machine.SIGNALS:
                 if signal.getsignal(number) is not signal.SIG_IGN:
                     self._former[number] = signal.signal(number, self._handle)
@@ -185,7 +185,7 @@ class Interruption:
         return 128 + self.signal
 
     def _handle(self, number, _frame):
-        if self.signal is not None and not machine.in_notebook():
+        if self.signal is not None and not machine.ipython():
             # The session call may hold up the interpreter's exit; a second request means now.
             os._exit(128 + number)
         self.signal = number
