@@ -49,28 +49,23 @@ def test_a_constant_stays_exactly_that_constant_however_it_is_smoothed():
     assert set(curves.smooth(np.full(1000, 0.1), 0.999)) == {0.1}
 
 
-def test_few_points_and_no_weight_return_the_values():
-    values = np.random.RandomState(0).normal(size=29)
-    np.testing.assert_array_equal(curves.smooth(values, 0.95), values)
-    assert curves.smooth(np.arange(100.0), 0).tolist() == list(range(100))
+@pytest.mark.parametrize(
+    "count, weight, same", [(59, 0.95, True), (60, 0.95, False), (99, 0, True)]
+)
+def test_few_points_and_no_weight_return_the_values(count, weight, same):
+    values = np.random.RandomState(0).normal(size=count)
+    values[3] = NAN  # which is no point
+    smoothed = curves.smooth(np.append(values, 1.0), weight)[:-1]
+    assert (np.nansum(np.abs(smoothed - values)) == 0) == same
 
 
-def test_the_band_reaches_from_the_smallest_to_the_largest_around_the_mean():
-    steps = np.arange(3)
-    values = [np.array([1.0, 2.0, 3.0]), np.array([3.0, 2.0, 7.0])]
-    band = curves.mean_and_band([steps, steps], values)
-    assert band.steps.tolist() == [0, 1, 2]
-    assert band.mean.tolist() == [2, 2, 5]
-    assert band.low.tolist() == [1, 2, 3]
-    assert band.high.tolist() == [3, 2, 7]
-    assert band.counts.tolist() == [2, 2, 2]
-
-
-def test_runs_of_unequal_length_are_averaged_over_those_that_have_the_step():
+def test_the_band_reaches_from_the_smallest_to_the_largest_of_the_runs_that_have_the_step():
     all_steps = [np.array([0, 1, 2]), np.array([0, 2, 4, 6])]
-    band = curves.mean_and_band(all_steps, [np.array([1.0, 1, 1]), np.array([3.0, 3, 3, 3])])
+    band = curves.mean_and_band(all_steps, [np.array([1.0, 1, 2]), np.array([3.0, 8, 3, 3])])
     assert band.steps.tolist() == [0, 1, 2, 4, 6]
-    assert band.mean.tolist() == [2, 1, 2, 3, 3]
+    assert band.mean.tolist() == [2, 1, 5, 3, 3]
+    assert band.low.tolist() == [1, 1, 2, 3, 3]
+    assert band.high.tolist() == [3, 1, 8, 3, 3]
     assert band.counts.tolist() == [2, 1, 2, 1, 1]
 
 

@@ -1,5 +1,6 @@
 """plot_losses.py: from the files of runs to figures, a table and CSV."""
 
+import contextlib
 import csv
 import gzip
 import hashlib
@@ -19,15 +20,8 @@ import pytest
 from helpers import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
-from made_runs import (
-    BEGAN,
-    restart_event,
-    scalar_event,
-    write_event_file,
-    write_run,
-    write_scalars,
-)
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from made_runs import BEGAN, restart_event, scalar_event, write_event_file, write_run, write_scalars
+from matplotlib.backends import backend_agg
 
 import plot_losses
 from graph_mode import command_line
@@ -370,12 +364,16 @@ def test_a_label_names_the_settings_that_tell_a_curve_from_its_rivals():
     ]
 
 
-def test_of_one_optimizer_batch_norm_is_blue_and_its_absence_orange():
+@pytest.mark.parametrize(
+    "group_by, words", [(None, ""), (["learning_rate"], "learning rate 0.1, ")]
+)
+def test_batch_norm_is_blue_its_absence_orange_and_they_are_never_averaged(group_by, words):
     for seed, batch_norm in itertools.product((0, 1), (True, False)):
-        write_run(f"runs/fc/{batch_norm}{seed}", seed=seed, batch_norm=batch_norm)
-    assert looks_of(read_runs()[0]) == {
-        "with batch norm (n = 2)": (figures.BLUE, False),
-        "without batch norm (n = 2)": (figures.VERMILION, False),
+        name = f"runs/fc/{batch_norm}{seed}"
+        write_run(name, seed=seed, batch_norm=batch_norm, learning_rate=0.1)
+    assert looks_of(read_runs()[0], group_by=group_by) == {
+        f"{words}with batch norm (n = 2)": (figures.BLUE, False),
+        f"{words}without batch norm (n = 2)": (figures.VERMILION, False),
     }
 
 
@@ -418,15 +416,6 @@ def test_group_by_draws_the_mean_of_all_runs_with_the_same_values():
     assert "mean of n runs, smallest to largest" in legend_of(figures.draw([panel]))
 
 
-def test_group_by_never_averages_runs_with_batch_norm_and_without():
-    for optimizer, batch_norm in itertools.product(("adam", "sgd"), (True, False)):
-        write_run(f"runs/fc/{optimizer}{batch_norm}", "fc", optimizer, batch_norm)
-    assert looks_of(read_runs()[0], group_by=["learning_rate"]) == {
-        "learning rate 0.002, with batch norm (n = 2)": (figures.BLUE, False),
-        "learning rate 0.002, without batch norm (n = 2)": (figures.VERMILION, False),
-    }
-
-
 def test_runs_on_the_clock_are_drawn_one_by_one():
     for seed in (0, 1):
         write_run(f"runs/fc/{seed}", seed=seed, began=BEGAN + 86400 * seed, losses=[1.0, 0.5])
@@ -444,13 +433,6 @@ def test_relative_time_begins_with_the_run_and_has_a_unit_that_fits(seconds, uni
     (panel,) = panels_of(read_runs("logs")[0], x="relative")
     assert panel.x_label == f"Time since the run began ({unit})"
     np.testing.assert_allclose(panel.lines[0].x, [0, last], atol=1e-6)
-
-
-def test_validation_is_drawn_as_markers_where_it_was_measured():
-    write_run("runs/fc/a", losses=np.full(1002, 2.0))
-    (line,) = lines_of(read_runs()[0])
-    assert line.markers[0].tolist() == [0, 500, 1000, 1001]
-    assert line.markers[1].tolist() == pytest.approx([2.2] * 4)
 
 
 @pytest.mark.parametrize("count", [curves.FEW_POINTS - 1, curves.FEW_POINTS])
@@ -475,6 +457,8 @@ def test_validation_accuracy_stands_beside_the_loss_with_population_statistics_w
     for name, shown in (("a", True), ("b", False)):
         loss, accuracy = panels_of(read_runs(f"runs/{name}")[0], with_accuracy=True)
         assert loss.y_label == "Training loss (sigmoid cross-entropy, nats)"
+        assert loss.lines[0].markers[0].tolist() == [0, 500, 1000, 1001]
+        assert loss.lines[0].markers[1].tolist() == pytest.approx([2.2] * 4)
         assert (accuracy.y_label, accuracy.scale) == ("Validation accuracy (%)", "accuracy")
         assert accuracy.lines[0].y.tolist() == [0.5] * 4
         assert (accuracy.lines[0].dotted is not None) == shown
@@ -503,11 +487,10 @@ def test_the_loss_of_answering_the_class_frequencies_of_mnist_is_marked():
 )
 def test_the_axis_is_logarithmic_where_the_losses_span_a_decade(values, logarithmic):
     assert figures.spans_decade(np.array(values)) == logarithmic
-    write_run("runs/fc/a", losses=values)
+    write_run("runs/fc/a", losses=np.array(values) - 1e-6)
     for log_y, expected in ((None, logarithmic), (True, True), (False, False)):
         (panel,) = panels_of(read_runs()[0], log_y=log_y)
-        if values[1] != 0.1:  # which float32 has not
-            assert panel.scale == ("log" if expected else "linear")
+        assert panel.scale == ("log" if expected else "linear")
 
 
 # The picture
@@ -522,7 +505,7 @@ def test_nothing_is_clipped_and_nothing_overlaps(count, name):
         for color in figures.shades(figures.BLUE, count)
     ]
     figure = figures.draw([figures.Panel(lines, "x", f"the axis {n}") for n in "ab"], "A title")
-    canvas = FigureCanvasAgg(figure)
+    canvas = backend_agg.FigureCanvasAgg(figure)
     canvas.draw()
     renderer = canvas.get_renderer()
     boxes = [axes.get_tightbbox(renderer) for axes in figure.axes]
@@ -545,7 +528,9 @@ def test_a_single_training_point_is_not_taken_for_one_of_the_validation():
 def test_the_axis_of_accuracies_shows_the_rise_from_chance_and_the_differences_at_the_end():
     x = np.arange(4.0)
     line = figures.Line("a", figures.BLUE, False, x, np.array([0.1, 0.9, 0.985, 0.99]))
-    axes = figures.draw([figures.Panel([line], "x", "y", "accuracy")]).axes[0]
+    figure = figures.draw([figures.Panel([line], "x", "y", "accuracy")])
+    figures.image(figure, "png", 50)
+    axes = figure.axes[0]
     low, high = axes.get_ylim()
     assert low < 0.1 and high > 0.99
     heights = axes.transData.transform(np.stack([x, line.y], axis=1))[:, 1]
@@ -607,11 +592,9 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
     max_leaves=5,
 )
-FLAGS = st.dictionaries(
-    st.sampled_from(["optimizer", "batch_norm", "seed", "loss", "learning_rate", "data_dir", "x"]),
-    JSON,
-)
-SETTINGS = st.fixed_dictionaries({"network": JSON, "flags": FLAGS | JSON, "data": JSON})
+NAMES = ["optimizer", "batch_norm", "seed", "loss", "learning_rate", "data_dir", "x"]
+FLAGS = JSON | st.dictionaries(st.sampled_from(NAMES), JSON)
+SETTINGS = st.fixed_dictionaries({"network": JSON, "flags": FLAGS, "data": JSON})
 
 
 @given(st.lists(SETTINGS, min_size=1, max_size=4))
@@ -624,10 +607,7 @@ def test_any_settings_are_drawn(tmp_path_factory, all_settings):
     runs, _ = read_runs(str(folder))
     for plot in run_lines.plots_of(runs, lambda tag: True):
         for group_by in (["optimizer"], ["batch_norm", "x"], None):
-            try:
+            with contextlib.suppress(CommandError):  # None of them has such a flag.
                 view = run_lines.View(smoothing=0.5, group_by=group_by)
-                panels = run_lines.panels_of(plot, view, lambda note: None)
-            except CommandError:
-                continue
-            assert len(panels[0].lines) >= 1
+                assert run_lines.panels_of(plot, view, lambda note: None)[0].lines
         assert run_lines.title_of(plot)

@@ -89,43 +89,37 @@ def panels_of(plot, view, say, with_accuracy=False):
     for group in groups:
         if len({frozen(run.versions.get("code")) for run in group.runs}) > 1:
             say(f"{group.label}: the mean of runs that different versions of the code trained")
-    shown = [plot]
-    if with_accuracy:
-        accuracies = [(run, scalars_of(run, "validation").get("accuracy")) for run in runs]
-        beside = [(run, series) for run, series in accuracies if series]
-        if beside:
-            shown.append(plot._replace(tag="accuracy", split="validation", curves=beside))
+    shown, accuracies = [plot], having(runs, "accuracy")
+    if with_accuracy and accuracies:
+        shown.append(plot._replace(tag="accuracy", split="validation", curves=accuracies))
     return [panel_of(each, groups, view, say) for each in shown]
 
 
 def panel_of(plot, groups, view, say):
-    seconds = 1
-    x_label = {"step": "Iteration (batch)", "wall": "Time (UTC)"}.get(view.x)
-    if view.x == "relative":
-        unit, seconds = time_unit(plot)
-        x_label = f"Time since the run began ({unit})"
+    unit, seconds = time_unit(plot)
+    x_label = {
+        "step": "Iteration (batch)",
+        "relative": f"Time since the run began ({unit})",
+        "wall": "Time (UTC)",
+    }[view.x]
     x_of = functools.partial(x_values, view.x, seconds)
     series_of = {run.name: series for run, series in plot.curves}
     # A validation is one number over many images: there is nothing to smooth.
     smoothing = view.smoothing if plot.split == "train" else 0
     lines = [line_of(group, series_of, plot, x_of, smoothing) for group in groups]
     lines = [line for line in lines if line is not None]
-    scale = scale_of(plot, lines, view.log_y)
+    log_y = view.log_y
+    if log_y is None:
+        # The smoothed curves: a single batch with an odd loss does not decide.
+        log_y = figures.spans_decade(np.concatenate([line.y for line in lines]))
+    scale = "log" if log_y else "linear"
+    if is_accuracy(plot.tag) and view.log_y is None:
+        scale = "accuracy"
     say_what_is_left_out(plot, scale, say)
     samples = "runs" if view.group_by else "seeds"
     return figures.Panel(
         lines, x_label, y_label_of(plot), scale, view.x == "wall", reference_of(plot), samples
     )
-
-
-def scale_of(plot, lines, log_y):
-    """The figures.Panel's scale that shows the interesting range of the lines."""
-    if is_accuracy(plot.tag) and log_y is None:
-        return "accuracy"
-    if log_y is None:
-        # The smoothed curves: a single batch with an odd loss does not decide.
-        log_y = figures.spans_decade(np.concatenate([line.y for line in lines]))
-    return "log" if log_y else "linear"
 
 
 def say_what_is_left_out(plot, scale, say):
@@ -169,14 +163,19 @@ def line_of(group, series_of, plot, x_of, smoothing):
 
 def validation_of(runs, tag, x_of):
     """x and mean of the validation scalar of the runs, or None if there is none."""
-    found = [(run, scalars_of(run, "validation").get(tag)) for run in runs]
-    found = [(run, series) for run, series in found if series]
+    found = having(runs, tag)
     if not found:
         return None
     steps = [series.steps for _, series in found]
     xs = [x_of(run, series) for run, series in found]
     values = [finite(series.values) for _, series in found]
     return curves.mean_and_band(steps, xs).mean, curves.mean_and_band(steps, values).mean
+
+
+def having(runs, tag):
+    """[(run, Series)] of the runs that have the scalar of the validation."""
+    found = [(run, scalars_of(run, "validation").get(tag)) for run in runs]
+    return [(run, series) for run, series in found if series]
 
 
 def differ_clearly(curve, other):
