@@ -24,6 +24,12 @@ def test_each_point_is_that_of_a_line_fitted_to_its_neighbours(weight):
     np.testing.assert_allclose(curves.smooth(values, weight), fitted(values, weight), atol=1e-9)
 
 
+def test_near_the_beginning_fewer_neighbours_count():
+    # One, five, and 20 on either side; never more than the weight says.
+    np.testing.assert_allclose(curves.links_of(500, 0.95)[[0, 39, 400]], [0.2, 0.8, 0.95])
+    assert curves.links_of(500, 0.1).max() == 0.1
+
+
 @pytest.mark.parametrize("weight", [0.9, 0.95])
 def test_a_falling_curve_is_followed_without_delay_from_its_first_value_to_its_last(weight):
     falling = 0.02 + 0.7 * np.exp(-np.arange(3000) / 300)

@@ -144,16 +144,12 @@ def figure_1(pair):
         # One unit of one network: the mean of several units would be no unit's.
         same = [run for run in runs if run.flags.get("seed") == seed] or runs
         inputs.append(percentiles(same[:1], f"{INPUTS}/{layer}/first_unit", side))
-    inputs[0] = inputs[0]._replace(
-        y_label=f"Input to the first unit of {words(layer)}\n({PERCENTILES})"
-    )
-    panels = [figures.Panel(accuracies, X_LABEL, "Validation accuracy (%)", "accuracy")]
-    panels += on_one_scale(inputs)
+    label = f"Input to the first unit of {words(layer)}\n({PERCENTILES})"
+    inputs = on_one_scale([inputs[0]._replace(y_label=label), *inputs[1:]])
+    panels = [figures.Panel(accuracies, X_LABEL, "Validation accuracy (%)", "accuracy"), *inputs]
     titles = ["validation accuracy", *(SIDES[side] for side in pair.sides)]
-    panels = [
-        panel._replace(title=f"({letter}) {title}")
-        for letter, title, panel in zip("abc", titles, panels)
-    ]
+    titles = [f"({letter}) {title}" for letter, title in zip("abc", titles)]
+    panels = [panel._replace(title=title) for panel, title in zip(panels, titles)]
     caption = (
         "As figure 1 of Ioffe and Szegedy (2015): validation accuracy, mean and range over seeds; "
         f"{PERCENTILES} of the inputs to the first unit of the last hidden layer, seed {seed}"
@@ -201,16 +197,12 @@ def layer_looks(layers):
 
 
 def loss_along_gradient(pair):
-    panels, y_label = [], "Loss along the gradient (nats)"
-    for side, runs in pair.sides.items():
-        bands = [over_seeds(runs, f"{ALONG}/{name}") for name in ("smallest", "start", "largest")]
-        line = line_of(side, bands[0].steps, *(band.mean for band in bands))
-        panels.append(figures.Panel([line], X_LABEL, y_label))
-        y_label = ""
+    tags = [f"{ALONG}/{name}" for name in ("smallest", "start", "largest")]
+    panels = [band_panel(runs, tags, side) for side, runs in pair.sides.items()]
+    panels[0] = panels[0]._replace(y_label="Loss along the gradient (nats)")
     values = np.concatenate([figures.shown_values(panel) for panel in panels])
-    if figures.spans_decade(values):
-        panels = [panel._replace(scale="log") for panel in panels]
-    return by_side(pair, panels, ALONG_ENTRIES)
+    scale = "log" if figures.spans_decade(values) else "linear"
+    return by_side(pair, [panel._replace(scale=scale) for panel in panels], ALONG_ENTRIES)
 
 
 def by_side(pair, panels, entries):
@@ -221,9 +213,15 @@ def by_side(pair, panels, entries):
 
 def percentiles(runs, tag, side):
     """The Panel of three percentiles over the steps."""
-    bands = [over_seeds(runs, f"{tag}/percentile_{percent}") for percent in (LOW, MIDDLE, UPPER)]
+    tags = [f"{tag}/percentile_{percent}" for percent in (LOW, MIDDLE, UPPER)]
+    return band_panel(runs, tags, side)._replace(zero=True)
+
+
+def band_panel(runs, tags, side):
+    """The Panel of a line in a band, of the tags of its low edge, its middle and its high edge."""
+    bands = [over_seeds(runs, tag) for tag in tags]
     line = line_of(side, bands[0].steps, *(band.mean for band in bands))
-    return figures.Panel([line], X_LABEL, "", zero=True)
+    return figures.Panel([line], X_LABEL, "")
 
 
 def line_of(side, steps, low, middle, high, label=""):

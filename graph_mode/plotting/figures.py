@@ -83,15 +83,15 @@ STYLE = {
     "figure.constrained_layout.w_pad": 0.1,
     "grid.color": "#DDDDDD",
     "grid.linewidth": 0.6,
+    "legend.borderaxespad": 0,
+    "legend.borderpad": 0,
     "legend.fontsize": 9,
     "legend.frameon": False,
+    "legend.loc": "upper left",
     "svg.hashsalt": "plot_losses",
 }
-NO_METADATA = {
-    "png": {"Software": None},
-    "svg": {"Date": None, "Creator": None},
-    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
-}
+NO_METADATA = {"png": ["Software"], "svg": ["Date", "Creator"]}
+NO_METADATA["pdf"] = ["CreationDate", "Creator", "Producer"]
 NO_WINDOWS = ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")
 # In place of how a line looks: the entry of a legend for a band.
 BAND = None
@@ -131,13 +131,7 @@ def draw_rows(rows, entries, size, title="", y_label="", window=False):
                 axes.set_title(plain(panel.title), **({"fontsize": 10} if title else {}))
         beside = figure.add_subplot(grid[:, -1])
         beside.axis("off")
-        beside.legend(
-            handles=[handle(text, look) for text, look in entries],
-            loc="upper left",
-            borderaxespad=0,
-            borderpad=0,
-            ncol=legend_columns or 1,
-        )
+        beside.legend(handles=[handle(*entry) for entry in entries], ncol=legend_columns or 1)
         if title:
             figure.suptitle(plain(title), x=0.01, ha="left", fontsize=12)
         if y_label:
@@ -190,7 +184,8 @@ def image(figure, image_format, dpi):
     """The figure as bytes, without dates or versions: the same figure, the same bytes."""
     file = io.BytesIO()
     with style():
-        figure.savefig(file, format=image_format, dpi=dpi, metadata=NO_METADATA[image_format])
+        metadata = dict.fromkeys(NO_METADATA[image_format])
+        figure.savefig(file, format=image_format, dpi=dpi, metadata=metadata)
     return file.getvalue()
 
 

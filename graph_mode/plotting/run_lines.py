@@ -13,7 +13,7 @@ from graph_mode.plotting.curves import finite
 
 NETWORKS = {"fc": "Fully connected network", "conv": "Convolutional network"}
 SECONDS_A_DAY = 86400
-# matplotlib has no dates after the year 9999.
+# matplotlib has no dates after the year 9999, and no event file is older than 1970.
 LATEST_DAY = 2_900_000
 # Unit of the time axis and its length in seconds: the largest that fits three times.
 TIME_UNITS = (("h", 3600), ("min", 60), ("s", 1))
@@ -190,8 +190,8 @@ def x_values(x, seconds, run, series):
         return series.steps.astype(np.float64)
     if x == "relative":
         return (finite(series.wall_times) - began(run)) / seconds
-    days = finite(series.wall_times) / SECONDS_A_DAY
-    return np.where((days > 0) & (days < LATEST_DAY), days, np.nan)
+    days = finite(series.wall_times).clip(0, LATEST_DAY * SECONDS_A_DAY) / SECONDS_A_DAY
+    return np.where(np.isin(days, (0, LATEST_DAY)), np.nan, days)
 
 
 def began(run):

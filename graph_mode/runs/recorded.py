@@ -114,12 +114,11 @@ def _read_scalars(files, say, ended):
             say(f"{file}: {error.strerror}; left out")
             continue
         # While a run goes on, its last record may be half written.
-        damages = [damage for damage in damages if ended or damage.reason != CUT_OFF]
-        for damage in damages[:MAX_DAMAGES_NAMED]:
-            count = damage.end - damage.offset
-            say(f"{file}: byte {damage.offset}: {damage.reason}; left out {count} bytes")
-        if len(damages) > MAX_DAMAGES_NAMED:
-            say(f"{file}: {len(damages) - MAX_DAMAGES_NAMED} more such places")
+        named = [damage for damage in damages if ended or damage.reason != CUT_OFF]
+        for offset, end, reason in named[:MAX_DAMAGES_NAMED]:
+            say(f"{file}: byte {offset}: {reason}; left out {end - offset} bytes")
+        if len(named) > MAX_DAMAGES_NAMED:
+            say(f"{file}: {len(named) - MAX_DAMAGES_NAMED} more such places")
     for tag, (steps, *_) in points.items():
         if steps and steps[-1] < max(steps):
             say(
