@@ -58,9 +58,9 @@ gradients: .venv/installed  ## check every derived formula by four sources
 matrix:  ## run both scripts on every TensorFlow release of docs/matrix.md (an hour)
 	"$(PYTHON)" tests/matrix.py
 
-fuzz: .venv/tests-installed  ## read N damaged image sets and event files (N=100000)
+fuzz: .venv/tests-installed  ## read N damaged image sets (N=100000), and as many event files
 	EXAMPLES=$(or $(N),100000) .venv/bin/python -m pytest -q tests/test_mnist_data_damage.py -k exactly
-	.venv/bin/python tests/fuzz_event_files.py $(or $(N),100000)
+	.venv/bin/python -m pytest tests/test_event_files.py -k any --hypothesis-profile long
 
 check-requirements: .venv/tests-installed  ## show which TensorFlow each system and Python gets
 	.venv/bin/python $(PIP_INSTALL) uv

@@ -7,7 +7,15 @@ import sys
 
 import pytest
 from helpers import ROOT, write_small_mnist
+from hypothesis import HealthCheck, settings
 from script_server import ScriptServer
+
+PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+
+# --hypothesis-profile long is for make fuzz: tests that set no number of examples take its own.
+settings.register_profile("short", max_examples=60, **PATIENT)
+settings.register_profile("long", max_examples=100000, **PATIENT)
+settings.load_profile("short")
 
 
 def pytest_configure():

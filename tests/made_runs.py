@@ -34,8 +34,8 @@ def tensor_event(step, tag, value, plugin="scalars", wall_time=BEGAN):
     return event.SerializeToString()
 
 
-def version_event(wall_time=BEGAN, version="brain.Event:2"):
-    return event_pb2.Event(wall_time=wall_time, file_version=version).SerializeToString()
+def version_event(wall_time=BEGAN):
+    return event_pb2.Event(wall_time=wall_time, file_version="brain.Event:2").SerializeToString()
 
 
 def restart_event(step, wall_time=BEGAN):
@@ -82,7 +82,6 @@ def write_run(
     began=BEGAN,
     ended=True,
     data=None,
-    class_frequencies=None,
     code="abc",
     **flags,
 ):
@@ -118,8 +117,6 @@ def write_run(
         test = [scalar_event(last, began + 0.01 * last, loss=0.03, accuracy=0.98)]
         write_event_file(os.path.join(folder, "test", name), test, began)
         result = {"validation_accuracy": 0.97, "test_accuracy": 0.98, "steps": len(losses)}
-        if class_frequencies:
-            result["class_frequencies"] = class_frequencies
         write_json(os.path.join(folder, "result.json"), result)
     return folder
 

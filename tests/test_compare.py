@@ -23,7 +23,7 @@ from helpers import ROOT, tree
 import compare as compare_script
 from graph_mode import command_line, machine
 from graph_mode.comparing import grid
-from graph_mode.plotting import saved_runs
+from graph_mode.runs import recorded
 
 QUICK = [
     "--networks",
@@ -170,7 +170,7 @@ def report_in(log_dir):
 
 
 def training_losses(folder):
-    (run,) = saved_runs.read_runs(saved_runs.find_event_files([folder]), [folder], pytest.fail)
+    (run,) = recorded.read_runs(recorded.find_event_files([folder]), [folder], pytest.fail)
     series = run.scalars["train"]["loss"]
     return series.steps.tolist(), series.values.tolist()
 

@@ -11,7 +11,7 @@ import pytest
 from helpers import ROOT
 from test_compare import PATIENCE_SECONDS, children, wait_until
 
-from graph_mode.plotting import saved_runs
+from graph_mode.runs import recorded
 
 pytest.importorskip("ray")
 
@@ -70,14 +70,14 @@ def finished(log_dir):
 
 def curves(log_dir):
     """{run: {split/tag: (steps, values)}} of all runs below log_dir."""
-    found = saved_runs.find_event_files([str(log_dir)])
+    found = recorded.find_event_files([str(log_dir)])
     return {
         run.name: {
             f"{split}/{tag}": (series.steps.tolist(), series.values.tolist())
             for split, scalars in run.scalars.items()
             for tag, series in scalars.items()
         }
-        for run in saved_runs.read_runs(found, [str(log_dir)], pytest.fail)
+        for run in recorded.read_runs(found, [str(log_dir)], pytest.fail)
     }
 
 

@@ -24,6 +24,12 @@ def test_each_point_is_that_of_a_line_fitted_to_its_neighbours(weight):
     np.testing.assert_allclose(curves.smooth(values, weight), fitted(values, weight), atol=1e-9)
 
 
+def test_near_the_beginning_fewer_neighbours_count():
+    # One, five, and 20 on either side; never more than the weight says.
+    np.testing.assert_allclose(curves.links_of(500, 0.95)[[0, 39, 400]], [0.2, 0.8, 0.95])
+    assert curves.links_of(500, 0.1).max() == 0.1
+
+
 @pytest.mark.parametrize("weight", [0.9, 0.95])
 def test_a_falling_curve_is_followed_without_delay_from_its_first_value_to_its_last(weight):
     falling = 0.02 + 0.7 * np.exp(-np.arange(3000) / 300)
@@ -49,28 +55,23 @@ def test_a_constant_stays_exactly_that_constant_however_it_is_smoothed():
     assert set(curves.smooth(np.full(1000, 0.1), 0.999)) == {0.1}
 
 
-def test_few_points_and_no_weight_return_the_values():
-    values = np.random.RandomState(0).normal(size=29)
-    np.testing.assert_array_equal(curves.smooth(values, 0.95), values)
-    assert curves.smooth(np.arange(100.0), 0).tolist() == list(range(100))
+@pytest.mark.parametrize(
+    "count, weight, same", [(59, 0.95, True), (60, 0.95, False), (99, 0, True)]
+)
+def test_few_points_and_no_weight_return_the_values(count, weight, same):
+    values = np.random.RandomState(0).normal(size=count)
+    values[3] = NAN  # which is no point
+    smoothed = curves.smooth(np.append(values, 1.0), weight)[:-1]
+    assert (np.nansum(np.abs(smoothed - values)) == 0) == same
 
 
-def test_the_band_reaches_from_the_smallest_to_the_largest_around_the_mean():
-    steps = np.arange(3)
-    values = [np.array([1.0, 2.0, 3.0]), np.array([3.0, 2.0, 7.0])]
-    band = curves.mean_and_band([steps, steps], values)
-    assert band.steps.tolist() == [0, 1, 2]
-    assert band.mean.tolist() == [2, 2, 5]
-    assert band.low.tolist() == [1, 2, 3]
-    assert band.high.tolist() == [3, 2, 7]
-    assert band.counts.tolist() == [2, 2, 2]
-
-
-def test_runs_of_unequal_length_are_averaged_over_those_that_have_the_step():
+def test_the_band_reaches_from_the_smallest_to_the_largest_of_the_runs_that_have_the_step():
     all_steps = [np.array([0, 1, 2]), np.array([0, 2, 4, 6])]
-    band = curves.mean_and_band(all_steps, [np.array([1.0, 1, 1]), np.array([3.0, 3, 3, 3])])
+    band = curves.mean_and_band(all_steps, [np.array([1.0, 1, 2]), np.array([3.0, 8, 3, 3])])
     assert band.steps.tolist() == [0, 1, 2, 4, 6]
-    assert band.mean.tolist() == [2, 1, 2, 3, 3]
+    assert band.mean.tolist() == [2, 1, 5, 3, 3]
+    assert band.low.tolist() == [1, 1, 2, 3, 3]
+    assert band.high.tolist() == [3, 1, 8, 3, 3]
     assert band.counts.tolist() == [2, 1, 2, 1, 1]
 
 

@@ -9,17 +9,19 @@ import pytest
 
 import plot_losses
 from graph_mode.comparing import report
-from graph_mode.plotting import diagnostic_figures, diagnostic_lines, saved_runs
+from graph_mode.plotting import diagnostics
+from graph_mode.plotting.figures import GREY
+from graph_mode.runs import recorded
 
 STEPS = (0, 10, 20)
 NAMES = ["figure_1", "activation_inputs", "gradient_norms", "dead_units", "loss_along_gradient"]
 
 
-def tags(batch_norm):
-    """The tags that a run of two hidden layers writes."""
+def tags(batch_norm, layers):
+    """The tags that a run of these hidden layers writes, with kernels of two."""
     found = ["loss_along_gradient/start"]
     found += [f"loss_along_gradient/{which}" for which in ("smallest", "largest")]
-    for layer in ("layer_2", "layer_10"):
+    for layer in (f"layer_{number}" for number in layers):
         found.append(f"dead_units/{layer}")
         for unit in ("", "first_unit/"):
             found += [f"activation_inputs/{layer}/{unit}percentile_{p}" for p in (15, 50, 85)]
@@ -28,12 +30,12 @@ def tags(batch_norm):
     return [f"diagnostics/{tag}" for tag in found]
 
 
-def write_run(folder, values, batch_norm, steps=STEPS, **flags):
+def write_run(folder, values, batch_norm, steps=STEPS, layers=(2, 10), **flags):
     """A run whose every diagnostic has these values at the steps."""
     flags["validate_every"] = 10
     made_runs.write_run(folder, batch_norm=batch_norm, diagnostics=True, **flags)
     events = [
-        made_runs.scalar_event(step, **dict.fromkeys(tags(batch_norm), value))
+        made_runs.scalar_event(step, **dict.fromkeys(tags(batch_norm, layers), value))
         for step, value in zip(steps, values)
     ]
     path = os.path.join(str(folder), "train", "events.out.tfevents.1700000001.host")
@@ -59,12 +61,12 @@ def write_pair(folder, network="fc", **flags):
 
 def pairs_below(folder):
     folder = str(folder)
-    found = saved_runs.find_event_files([folder])
-    return diagnostic_lines.pairs_of(saved_runs.read_runs(found, [folder], pytest.fail))
+    found = recorded.find_event_files([folder])
+    return diagnostics.pairs_of(recorded.read_runs(found, [folder], pytest.fail))
 
 
 def drawn(pair):
-    return {name: figure for name, _, figure in diagnostic_figures.draw_all(pair)}
+    return {name: figure for name, _, figure in diagnostics.draw_all(pair)}
 
 
 def test_runs_that_differ_in_seed_and_batch_norm_alone_are_a_pair(tmp_path):
@@ -82,26 +84,38 @@ def test_runs_that_differ_in_seed_and_batch_norm_alone_are_a_pair(tmp_path):
         assert {side: len(runs) for side, runs in pair.sides.items()} == {False: 2, True: 2}
 
 
+def curves_of(axes):
+    """The middle lines of a panel: those between the edges of a band are whole."""
+    return [line for line in axes.lines if line.get_linewidth() == 1.5]
+
+
+def legend_of(figure):
+    return [text.get_text() for text in figure.axes[-1].get_legend().get_texts()]
+
+
 def test_each_panel_shows_the_mean_over_seeds_of_its_side_on_the_scale_of_both(tmp_path):
     write_pair(tmp_path)
     (pair,) = pairs_below(tmp_path)
     figures = drawn(pair)
     assert list(figures) == NAMES
-    without, with_norm = figures["gradient_norms"].axes
+    without, with_norm, _ = figures["gradient_norms"].axes
+    assert legend_of(figures["gradient_norms"]) == ["dense", "dense_1"]
     for axes, mean in ((without, [2, 4, 6]), (with_norm, [20, 40, 60])):
-        assert [line.get_label() for line in axes.lines] == ["dense", "dense_1"]
         assert [line.get_ydata().tolist() for line in axes.lines] == [mean, mean]
         assert axes.lines[0].get_xdata().tolist() == list(STEPS)
-    assert without.get_ylim() == with_norm.get_ylim()
-    dead = figures["dead_units"].axes[0]
-    assert [line.get_label() for line in dead.lines] == ["layer 2", "layer 10"]
-    assert dead.lines[0].get_ydata().tolist() == [200, 400, 600]
-    accuracy, unit_without, unit_with = figures["figure_1"].axes
-    assert accuracy.lines[-1].get_label() == "with batch norm (n = 2)"
+    low, high = without.get_ylim()
+    assert with_norm.get_ylim() == (low, high) and low < 2 and high > 60
+    assert legend_of(figures["dead_units"]) == ["layer 2", "layer 10"]
+    assert curves_of(figures["dead_units"].axes[0])[0].get_ydata().tolist() == [200, 400, 600]
+    accuracy, unit_without, unit_with, _ = figures["figure_1"].axes
+    assert legend_of(figures["figure_1"])[-1] == "with batch norm (n = 2)"
+    assert accuracy.get_ylabel() == "Validation accuracy (%)"
     # One unit of one network: the mean of several units would be no unit's.
-    assert unit_without.lines[0].get_ydata().tolist() == [1, 2, 3]
-    assert unit_with.lines[0].get_ydata().tolist() == [10, 20, 30]
+    assert curves_of(unit_without)[0].get_ydata().tolist() == [1, 2, 3]
+    assert curves_of(unit_with)[0].get_ydata().tolist() == [10, 20, 30]
     assert "layer 10" in unit_without.get_ylabel()
+    rows = figures["activation_inputs"].axes
+    assert [axes.get_ylabel() for axes in rows[:4:2]] == ["Layer 2", "Layer 10"]
 
 
 def test_one_side_alone_and_values_that_are_not_finite_can_be_drawn(tmp_path):
@@ -109,21 +123,27 @@ def test_one_side_alone_and_values_that_are_not_finite_can_be_drawn(tmp_path):
     (pair,) = pairs_below(tmp_path)
     for name, figure in drawn(pair).items():
         figure.savefig(str(tmp_path / f"{name}.png"))
-        assert len(figure.axes) == {"figure_1": 2, "activation_inputs": 2}.get(name, 1)
+        panels = {"figure_1": 2, "activation_inputs": 2}.get(name, 1)
+        assert len(figure.axes) == panels + 1
+    # Of batch norm alone the layers are those of the network without it.
+    assert legend_of(drawn(pair)["gradient_norms"]) == ["dense", "dense_1"]
 
 
-def test_a_long_run_is_drawn_without_a_marker_for_each_point(tmp_path):
-    write_run(tmp_path / "fc" / "a", range(1, 200), True, range(0, 1990, 10))
+@pytest.mark.parametrize("count, marker", [(40, "o"), (41, "None")])
+def test_a_long_run_is_drawn_without_a_marker_for_each_point(count, marker, tmp_path):
+    write_run(tmp_path / "fc" / "a", range(1, 1 + count), True, range(count))
     (pair,) = pairs_below(tmp_path)
-    (axes,) = drawn(pair)["gradient_norms"].axes
-    assert {line.get_marker() for line in axes.lines} <= {"", "None"}
+    axes = drawn(pair)["gradient_norms"].axes[0]
+    assert {line.get_marker() for line in axes.lines} == {marker}
 
 
-def test_of_batch_norm_alone_the_layers_are_those_of_the_network_without_it(tmp_path):
-    write_run(tmp_path / "fc" / "a", [1, 2, 3], True)
+def test_of_many_layers_the_first_the_middle_and_the_last_have_a_colour(tmp_path):
+    write_run(tmp_path / "fc" / "a", [1, 2, 3], False, layers=range(1, 6))
     (pair,) = pairs_below(tmp_path)
-    (axes,) = drawn(pair)["gradient_norms"].axes
-    assert [line.get_label() for line in axes.lines] == ["dense", "dense_1"]
+    figure = drawn(pair)["dead_units"]
+    assert legend_of(figure) == ["layer 1", "the layers between", "layer 3", "layer 5"]
+    grey = [line.get_color() == GREY for line in figure.axes[0].lines]
+    assert grey == [False, True, False, True, False]
 
 
 def test_plot_losses_draws_them_where_runs_have_them(tmp_path, capsys):

@@ -14,8 +14,8 @@ from helpers import ROOT
 import conv_train
 import fc_train
 from graph_mode.comparing import report, report_tables, run_results
-from graph_mode.plotting import saved_runs
 from graph_mode.plotting.run_lines import NETWORKS
+from graph_mode.runs import recorded
 
 sys.path.insert(0, os.path.join(ROOT, "docs"))
 import stale_results
@@ -62,7 +62,7 @@ def results_of(experiment):
                 if row.get(f"validation_accuracy_after_{batch}{side}") is not None
             }
             numbers = {name: value for name, value in row.items() if value is not None}
-            run = saved_runs.Run(row["run"], row["network"], flags, {}, {}, numbers, {})
+            run = recorded.Run(row["run"], row["network"], flags, {}, {}, numbers, {})
             results.append(
                 run_results.RunResult(
                     run, row["status"], row["reason"], numbers, steps_to, after, {}

@@ -16,11 +16,13 @@ PROJECT = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, os
 
 def ours():
     sys.path.append(PROJECT)
-    from graph_mode.plotting import event_files
+    from graph_mode.runs import event_files
 
     def read(folder):
         (path,) = glob.glob(os.path.join(folder, "events.out.tfevents.*"))
-        return event_files.read_event_file(path).scalars["loss"].values
+        points = event_files.Points()
+        event_files.read_event_file(path, points)
+        return points.series()["loss"].values
 
     return read
 

@@ -13,8 +13,8 @@ from graph_mode.comparing import intervals, report_figures, report_tables, run_r
 from graph_mode.comparing.report_tables import BATCH_NORM, SEED, accuracies, difference
 from graph_mode.comparing.run_results import ACCURACIES, BATCHES, MOVING, POPULATION
 from graph_mode.output_file import output_file
-from graph_mode.plotting import diagnostic_lines
-from graph_mode.plotting.diagnostic_lines import ALONG, DEAD, INPUTS, LOW, NORM, UPPER
+from graph_mode.plotting import diagnostics
+from graph_mode.plotting.diagnostics import ALONG, DEAD, INPUTS, LOW, NORM, UPPER
 from graph_mode.plotting.run_lines import NETWORKS
 
 REPORT = "report.md"
@@ -261,7 +261,7 @@ def diagnostics_section(settings):
     for setting in settings:
         pair = report_tables.pair_of(setting)
         runs = [pair.sides.get(side, []) for side in (False, True)]
-        kernels = [n for n in diagnostic_lines.layers_of(pair, NORM) if "batch_norm" not in n]
+        kernels = [n for n in diagnostics.layers_of(pair, NORM) if "batch_norm" not in n]
         for number, kernel in enumerate(kernels, 1):
             row = cells_of(setting) + [str(number)]
             for side in runs:
@@ -293,5 +293,5 @@ def last(runs, tag, form):
 
 def mean_text(runs, tag, measure, form):
     """The mean over the runs of measure(values of a diagnostic); a dash where none has it."""
-    band = diagnostic_lines.over_seeds(runs, tag)
+    band = diagnostics.over_seeds(runs, tag)
     return NOTHING if band is None else format(float(measure(band.mean)), form)

@@ -5,9 +5,11 @@ import os
 
 import numpy as np
 
+from graph_mode import flags as flag_table
+from graph_mode import names
 from graph_mode.comparing import report_tables
 from graph_mode.comparing.run_results import MOVING, POPULATION
-from graph_mode.plotting import diagnostic_figures, figures, run_groups, run_lines
+from graph_mode.plotting import diagnostics, figures, run_lines
 
 DPI = 120
 # A curve of accuracy over a flag needs this many values of it.
@@ -30,14 +32,14 @@ def write(network, results, settings, output_dir, say):
             figure = by_flag_figure(network, settings, flag)
             drawn.append((caption, f"{network}_test_accuracy_by_{flag}", figure))
     for setting in settings:
-        words = [run_groups.words(flag, value) for flag, value in setting.values.items()]
+        words = [flag_table.words(flag, value) for flag, value in setting.values.items()]
         pair = report_tables.pair_of(setting, ", ".join(words))
-        for name, caption, figure in diagnostic_figures.draw_all(pair):
+        for name, caption, figure in diagnostics.draw_all(pair):
             caption = ": ".join([pair.label] * bool(words) + [caption])
             drawn.append((caption, "_".join([network, name] + words), figure))
     written = []
     for caption, name, figure in drawn:
-        file_name = f"{run_lines.safe_name(name)}.png"
+        file_name = f"{names.safe(name.replace(',', ' '))}.png"
         figures.save(figure, os.path.join(output_dir, file_name), "png", DPI)
         written.append((caption, file_name))
     return written
@@ -49,7 +51,7 @@ def split(results, flags):
     """
     parts = collections.defaultdict(list)
     for result in results:
-        words = [run_groups.words(flag, result.run.flags.get(flag)) for flag in flags[1:]]
+        words = [flag_table.words(flag, result.run.flags.get(flag)) for flag in flags[1:]]
         parts[tuple(words)].append(result)
     for words, some in parts.items():
         yield list(words), some
@@ -61,7 +63,7 @@ def by_flag_figure(network, settings, flag):
     for setting in settings:
         others = {name: value for name, value in setting.values.items() if name != flag}
         if is_number(setting.values[flag]):
-            words = [run_groups.words(name, value) for name, value in others.items()]
+            words = [flag_table.words(name, value) for name, value in others.items()]
             parts[", ".join(words)].append(setting)
     is_shared = all(name.startswith(report_tables.BATCH_NORM) or name == flag for name in others)
     lines = []
@@ -69,7 +71,7 @@ def by_flag_figure(network, settings, flag):
         for batch_norm, color in figures.BATCH_NORM_COLORS.items():
             if len(parts) > 1:
                 color = figures.PALETTE[number % len(figures.PALETTE)]
-            words = [label] * bool(label) + [run_groups.words("batch_norm", batch_norm)]
+            words = [label] * bool(label) + [flag_table.words("batch_norm", batch_norm)]
             if not batch_norm and len(parts) > 1 and is_shared:
                 # How batch norm is done means nothing without it: one line for all parts.
                 if number:

@@ -5,8 +5,8 @@ import collections
 from graph_mode import flags as flag_table
 from graph_mode.comparing import intervals, run_results
 from graph_mode.comparing.run_results import MOVING, POPULATION
-from graph_mode.plotting import diagnostic_lines
-from graph_mode.plotting.run_groups import frozen
+from graph_mode.flags import frozen
+from graph_mode.plotting import diagnostics
 
 # In this order a setting is told; the rest by the alphabet.
 FIRST_FLAGS = ("optimizer", "learning_rate", "layers", "batch_size")
@@ -72,11 +72,11 @@ def sides(setting):
 
 
 def pair_of(setting, label=""):
-    """The diagnostic_lines.Pair of the runs of a Setting that have diagnostics."""
+    """The diagnostics.Pair of the runs of a Setting that have diagnostics."""
     without, with_norm = (
         [result.run for result in side.values()] for side in (setting.without, setting.with_norm)
     )
-    return diagnostic_lines.pair_of(setting.network, label, without, with_norm)
+    return diagnostics.pair_of(setting.network, label, without, with_norm)
 
 
 def statistics_of(results):

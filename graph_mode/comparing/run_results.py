@@ -7,7 +7,7 @@ import os
 import numpy as np
 
 from graph_mode.comparing.comparison_folder import FAILURE
-from graph_mode.plotting import saved_runs
+from graph_mode.runs import recorded
 from graph_mode.runs.record import read_json
 
 ACCURACIES = (0.95, 0.97, 0.98, 0.99)
@@ -21,7 +21,7 @@ LAST_STEPS, TIMES_AS_HIGH = 100, 2
 RunResult = collections.namedtuple(
     "RunResult", "run status reason numbers steps_to accuracy_after versions"
 )
-RunResult.__doc__ = """One run. run: saved_runs.Run; status: "finished", "diverged" or "failed";
+RunResult.__doc__ = """One run. run: recorded.Run; status: "finished", "diverged" or "failed";
 reason: why, or ""; numbers: {name: value} of result.json, {} where there is none; steps_to:
 {(MOVING or POPULATION, accuracy): steps}, inf where validation never reached it; accuracy_after:
 {(MOVING or POPULATION, batch): validation accuracy}, as far as measured; versions: {name:
@@ -36,8 +36,8 @@ def read(folders, log_dir, say):
     found = {}
     for folder in folders:
         folder = os.path.normpath(folder)
-        found[folder] = saved_runs.find_event_files([folder]).get(folder, {})
-    runs = saved_runs.read_runs(found, [log_dir], say)
+        found[folder] = recorded.find_event_files([folder]).get(folder, {})
+    runs = recorded.read_runs(found, [log_dir], say)
     return [result_of(run, folder) for run, folder in zip(runs, found)]
 
 

@@ -3,21 +3,18 @@
 Nothing here knows what a run is: it draws Lines. matplotlib is imported only to draw something.
 """
 
-import collections
 import contextlib
 import datetime
-import functools
 import io
 import math
 import os
-import textwrap
+import typing
+import warnings
 
 import numpy as np
 
-from graph_mode import machine
-from graph_mode.command_line import CommandError
+from graph_mode.command_line import CommandError, printable
 from graph_mode.output_file import output_file
-from graph_mode.plotting.figure_text import fonts_for, plain
 
 # Okabe and Ito's colours, which colour-blind people can tell apart; grey in place of their yellow,
 # which is too pale for a line on white.
@@ -26,23 +23,41 @@ BLUE, VERMILION, PURPLE, GREY = "#0072B2", "#D55E00", "#CC79A7", "#999999"
 PALETTE = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY_BLUE, BLACK, GREY)
 BATCH_NORM_COLORS = {False: VERMILION, True: BLUE}
 
-Line = collections.namedtuple("Line", "label color dashed x y raw low high markers dotted")
-Line.__new__.__defaults__ = (None,) * 5
-Line.__doc__ = """One curve. dashed: without batch norm, where the colour does not tell; x and y
-float64 [n]; raw float64 [n], drawn lightly under it, or None; low and high float64 [n], the edges
-of a band, or None; markers (x, y), the same measured on the validation set, or None; dotted (x, y),
-the same with population statistics, or None. Where a value is nan, the curve has a gap."""
 
-Panel = collections.namedtuple("Panel", "lines x_label y_label scale dates reference samples")
-Panel.__new__.__defaults__ = ("linear", False, None, "seeds")
-Panel.__doc__ = """The axes of a figure. lines: [Line]; scale: of y, "linear", "log", or "accuracy"
-for fractions of right answers; dates: whether x is in days since 1970 (UTC) and shown as dates;
-reference: the loss of answering the class frequencies, or None; samples: what bands are of."""
+class Line(typing.NamedTuple):
+    """One curve, of float64 [n]. Where a value is nan, it has a gap."""
 
-PANEL_INCHES, ONE_PANEL_INCHES = (4.4, 3.6), (7.0, 4.6)
-MARGIN_INCHES, GAP_INCHES = 0.15, 0.15
-# Below this width panels stand below each other, not side by side.
-NARROW_INCHES = 5
+    label: str
+    color: str
+    dashed: bool  # without batch norm, where the colour does not tell
+    x: np.ndarray
+    y: np.ndarray
+    raw: typing.Optional[np.ndarray] = None  # single batches, drawn lightly under it
+    low: typing.Optional[np.ndarray] = None  # the edges of a band
+    high: typing.Optional[np.ndarray] = None
+    markers: typing.Optional[tuple] = None  # (x, y), the same measured on the validation set
+    dotted: typing.Optional[tuple] = None  # (x, y), the same with population statistics
+    edges: bool = False  # whether the edges of the band are lines too
+    faint: bool = False  # whether it is thin, and behind the others
+
+
+class Panel(typing.NamedTuple):
+    """The axes of a figure."""
+
+    lines: list
+    x_label: str
+    y_label: str
+    scale: str = "linear"  # of y: "linear", "log", or "accuracy" for fractions of right answers
+    dates: bool = False  # whether x is in days since 1970 (UTC) and shown as dates
+    reference: typing.Optional[float] = None  # the loss of answering the class frequencies
+    samples: str = "seeds"  # what bands are of
+    title: str = ""
+    limits: tuple = ()  # values that the y axis has to hold besides
+    zero: bool = False  # whether a line marks 0
+
+
+# Of a panel with its labels, and of a single one.
+PANEL_INCHES, ONE_PANEL_INCHES = (5.3, 4.6), (7.9, 5.6)
 LEGEND_ROWS = 22
 LABEL_CHARACTERS = 60
 # A logarithmic axis is chosen when the largest value is at least so many times the smallest.
@@ -57,89 +72,114 @@ ACCURACY_TICKS = (0.1, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
 # One error in a validation set of 5000; an accuracy of 1 is drawn there.
 SMALLEST_ERROR = 2e-4
 STYLE = {
-    "font.size": 10,
-    "axes.grid": True,
     "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
     "axes.titlesize": 12,
+    "figure.constrained_layout.use": True,
+    "figure.constrained_layout.w_pad": 0.1,
     "grid.color": "#DDDDDD",
     "grid.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
+    "legend.borderaxespad": 0,
+    "legend.borderpad": 0,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "legend.loc": "upper left",
     "svg.hashsalt": "plot_losses",
 }
-NO_METADATA = {
-    "png": {"Software": None},
-    "svg": {"Date": None, "Creator": None},
-    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
-}
+NO_METADATA = {"png": ["Software"], "svg": ["Date", "Creator"]}
+NO_METADATA["pdf"] = ["CreationDate", "Creator", "Producer"]
 NO_WINDOWS = ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")
+# In place of how a line looks: the entry of a legend for a band.
+BAND = None
 
 
-def draw(panels, title="", width=None, window=False):
+def draw(panels, title="", window=False):
     """A Figure of the Panels side by side, with a legend beside them.
 
-    With a width in inches, as of a column of a paper, the figure is that wide, with smaller text
-    and the legend below. window: whether matplotlib.pyplot shall know of the figure, to show it.
+    window: whether matplotlib.pyplot shall know of the figure, to show it.
     """
-    with style(width) as matplotlib:
-        shorten = functools.partial(
-            shortened, LABEL_CHARACTERS if width is None else int(14 * width)
-        )
-        panels = [
-            panel._replace(lines=[line._replace(label=shorten(line.label)) for line in panel.lines])
-            for panel in panels
-        ]
-        labels = [line.label for panel in panels for line in panel.lines]
-        axis_labels = [label for panel in panels for label in (panel.x_label, panel.y_label)]
-        matplotlib.rcParams["font.family"], missing = fonts_for([title] + axis_labels + labels)
-        figure = new_figure(window)
-        all_axes = [figure.add_axes([0, 0, 1, 1], label=str(i)) for i in range(len(panels))]
-        # A label on the y axis is as long as the axis, which gets higher as it gets wider.
-        label_characters = 1000 if width is None else int(8 * width / columns(panels, width))
-        small = width is not None or max(len(panel.lines) for panel in panels) > MANY_LINES
-        for axes, panel in zip(all_axes, panels):
-            draw_panel(axes, panel, missing, label_characters, small)
-        heading = figure.text(0, 0, plain(title, missing), fontsize=12 if width is None else 9)
-        fit(figure, all_axes, heading, legend_handles(panels, missing), width)
+    entries = legend_entries(panels)
+    panels = [panels[0]._replace(title=title), *panels[1:]]
+    size = ONE_PANEL_INCHES if len(panels) == 1 else PANEL_INCHES
+    return draw_rows([panels], entries, size, window=window)
+
+
+def draw_rows(rows, entries, size, title="", y_label="", window=False):
+    """A Figure of rows of Panels, with a title and a y label for all of them.
+
+    entries: [(text, look)] of the legend, where look is what plot() takes, or BAND; size: the
+    inches of a panel with its labels.
+    """
+    with style():
+        # The layout finds the size of the legend. How large the panels get beside it is estimated.
+        longest = max([len(line) for text, _ in entries for line in text.split("\n")], default=-7)
+        legend_columns = math.ceil(len(entries) / LEGEND_ROWS)
+        legend_inches = legend_columns * 0.068 * (min(longest, LABEL_CHARACTERS) + 7)
+        inches = len(rows[0]) * size[0] + legend_inches, len(rows) * size[1] + 0.4 * bool(title)
+        figure = new_figure(inches, window)
+        # The legend stands in axes of no width, for which the layout makes room.
+        widths = [1] * len(rows[0]) + [1e-3]
+        grid = figure.add_gridspec(len(rows), len(widths), width_ratios=widths)
+        for i, row in enumerate(rows):
+            for j, panel in enumerate(row):
+                axes = figure.add_subplot(grid[i, j], sharex=figure.axes[0] if i + j else None)
+                draw_panel(axes, panel)
+                axes.set_title(plain(panel.title), **({"fontsize": 10} if title else {}))
+        beside = figure.add_subplot(grid[:, -1])
+        beside.axis("off")
+        beside.legend(handles=[handle(*entry) for entry in entries], ncol=legend_columns or 1)
+        if title:
+            figure.suptitle(plain(title), x=0.01, ha="left", fontsize=12)
+        if y_label:
+            figure.supylabel(y_label, fontsize=10)
+            figure.align_ylabels()
     return figure
 
 
+def new_figure(inches, window):
+    if window:
+        from matplotlib import pyplot
+
+        return pyplot.figure(figsize=inches)
+    from matplotlib.figure import Figure
+
+    return Figure(inches)
+
+
+def plain(text):
+    """Text that matplotlib shows as it is: not taken as a formula for its $, nor left out of a
+    legend for its leading _."""
+    text = printable(text, keep="\n").replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text
+
+
 @contextlib.contextmanager
-def style(width=None):
-    """matplotlib with the settings of this project, whatever matplotlibrc and MPLBACKEND say."""
+def style():
+    """The settings of this project, whatever matplotlibrc and MPLBACKEND say."""
     backend = os.environ.pop("MPLBACKEND", None)
     try:
         import matplotlib
     finally:
         if backend is not None:
             os.environ["MPLBACKEND"] = backend
-    with matplotlib.rc_context():
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        # A character that the font has not is shown as a box.
+        warnings.filterwarnings("ignore", ".*[Gg]lyph .*missing")
         # Somebody's matplotlibrc would make other bytes of the same input.
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)
-        if width is not None:
-            matplotlib.rcParams.update({"font.size": 8, "legend.fontsize": 7})
-        yield matplotlib
-
-
-def new_figure(window=False, **kwargs):
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    if window:
-        from matplotlib import pyplot
-
-        return pyplot.figure(**kwargs)
-    figure = Figure(**kwargs)
-    FigureCanvasAgg(figure)
-    return figure
+        yield
 
 
 def image(figure, image_format, dpi):
     """The figure as bytes, without dates or versions: the same figure, the same bytes."""
     file = io.BytesIO()
     with style():
-        figure.savefig(file, format=image_format, dpi=dpi, metadata=NO_METADATA[image_format])
+        metadata = dict.fromkeys(NO_METADATA[image_format])
+        figure.savefig(file, format=image_format, dpi=dpi, metadata=metadata)
     return file.getvalue()
 
 
@@ -156,16 +196,14 @@ def require_window():
         from matplotlib import pyplot
 
         pyplot.close(pyplot.figure())
-        backend = pyplot.get_backend()
-        problem = (
-            f"matplotlib's backend {backend} has none" if backend.lower() in NO_WINDOWS else ""
-        )
+        problem = f"matplotlib's backend {pyplot.get_backend()} has none"
+        if pyplot.get_backend().lower() not in NO_WINDOWS:
+            return
     except (ImportError, ValueError, RuntimeError) as error:
         problem = str(error).split(";")[0]
-    if problem:
-        raise CommandError(
-            f"--show needs a window: {problem}; leave out --show: the figures are files too"
-        )
+    raise CommandError(
+        f"--show needs a window: {problem}; leave out --show: the figures are files too"
+    )
 
 
 def show():
@@ -173,11 +211,6 @@ def show():
     from matplotlib import pyplot
 
     pyplot.show()
-
-
-def can_show_inline():
-    """Whether a notebook runs this process."""
-    return machine.ipython() == "kernel"
 
 
 def show_inline(figure):
@@ -189,9 +222,7 @@ def show_inline(figure):
 
 def shades(color, count):
     """`count` shades of a colour '#rrggbb', from darker to lighter; the colour itself for one."""
-    if count == 1:
-        return [color]
-    darkest = 0.0 if count == 2 or color == BLACK else -0.45
+    darkest = 0.0 if count < 3 or color == BLACK else -0.45
     return [mixed(color, amount) for amount in np.linspace(darkest, 0.6, count).tolist()]
 
 
@@ -209,44 +240,42 @@ def spans_decade(values):
     return bool(len(values) and values.min() > 0 and values.max() >= LOG_SPAN * values.min())
 
 
-def draw_panel(axes, panel, missing, label_characters, small):
-    scale = panel.scale
+def draw_panel(axes, panel):
+    small = len(panel.lines) > MANY_LINES
     values = shown_values(panel)
-    if scale == "log" and (values > 0).any():
-        values = values[values > 0]
-        scale_log(axes, values)
-    elif scale == "accuracy":
+    if panel.scale == "log" and (values > 0).any():
+        scale_log(axes, values[values > 0])
+    elif panel.scale == "accuracy":
         scale_accuracy(axes, values)
     if panel.dates:
         show_dates(axes)
     for line in panel.lines:
-        draw_line(axes, line, len(panel.lines), missing, small)
+        draw_line(axes, line, len(panel.lines), small)
     if panel.reference is not None:
         axes.axhline(panel.reference, color=GREY, linewidth=0.8, linestyle="-.", zorder=1.5)
-    axes.set_xlabel(plain(panel.x_label, missing))
-    axes.set_ylabel("\n".join(textwrap.wrap(plain(panel.y_label, missing), label_characters)))
-    axes.margins(x=0.01)
-    if len(values):
-        set_limits(axes, values.min(), values.max())
+    if panel.zero:
+        axes.axhline(0, color=GREY, linewidth=0.6, zorder=1)
+    axes.set_xlabel(plain(panel.x_label))
+    axes.set_ylabel(plain(panel.y_label))
+    axes.tick_params(labelbottom=bool(panel.x_label))
+    axes.update_datalim([(0, limit) for limit in panel.limits], updatex=False)
+    axes.margins(x=0.01, y=0.04)
+    axes.autoscale_view()
+    for line in panel.lines:
+        # Single batches may stand out.
+        if line.raw is not None and not small:
+            shown = extremes(line.raw, line.raw)
+            look = {"alpha": 0.25 / math.sqrt(len(panel.lines)), "linewidth": 0.5, "zorder": 1.8}
+            axes.plot(line.x[shown], line.raw[shown], color=line.color, scaley=False, **look)
 
 
 def shown_values(panel):
-    """float64 [n]: what the y axis has to hold. Single batches before smoothing may stand out."""
-    curves = [] if panel.reference is None else [(np.zeros(1), np.array([panel.reference]))]
+    """float64 [n]: what the y axis has to hold."""
+    curves = [(np.array(panel.limits), np.array(panel.limits))]
     for line in panel.lines:
         curves += [(line.x, y) for y in (line.y, line.low, line.high) if y is not None]
         curves += [points for points in (line.markers, line.dotted) if points is not None]
     return np.concatenate([y[np.isfinite(x) & np.isfinite(y)] for x, y in curves])
-
-
-def set_limits(axes, low, high):
-    """Lets the y axis reach a little beyond the values, on whatever scale it has."""
-    transform = axes.yaxis.get_transform()
-    ends = transform.transform(np.array([low, high], float))
-    # Where all values are one, matplotlib's own margin is right.
-    if np.isfinite(ends).all() and ends[1] - ends[0] > 1e-12 * abs(ends).max():
-        edges = ends + 0.04 * (ends[1] - ends[0]) * np.array([-1, 1])
-        axes.set_ylim(*transform.inverted().transform(edges))
 
 
 def scale_log(axes, values):
@@ -255,9 +284,9 @@ def scale_log(axes, values):
 
     axes.set_yscale("log", nonpositive="mask")
     plain_numbers = FuncFormatter(lambda value, _: f"{value:g}")
-    short = len(values) and values.max() < 200 * values.min()
     axes.yaxis.set_major_formatter(plain_numbers)
     axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+    short = values.max() < 200 * values.min()
     axes.yaxis.set_minor_formatter(plain_numbers if short else NullFormatter())
 
 
@@ -288,53 +317,51 @@ def show_dates(axes):
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=datetime.timezone.utc))
 
 
-def draw_line(axes, line, of_lines, missing, small):
-    """Draws a line with what belongs to it."""
-    if line.raw is not None and of_lines <= MANY_LINES:
-        shown = extremes(line.raw, line.raw)
-        faded = {"color": line.color, "alpha": 0.25 / math.sqrt(of_lines), "linewidth": 0.5}
-        axes.plot(line.x[shown], line.raw[shown], zorder=1.8, **faded)
+def draw_line(axes, line, of_lines, small):
+    """Draws a line with what belongs to it, but for single batches."""
     if line.low is not None:
         shown = extremes(line.low, line.high)
-        edges = line.x[shown], line.low[shown], line.high[shown]
-        alpha = 0.3 / math.sqrt(of_lines)
-        axes.fill_between(*edges, color=line.color, alpha=alpha, linewidth=0, zorder=2.2)
+        x, low, high = line.x[shown], line.low[shown], line.high[shown]
+        alpha = 0.2 if line.edges else 0.3 / math.sqrt(of_lines)
+        axes.fill_between(x, low, high, color=line.color, alpha=alpha, linewidth=0, zorder=2.2)
+        for edge in (low, high) if line.edges else ():
+            axes.plot(x, edge, color=line.color, linewidth=0.7, alpha=0.7, zorder=2.3)
     shown = extremes(line.y, line.y)
-    look = {**look_of(line, missing, small), "linewidth": 1.0 if small else 1.5}
-    axes.plot(line.x[shown], line.y[shown], zorder=3, **look)
+    axes.plot(line.x[shown], line.y[shown], **look_of(line, small))
     if line.dotted is not None:
         axes.plot(*line.dotted, color=line.color, linestyle=":", linewidth=1.2, zorder=3)
     if line.markers is not None:
-        thin = len(line.markers[0]) > FEW_MARKERS
-        how = {"linewidth": 0.8, "alpha": 0.7} if thin else {"linestyle": ""}
-        look = markers_of(line, len(line.markers[0]), small)
-        axes.plot(*line.markers, color=line.color, zorder=4, **how, **look)
+        axes.plot(*line.markers, zorder=4, **validation_look(line, small))
 
 
-def look_of(line, missing, small=False):
-    """How plot() draws a line and names it in the legend.
+def look_of(line, small=False):
+    """How plot() draws a line, and a legend shows it.
 
     Its own points are marked only if no others could be taken for them. A single point is no line,
     so it is marked, with a square beside the circles of the validation.
     """
-    style = (0, (4, 1.5)) if line.dashed else "-"
-    look = {"color": line.color, "label": plain(line.label, missing), "linestyle": style}
-    if line.markers is None:
-        look.update(markers_of(line, len(line.x), small))
+    look = {"color": line.color, "linestyle": (0, (4, 1.5)) if line.dashed else "-"}
+    if line.faint:
+        return {**look, "linewidth": 0.7, "zorder": 1.9}
+    look.update(linewidth=1.0 if small else 1.5, zorder=3)
+    if line.markers is None and len(line.x) <= FEW_MARKERS:
+        look.update(marker_of(line, "o", small))
     elif len(line.x) == 1:
-        look.update(markers_of(line, 1, small), marker="s")
+        look.update(marker_of(line, "s", small))
     return look
 
 
-def markers_of(line, count, small=False):
-    """How plot() marks the points of a line that has few: open where it is dashed."""
+def validation_look(line, small=False):
+    """How plot() draws what was measured on the validation set: as points, if they are few."""
+    if len(line.markers[0]) > FEW_MARKERS:
+        return {"color": line.color, "linewidth": 0.8, "alpha": 0.7}
+    return {"color": line.color, "linestyle": "", **marker_of(line, "o", small)}
+
+
+def marker_of(line, marker, small):
+    """A point, open where the line is dashed."""
     face = "white" if line.dashed else line.color
-    return {"marker": marker(count), "markersize": 2.5 if small else 3.5, "markerfacecolor": face}
-
-
-def marker(count):
-    """The marker of each point of a line that has so many: none if they are many."""
-    return "o" if count <= FEW_MARKERS else ""
+    return {"marker": marker, "markersize": 2.5 if small else 3.5, "markerfacecolor": face}
 
 
 def extremes(low, high):
@@ -345,148 +372,45 @@ def extremes(low, high):
     """
     if len(low) <= MAX_POINTS:
         return np.arange(len(low))
-    length = -(-len(low) // STRETCHES)
-    whole = len(low) // length * length
-    lowest = np.where(np.isnan(low), np.inf, low)[:whole].reshape(-1, length).argmin(axis=1)
-    highest = np.where(np.isnan(high), -np.inf, high)[:whole].reshape(-1, length).argmax(axis=1)
-    pairs = np.sort(np.stack([lowest, highest], axis=1), axis=1)
-    pairs += np.arange(0, whole, length)[:, np.newaxis]
-    return np.concatenate([pairs.ravel(), np.arange(whole, len(low))])
+    low, high = np.where(np.isnan(low), np.inf, low), np.where(np.isnan(high), -np.inf, high)
+    edges = np.linspace(0, len(low), STRETCHES + 1, dtype=int)
+    found = {len(low) - 1}
+    for start, end in zip(edges, edges[1:]):
+        found |= {start + low[start:end].argmin(), start + high[start:end].argmax()}
+    return np.array(sorted(found))
 
 
-def legend_handles(panels, missing):
+def legend_entries(panels):
     """An entry for each look of a line, and in grey what all lines have."""
-    from matplotlib.lines import Line2D
-
     lines = [line for panel in panels for line in panel.lines]
-    looks = {}
+    looks, marked = {}, {}
     for line in lines:
         looks.setdefault((line.color, line.dashed, len(panels) > 1 or line.label), line)
-    handles = [Line2D([], [], **look_of(line, missing)) for line in looks.values()]
+        if line.markers is not None:
+            marked.setdefault(line.dashed, line._replace(color=GREY))
+    entries = [(line.label, look_of(line)) for line in looks.values()]
     if any(line.raw is not None for line in lines) and len(lines) <= MANY_LINES * len(panels):
-        handles.append(note_handle("single batches", color=mixed(GREY, 0.5), linewidth=0.8))
+        entries.append(("single batches", {"color": mixed(GREY, 0.5), "linewidth": 0.8}))
     for samples in sorted({p.samples for p in panels if any(li.low is not None for li in p.lines)}):
-        handles.append(band_handle(f"mean of n {samples}, smallest to largest"))
-    handles += validation_handles(lines)
+        entries.append((f"mean of n {samples}, smallest to largest", BAND))
+    for dashed in sorted(marked):
+        side = f", {'without' if dashed else 'with'} batch norm" if len(marked) > 1 else ""
+        entries.append((f"validation{side}", validation_look(marked[dashed])))
     if any(line.dotted is not None for line in lines):
-        handles.append(note_handle("with population statistics", linestyle=":"))
+        entries.append(("with population statistics", {"linestyle": ":"}))
     for value in sorted({panel.reference for panel in panels} - {None}):
         text = f"answering the class frequencies: {value:.3f}"
-        handles.append(note_handle(text, linestyle="-.", linewidth=0.8))
-    return handles
+        entries.append((text, {"linestyle": "-.", "linewidth": 0.8}))
+    return entries
 
 
-def validation_handles(lines):
-    """What markers beside a curve mean; filled and open ones apart where there are both."""
-    marked = [line for line in lines if line.markers is not None]
-    few = [line for line in marked if len(line.markers[0]) <= FEW_MARKERS]
-    handles = [note_handle("validation", linewidth=0.8)] if len(few) < len(marked) else []
-    both = len({line.dashed for line in few}) > 1
-    for dashed in sorted({line.dashed for line in few}):
-        side = (", without batch norm" if dashed else ", with batch norm") if both else ""
-        look = {"marker": "o", "markerfacecolor": "white" if dashed else GREY}
-        handles.append(note_handle(f"validation{side}", linestyle="", markersize=3.5, **look))
-    return handles
-
-
-def note_handle(text, **look):
-    """A legend entry in grey that explains what all lines have."""
+def handle(text, look):
+    """What a legend shows for an entry, with the middle of the text left out if it is too long."""
     from matplotlib.lines import Line2D
-
-    return Line2D([], [], label=text, **{"color": GREY, **look})
-
-
-def band_handle(text):
     from matplotlib.patches import Patch
 
-    return Patch(color=GREY, alpha=0.3, linewidth=0, label=text)
-
-
-def columns(panels, width):
-    """How many panels stand side by side."""
-    return 1 if width is not None and width < NARROW_INCHES else len(panels)
-
-
-def fit(figure, all_axes, heading, handles, width):
-    """Places axes, heading and legend, and gives the figure the size that they need.
-
-    The axes have a fixed size and the legend stands beside them; where the width is given, the axes
-    take what is left of it and the legend stands below.
-    """
-    across = columns(all_axes, width)
-    size, margins = axes_size(figure, all_axes, across, width)
-    left, bottom, right, top = margins
-    cell = left + size[0] + right + GAP_INCHES, bottom + size[1] + top + GAP_INCHES
-    panels = across * cell[0] - GAP_INCHES, -(-len(all_axes) // across) * cell[1] - GAP_INCHES
-    legend, extent = legend_within(figure, handles, width)
-    title = extent_of(figure, heading)
-    above = MARGIN_INCHES + (title[1] + 0.1 if heading.get_text().strip() else 0)
-    if width is None:
-        total_width = 2 * MARGIN_INCHES + max(panels[0] + 0.2 + extent[0], title[0])
-        total_height = above + max(panels[1], top + extent[1]) + MARGIN_INCHES
-        corner = (MARGIN_INCHES + panels[0] + 0.2, total_height - above - top)
-    else:
-        total_width, total_height = width, above + panels[1] + 0.1 + extent[1] + MARGIN_INCHES
-        corner = (MARGIN_INCHES, MARGIN_INCHES + extent[1])
-    total = np.array([total_width, total_height])
-    figure.set_size_inches(total)
-    for number, axes in enumerate(all_axes):
-        row, column = divmod(number, across)
-        x = MARGIN_INCHES + left + column * cell[0]
-        y = total_height - above - top - size[1] - row * cell[1]
-        axes.set_position(np.concatenate([[x, y] / total, size / total]))
-    heading.set_position([MARGIN_INCHES + left, total_height - above + 0.1] / total)
-    legend.set_bbox_to_anchor(corner / total, figure.transFigure)
-
-
-def axes_size(figure, all_axes, across, width):
-    """The inches (width, height) of each axes and (left, bottom, right, top) around it."""
-    size = np.array(ONE_PANEL_INCHES if len(all_axes) == 1 else PANEL_INCHES)
-    for _ in range(2):  # The labels on an axis depend on its size, and its margins on them.
-        figure.set_size_inches(20, 20)
-        for axes in all_axes:
-            axes.set_position([0.2, 0.2, size[0] / 20, size[1] / 20])
-        margins = margins_of(figure, all_axes)
-        if width is not None:
-            room = (width - 2 * MARGIN_INCHES - (across - 1) * GAP_INCHES) / across
-            size = max(room - margins[0] - margins[2], 1.0) * np.array([1, 0.72])
-    return size, margins
-
-
-def margins_of(figure, all_axes):
-    """The inches (left, bottom, right, top) that the labels of the axes need at most."""
-    renderer = figure.canvas.get_renderer()
-    pairs = [(a.get_window_extent(renderer), a.get_tightbbox(renderer)) for a in all_axes]
-    pixels = [(i.x0 - o.x0, i.y0 - o.y0, o.x1 - i.x1, o.y1 - i.y1) for i, o in pairs]
-    return [max(0.0, *side) / figure.dpi for side in zip(*pixels, [0.0] * 4)]
-
-
-def legend_within(figure, handles, width):
-    """The legend and its size in inches, in as many columns as fit into the width."""
-    ncol = math.ceil(len(handles) / LEGEND_ROWS) if width is None else 3
-    while True:
-        legend = figure.legend(
-            handles=handles,
-            loc="upper left",
-            borderaxespad=0,
-            borderpad=0,
-            frameon=False,
-            fontsize=9 if width is None else 7,
-            ncol=ncol,
-        )
-        extent = extent_of(figure, legend)
-        if width is None or ncol == 1 or extent[0] <= 0.95 * width - 2 * MARGIN_INCHES:
-            return legend, extent
-        legend.remove()
-        ncol -= 1
-
-
-def extent_of(figure, artist):
-    box = artist.get_window_extent(figure.canvas.get_renderer())
-    return box.width / figure.dpi, box.height / figure.dpi
-
-
-def shortened(characters, text):
-    """The text, with its middle left out if it is too long for a legend."""
-    half = (characters - 1) // 2
-    return text if len(text) <= characters else f"{text[:half]}…{text[-half:]}"
+    half = LABEL_CHARACTERS // 2
+    text = text if len(text) <= LABEL_CHARACTERS else f"{text[: half - 1]}…{text[-half:]}"
+    if look is BAND:
+        return Patch(color=GREY, alpha=0.3, linewidth=0, label=text)
+    return Line2D([], [], label=plain(text), **{"color": GREY, **look})

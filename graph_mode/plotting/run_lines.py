@@ -2,39 +2,48 @@
 
 import collections
 import functools
-import numbers
-import re
+import typing
 
 import numpy as np
 
-from graph_mode import machine
+from graph_mode import names
+from graph_mode.flags import frozen
 from graph_mode.plotting import curves, figures, run_groups
+from graph_mode.plotting.curves import finite
 
 NETWORKS = {"fc": "Fully connected network", "conv": "Convolutional network"}
 SECONDS_A_DAY = 86400
+# matplotlib has no dates after the year 9999, and no event file is older than 1970.
 LATEST_DAY = 2_900_000
 # Unit of the time axis and its length in seconds: the largest that fits three times.
 TIME_UNITS = (("h", 3600), ("min", 60), ("s", 1))
-MAX_FILE_NAME = 100
-# Images of each class in the training files that have these checksums: MNIST, packed or not.
-CLASS_COUNTS = {
-    "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c": (
-        *(5923, 6742, 5958, 6131, 5842),
-        *(5421, 5918, 6265, 5851, 5949),
-    )
-}
+# The labels of MNIST's training images, and the loss, in nats, of a network that answers how
+# frequent their classes are, whatever it sees: the entropy of the classes, for a sigmoid the mean
+# of that of each by itself.
+MNIST_LABELS = "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"
+FREQUENCIES_LOSS = {"sigmoid": 0.32492, "softmax": 2.30116}
 # Where validation with population statistics differs by so much, a figure shows both.
 CLEARLY = 0.05
 
-Plot = collections.namedtuple("Plot", "file_name network tag split curves")
-Plot.__doc__ = """What one figure shows: file_name without its ending; network or None; tag; split
-("train" or "validation") and curves [(run, Series)], the scalar of each run that has it there."""
 
-View = collections.namedtuple("View", "x smoothing log_y group_by")
-View.__doc__ = """How runs are shown. x: "step", "relative" or "wall"; smoothing: see curves.smooth;
-log_y: True, False, or None for what fits; group_by: flags whose values make a group, or None for
-runs that differ only in their seed."""
-View.__new__.__defaults__ = ("step", 0.95, None, None)
+class Plot(typing.NamedTuple):
+    """What one figure shows."""
+
+    file_name: str  # Without its ending.
+    network: typing.Optional[str]
+    tag: str
+    split: str  # "train" or "validation"
+    curves: list  # [(run, Series)], the scalar of each run that has it there
+
+
+class View(typing.NamedTuple):
+    """How runs are shown."""
+
+    x: str = "step"  # or "relative" or "wall"
+    smoothing: float = 0.95  # See curves.smooth.
+    log_y: typing.Optional[bool] = None  # None is what fits.
+    # The flags whose values make a group, or None for runs that differ only in their seed.
+    group_by: typing.Optional[list] = None
 
 
 def plots_of(runs, wanted):
@@ -51,12 +60,15 @@ def plots_of(runs, wanted):
                 name = f"{run.network}_{tag}" if run.network else tag
                 if wanted(tag) and name not in before:
                     found[name].append((run, tag, split, series))
-    plots = []
+    plots, taken = [], set()
     for name in sorted(found):
         network = next((run.network for run, _, _, _ in found[name] if run.network), None)
         _, tag, split, _ = found[name][0]
         pairs = [(run, series) for run, _, _, series in found[name]]
-        plots.append(Plot(file_name(name, plots), network, tag, split, pairs))
+        # "Loss" is taken by "loss": many file systems take them for one.
+        free = next(each for each in names.numbered(names.safe(name)) if each.lower() not in taken)
+        taken.add(free.lower())
+        plots.append(Plot(free, network, tag, split, pairs))
     return plots
 
 
@@ -66,26 +78,6 @@ def scalars_of(run, split):
     return {**beside, **run.scalars.get(split, {})}
 
 
-def file_name(name, plots):
-    """A name for a file, of letters, digits and _.-, which none of the plots has yet.
-
-    "Loss" is taken by "loss": many file systems take them for one.
-    """
-    base = safe_name(name)
-    taken = {plot.file_name.lower() for plot in plots}
-    number, free = 1, base
-    while free.lower() in taken:
-        number += 1
-        free = f"{base}-{number}"
-    return free
-
-
-def safe_name(name):
-    name = re.sub(r"[^\w.-]+", "_", name).strip("._")[:MAX_FILE_NAME] or "figure"
-    # A tag may be "aux", which is a device on Windows.
-    return f"{name}_" if machine.refused_by_windows(name) else name
-
-
 def panels_of(plot, view, say, with_accuracy=False):
     """[figures.Panel] of a Plot: its scalar, and beside it, if asked for, validation accuracy.
 
@@ -93,68 +85,49 @@ def panels_of(plot, view, say, with_accuracy=False):
     recorded the flags of view.group_by.
     """
     runs = [run for run, _ in plot.curves]
-    if view.group_by:
-        groups = run_groups.group_by_flags(runs, view.group_by)
-    else:
-        groups = run_groups.group_by_seed(runs, apart=view.x == "wall")
-    say_different_code(groups, say)
-    panels = [panel_of(plot, groups, view, say)]
-    if with_accuracy:
-        accuracies = [
-            (run, run.scalars["validation"]["accuracy"])
-            for run in runs
-            if "accuracy" in run.scalars.get("validation", {})
-        ]
-        if accuracies:
-            beside = plot._replace(tag="accuracy", split="validation", curves=accuracies)
-            panels.append(panel_of(beside, groups, view, say))
-    return panels
-
-
-def say_different_code(groups, say):
+    groups = run_groups.group_runs(runs, view.group_by, apart=view.x == "wall")
     for group in groups:
-        codes = {run_groups.frozen(run.versions.get("code")) for run in group.runs}
-        if len(codes) > 1:
+        if len({frozen(run.versions.get("code")) for run in group.runs}) > 1:
             say(f"{group.label}: the mean of runs that different versions of the code trained")
+    shown, accuracies = [plot], having(runs, "accuracy")
+    if with_accuracy and accuracies:
+        shown.append(plot._replace(tag="accuracy", split="validation", curves=accuracies))
+    return [panel_of(each, groups, view, say) for each in shown]
 
 
 def panel_of(plot, groups, view, say):
-    seconds = 1
-    x_label = {"step": "Iteration (batch)", "wall": "Time (UTC)"}.get(view.x)
-    if view.x == "relative":
-        unit, seconds = time_unit(plot)
-        x_label = f"Time since the run began ({unit})"
+    unit, seconds = time_unit(plot)
+    x_label = {
+        "step": "Iteration (batch)",
+        "relative": f"Time since the run began ({unit})",
+        "wall": "Time (UTC)",
+    }[view.x]
     x_of = functools.partial(x_values, view.x, seconds)
     series_of = {run.name: series for run, series in plot.curves}
     # A validation is one number over many images: there is nothing to smooth.
     smoothing = view.smoothing if plot.split == "train" else 0
     lines = [line_of(group, series_of, plot, x_of, smoothing) for group in groups]
     lines = [line for line in lines if line is not None]
-    scale = scale_of(plot, lines, view.log_y)
-    say_what_is_left_out(plot, scale, say)
-    reference = None if is_accuracy(plot.tag) else reference_of(plot)
-    samples = "runs" if view.group_by else "seeds"
-    return figures.Panel(
-        lines, x_label, y_label_of(plot), scale, view.x == "wall", reference, samples
-    )
-
-
-def scale_of(plot, lines, log_y):
-    """The figures.Panel's scale that shows the interesting range of the lines."""
-    if is_accuracy(plot.tag) and log_y is None:
-        return "accuracy"
+    log_y = view.log_y
     if log_y is None:
         # The smoothed curves: a single batch with an odd loss does not decide.
         log_y = figures.spans_decade(np.concatenate([line.y for line in lines]))
-    return "log" if log_y else "linear"
+    scale = "log" if log_y else "linear"
+    if is_accuracy(plot.tag) and view.log_y is None:
+        scale = "accuracy"
+    say_what_is_left_out(plot, scale, say)
+    samples = "runs" if view.group_by else "seeds"
+    return figures.Panel(
+        lines, x_label, y_label_of(plot), scale, view.x == "wall", reference_of(plot), samples
+    )
 
 
 def say_what_is_left_out(plot, scale, say):
     for run, series in plot.curves:
-        finite = series.values[np.isfinite(series.values)]
+        values = series.values[np.isfinite(series.values)]
         for lost, what in (
-            (len(series.values) - len(finite), "nan or infinite: gaps in the curve"),
-            (scale == "log" and (finite <= 0).sum(), "not above 0: gaps on a logarithmic axis"),
+            (len(series.values) - len(values), "nan or infinite: gaps in the curve"),
+            (scale == "log" and (values <= 0).sum(), "not above 0: gaps on a logarithmic axis"),
         ):
             if lost:
                 say(f"{run.name}: {plot.tag}: {lost} of {len(series.values)} values are {what}")
@@ -176,11 +149,12 @@ def line_of(group, series_of, plot, x_of, smoothing):
         if other and differ_clearly(validation_of(runs, "accuracy", x_of), other):
             look["dotted"] = other
     if len(series) == 1:
-        is_smoothed = smoothing and len(xs[0]) >= curves.FEW_POINTS
-        raw = finite(series[0].values) if is_smoothed else None
+        values = finite(series[0].values)
+        raw = values if np.nansum(np.abs(values - smoothed[0])) > 0 else None
         return figures.Line(group.label, x=xs[0], y=smoothed[0], raw=raw, **look)
-    band = curves.mean_and_band([one.steps for one in series], smoothed)
-    x_mean = curves.mean_and_band([one.steps for one in series], xs).mean
+    steps = [one.steps for one in series]
+    band = curves.mean_and_band(steps, smoothed)
+    x_mean = curves.mean_and_band(steps, xs).mean
     fewest, most = band.counts[band.counts > 0].min(initial=len(series)), band.counts.max()
     count = f"n = {most}" if fewest == most else f"n = {fewest} to {most}"
     label = f"{group.label} ({count})"
@@ -189,14 +163,19 @@ def line_of(group, series_of, plot, x_of, smoothing):
 
 def validation_of(runs, tag, x_of):
     """x and mean of the validation scalar of the runs, or None if there is none."""
-    found = [(run, run.scalars.get("validation", {}).get(tag)) for run in runs]
-    found = [(run, series) for run, series in found if series]
+    found = having(runs, tag)
     if not found:
         return None
     steps = [series.steps for _, series in found]
     xs = [x_of(run, series) for run, series in found]
     values = [finite(series.values) for _, series in found]
     return curves.mean_and_band(steps, xs).mean, curves.mean_and_band(steps, values).mean
+
+
+def having(runs, tag):
+    """[(run, Series)] of the runs that have the scalar of the validation."""
+    found = [(run, scalars_of(run, "validation").get(tag)) for run in runs]
+    return [(run, series) for run, series in found if series]
 
 
 def differ_clearly(curve, other):
@@ -211,7 +190,6 @@ def x_values(x, seconds, run, series):
         return series.steps.astype(np.float64)
     if x == "relative":
         return (finite(series.wall_times) - began(run)) / seconds
-    # matplotlib has no dates after 9999, and no event file is older than 1970.
     days = finite(series.wall_times).clip(0, LATEST_DAY * SECONDS_A_DAY) / SECONDS_A_DAY
     return np.where(np.isin(days, (0, LATEST_DAY)), np.nan, days)
 
@@ -229,11 +207,6 @@ def time_unit(plot):
         for run, series in plot.curves
     )
     return next((unit for unit in TIME_UNITS if longest >= 3 * unit[1]), TIME_UNITS[-1])
-
-
-def finite(values):
-    """The values, with nan for what is not finite."""
-    return np.where(np.isfinite(values), values, np.nan)
 
 
 def is_accuracy(tag):
@@ -258,29 +231,15 @@ def y_label_of(plot):
     if plot.tag != "loss":
         return plot.tag + (" (%)" if is_accuracy(plot.tag) else "")
     kinds = {str(run.flags.get("loss")) for run, _ in plot.curves}
-    if kinds <= {"sigmoid", "softmax"}:
+    if kinds <= set(FREQUENCIES_LOSS):
         return f"{split} loss ({' or '.join(sorted(kinds))} cross-entropy, nats)"
     return f"{split} loss"
 
 
 def reference_of(plot):
-    """The loss of a network that answers the frequencies of the classes, whatever it sees.
-
-    None where it is not known or not the same for all runs, and for other scalars than the loss.
-    """
-    losses = {frequencies_loss(run) for run, _ in plot.curves} if plot.tag == "loss" else {None}
-    return losses.pop() if len(losses) == 1 else None
-
-
-def frequencies_loss(run):
-    """The entropy of the classes, of each by itself for a sigmoid, in nats, or None."""
-    checksums = [checksum for checksum in map(str, run.data.values()) if checksum in CLASS_COUNTS]
-    known = [CLASS_COUNTS[checksum] for checksum in checksums]
-    counts = run.result.get("class_frequencies", known[0] if known else None)
-    is_list = isinstance(counts, (list, tuple)) and len(counts) > 1
-    if not is_list or not all(isinstance(count, numbers.Real) and count > 0 for count in counts):
-        return None
-    p = np.array(counts, float) / sum(counts)
-    softmax = float(-(p * np.log(p)).sum())
-    sigmoid = (softmax - float(((1 - p) * np.log1p(-p)).sum())) / len(p)
-    return {"sigmoid": sigmoid, "softmax": softmax}.get(str(run.flags.get("loss")))
+    """The loss of answering the frequencies of MNIST's classes; None where the runs have no loss,
+    other data, or different losses."""
+    kinds = {str(run.flags.get("loss")) for run, _ in plot.curves}
+    of_mnist = all(MNIST_LABELS in run.data.values() for run, _ in plot.curves)
+    known = plot.tag == "loss" and of_mnist and len(kinds) == 1
+    return FREQUENCIES_LOSS.get(kinds.pop()) if known else None

@@ -1,12 +1,13 @@
-"""The table of runs that plot_losses.py prints."""
+"""Runs as numbers: the table that plot_losses.py prints, and every point of them as CSV."""
 
+import csv
 import numbers
-import unicodedata
 
 import numpy as np
 
-from graph_mode.command_line import printable
-from graph_mode.plotting.run_lines import is_accuracy
+from graph_mode.output_file import output_file
+from graph_mode.plotting.run_lines import is_accuracy, scalars_of
+from graph_mode.show import tables
 
 
 def table(plots):
@@ -18,27 +19,18 @@ def table(plots):
     tags = {plot.tag for plot in plots}
     kinds = {"accuracy" if is_accuracy(tag) else "loss" if is_loss(tag) else "" for tag in tags}
     what = f" {kinds.pop()}".rstrip() if len(kinds) == 1 else ""
-    rows = [
-        ("run", "tag", "steps", f"final{what}", f"best{what}")
-        + ("validation accuracy", "test accuracy")
-    ]
+    ends = ["validation accuracy", "test accuracy"]
+    rows = [["run", "tag", "steps", f"final{what}", f"best{what}", *ends]]
     for plot in plots:
         for run, series in plot.curves:
-            rows.append(
-                (
-                    printable(run.name),
-                    printable(plot.tag),
-                    str(steps_of(series, plot.split)),
-                    number(series.values[-1]),
-                    number(best(plot.tag, series.values)),
-                    number(final_accuracy(run, "validation")),
-                    number(final_accuracy(run, "test")),
-                )
-            )
+            # Steps count from 0, as here, or from 1.
+            steps = int(series.steps[-1]) + int(series.steps[0] == 0 and plot.split == "train")
+            found = [series.values[-1], best(plot.tag, series.values)]
+            found += [final_accuracy(run, split) for split in ("validation", "test")]
+            rows.append([run.name, plot.tag, str(steps), *map(number, found)])
     if len(tags) == 1:
         rows = [row[:1] + row[2:] for row in rows]
-    widths = [max(map(columns_of, column)) for column in zip(*rows)]
-    return "\n".join(padded(row, widths) for row in rows)
+    return tables.aligned(rows, numbers=range(1, len(rows[0])))
 
 
 def is_loss(tag):
@@ -53,17 +45,12 @@ def best(tag, values):
     return np.min(values, initial=np.inf) if is_loss(tag) else None
 
 
-def steps_of(series, split):
-    """How many steps of training the run has gone, which may count from 0, as here, or from 1."""
-    return int(series.steps[-1]) + int(series.steps[0] == 0 and split == "train")
-
-
 def final_accuracy(run, split):
     """From result.json, or the last in the event files; None if there is neither."""
     accuracy = run.result.get(f"{split}_accuracy")
     if isinstance(accuracy, numbers.Real) and not isinstance(accuracy, bool):
         return accuracy
-    series = run.scalars.get(split, {}).get("accuracy")
+    series = scalars_of(run, split).get("accuracy")
     return series.values[-1] if series else None
 
 
@@ -76,14 +63,17 @@ def number(value):
     return f"{value:.4e}"
 
 
-def padded(row, widths):
-    spaces = [" " * (width - columns_of(cell)) for cell, width in zip(row, widths)]
-    cells = "".join(f"  {space}{cell}" for cell, space in zip(row[1:], spaces[1:]))
-    return row[0] + spaces[0] + cells
+def write_csv(runs, wanted, path):
+    """Writes the points whose tag is wanted, with all the digits that tell a float from others.
 
-
-def columns_of(text):
-    """How many columns of a terminal the text takes: two for a character of East Asian width."""
-    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
-    marks = sum(unicodedata.combining(character) > 0 for character in text)
-    return len(text) + wide - marks
+    A run has the name that TensorBoard gives it, such as a/b/train.
+    """
+    with output_file(path, newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("run", "tag", "step", "wall_time", "value"))
+        for run in runs:
+            for split, scalars in run.scalars.items():
+                name = f"{run.name}/{split}" if split else run.name
+                for tag in filter(wanted, scalars):
+                    points = zip(*(column.tolist() for column in scalars[tag]))
+                    writer.writerows((name, tag, *point) for point in points)

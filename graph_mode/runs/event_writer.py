@@ -7,20 +7,14 @@ them where they happen.
 import contextlib
 import os
 import socket
-import struct
 import time
 
-from google.protobuf.message import DecodeError
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
-from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from graph_mode.command_line import CommandError
-
-# A record: uint64 length, uint32 checksum of it, data, uint32 checksum of the data.
-LENGTH_BYTES = 8
-CHECKSUM_BYTES = 4
+from graph_mode.runs import event_files
 
 
 class EventWriter:
@@ -84,39 +78,18 @@ def drop_events_after(path, last_step):
     A file of which nothing is left is removed. Raises CommandError, and changes nothing, where a
     record before that is damaged.
     """
-    size = os.path.getsize(path)
+    kept, damage = 0, []
     with open(path, "r+b") as file:
-        while True:
-            end_of_kept = file.tell()
-            event = _read_event(file, size)
-            if event is None or event.step > last_step:
+        for end, event in event_files.events(file, damage):
+            if event.step > last_step:
                 break
-        file.truncate(end_of_kept)
-    if end_of_kept == 0:
+            kept = end
+        damage = [each for each in damage if each.reason != event_files.CUT_OFF]
+        if damage:
+            raise CommandError(
+                f"{path}: damaged at byte {damage[0].offset}, expected an event: move the file "
+                "away to go on without what it holds"
+            )
+        file.truncate(kept)
+    if kept == 0:
         os.remove(path)
-
-
-def _read_event(file, size):
-    """The next event of a file of `size` bytes; None at its end and for a record torn off there."""
-    start = file.tell()
-    header = file.read(LENGTH_BYTES + CHECKSUM_BYTES)
-    if len(header) < LENGTH_BYTES + CHECKSUM_BYTES:
-        return None
-    try:
-        length = struct.unpack("<Q", _checked(header))[0]
-        if file.tell() + length + CHECKSUM_BYTES > size:
-            return None
-        return Event.FromString(_checked(file.read(length + CHECKSUM_BYTES)))
-    except (DecodeError, ValueError):
-        raise CommandError(
-            f"{file.name}: damaged at byte {start}, expected an event: move the file away to go on "
-            "without what it holds"
-        ) from None
-
-
-def _checked(data_and_checksum):
-    """The data, if the checksum behind it is right. Raises ValueError."""
-    data, checksum = data_and_checksum[:-CHECKSUM_BYTES], data_and_checksum[-CHECKSUM_BYTES:]
-    if struct.pack("<I", masked_crc32c(data)) != checksum:
-        raise ValueError("checksum")
-    return data

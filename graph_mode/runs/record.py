@@ -138,13 +138,20 @@ def has_result(folder):
     return os.path.exists(os.path.join(folder, RESULT))
 
 
-def read_json(path):
-    """The content of a JSON file, or None if there is none."""
+def read_json(path, say=None):
+    """The dictionary in a JSON file; {} where there is no such file or nothing usable in it, of
+    which `say` is told in one line."""
     try:
         with open(path, encoding="utf-8") as file:
-            return json.load(file)
-    except (OSError, ValueError):
-        return None
+            content = json.load(file)
+        problem = f"expected an object of JSON, found {type(content).__name__}"
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        content, problem = None, f"not readable as JSON ({error})"
+    if say and not isinstance(content, dict):
+        say(f"{path}: {problem}; left out")
+    return content if isinstance(content, dict) else {}
 
 
 def write_json(path, value):

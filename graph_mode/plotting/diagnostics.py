@@ -1,0 +1,254 @@
+"""What --diagnostics recorded: the runs that belong together, their means, and figures of them.
+
+A figure shows the runs without batch norm beside those with it, on the same scales.
+"""
+
+import os
+import typing
+
+import numpy as np
+
+from graph_mode.flags import frozen
+from graph_mode.plotting import curves, figures, run_groups
+from graph_mode.plotting.run_groups import BATCH_NORM
+from graph_mode.plotting.run_lines import NETWORKS, scalars_of
+from graph_mode.runs.recorded import natural_order
+
+INPUTS, NORM = "activation_inputs", "gradient_norm"
+DEAD, ALONG = "dead_units", "loss_along_gradient"
+# Of the inputs to an activation, as graph_mode/train/diagnostics.py measures them.
+LOW, MIDDLE, UPPER = 15, 50, 85
+# In front of each tag.
+PREFIX = "diagnostics/"
+SIDES = {False: "without batch norm", True: "with batch norm"}
+# Of a panel with its labels, and of one of the rows of inputs to activations.
+PANEL_INCHES, ROW_INCHES = (3.5, 3.7), (4.3, 1.6)
+X_LABEL = "Iteration (batch)"
+PERCENTILES = f"{LOW}th, {MIDDLE}th and {UPPER}th percentile"
+# Of more layers than this the first, the middle and the last have a colour, the others are grey.
+MANY_LAYERS = 4
+LAYER_COLORS = (figures.BLUE, figures.GREEN, figures.ORANGE, figures.PURPLE)
+INPUTS_CAPTION = (
+    f"{PERCENTILES} of the inputs to the activations of each layer, over all its units, mean over "
+    "seeds"
+)
+NORMS_CAPTION = "Norm of the gradient of each layer's weights, mean over seeds"
+DEAD_CAPTION = "Share of ReLU units that no image of the sample turns on, mean over seeds"
+ALONG_CAPTION = (
+    "Loss of the sample before a step against its gradient, and the smallest and the largest "
+    "loss after steps of 0.05, 0.1, 0.2 and 0.4 times the gradient, mean over seeds"
+)
+ALONG_ENTRIES = [
+    ("before the step", {"linewidth": 1.5}),
+    ("after steps of 0.05,\n0.1, 0.2 and 0.4\ngradients", figures.BAND),
+]
+
+
+class Pair(typing.NamedTuple):
+    """Runs that differ in batch norm and seed alone."""
+
+    network: str
+    label: str  # What tells them from other pairs.
+    sides: dict  # {batch norm: [Run]}, without before with, a side without any run left out.
+
+
+def tags_of(run):
+    """The tags of a run that --diagnostics has written, in the order in which people count."""
+    tags = [tag[len(PREFIX) :] for tag in scalars_of(run, "train") if tag.startswith(PREFIX)]
+    return sorted(tags, key=natural_order)
+
+
+def pairs_of(runs):
+    """[Pair] of the runs that have diagnostics; a setting and a seed count once."""
+    found = {}
+    for run in runs:
+        if run.network and tags_of(run):
+            bare = run._replace(flags={k: v for k, v in run.flags.items() if k != BATCH_NORM})
+            key = frozen([run.network, run_groups.settings_of(bare)])
+            _, sides = found.setdefault(key, (bare, {False: {}, True: {}}))
+            sides[bool(run.flags.get(BATCH_NORM))].setdefault(frozen(run.flags.get("seed")), run)
+    pairs = []
+    for bare, sides in found.values():
+        rivals = [other for other, _ in found.values() if other.network == bare.network]
+        optimizer = str(run_groups.optimizer_of(bare))
+        words = dict.fromkeys([optimizer, *run_groups.differences(bare, rivals)])
+        runs = (sides[side].values() for side in (False, True))
+        pairs.append(pair_of(bare.network, ", ".join(words), *runs))
+    return pairs
+
+
+def pair_of(network, label, without, with_norm):
+    """The Pair of some runs, of which those that have no diagnostics are left out."""
+    sides = {False: list(filter(tags_of, without)), True: list(filter(tags_of, with_norm))}
+    return Pair(network, label, {side: some for side, some in sides.items() if some})
+
+
+def layers_of(pair, kind):
+    """The layers that every run of the pair has a diagnostic of, in their order in the network.
+
+    Batch normalization has layers of its own, which the side without it has not. They are left out
+    where there is no such side, too: by its name, one would be the first layer.
+    """
+    layers = None
+    for run in (run for side in pair.sides.values() for run in side):
+        tags = [os.path.split(tag) for tag in tags_of(run) if tag.startswith(f"{kind}/")]
+        if kind == INPUTS:
+            names = [os.path.basename(head) for head, _ in tags if head.count("/") == 1]
+        else:
+            names = [tail for _, tail in tags]
+        names = list(dict.fromkeys(names))
+        layers = names if layers is None else [layer for layer in layers if layer in names]
+    return [layer for layer in layers or [] if not layer.startswith("batch_normalization")]
+
+
+def over_seeds(runs, tag, split="train"):
+    """The curves.Band of a diagnostic of several runs, or None if none of them has it.
+
+    Of a split other than "train", of a scalar.
+    """
+    tag = PREFIX + tag if split == "train" else tag
+    found = [scalars_of(run, split).get(tag) for run in runs]
+    found = [series for series in found if series is not None]
+    if not found:
+        return None
+    return curves.mean_and_band(
+        [series.steps for series in found], [curves.finite(series.values) for series in found]
+    )
+
+
+def draw_all(pair):
+    """Yields (name, caption, Figure) of everything that the runs of a Pair recorded."""
+    if layers_of(pair, INPUTS):
+        yield ("figure_1", *figure_1(pair))
+        yield "activation_inputs", INPUTS_CAPTION, activation_inputs(pair)
+    if layers_of(pair, NORM):
+        label = "Gradient norm (nats per unit of weight)"
+        yield "gradient_norms", NORMS_CAPTION, by_layer(pair, NORM, label, "log")
+    if layers_of(pair, DEAD):
+        figure = by_layer(pair, DEAD, "Dead ReLU units (%)", "linear", 100, limits=(0, 100))
+        yield "dead_units", DEAD_CAPTION, figure
+    if layers_of(pair, ALONG):
+        yield "loss_along_gradient", ALONG_CAPTION, loss_along_gradient(pair)
+
+
+def figure_1(pair):
+    """(caption, Figure): validation accuracy; then one unit's inputs, in a panel for each side."""
+    layer = layers_of(pair, INPUTS)[-1]
+    seed = next(iter(pair.sides.values()))[0].flags.get("seed")
+    accuracies, inputs = [], []
+    for side, runs in pair.sides.items():
+        band = over_seeds(runs, "accuracy", "validation")
+        if band:
+            label = f"{SIDES[side]} (n = {len(runs)})"
+            accuracies.append(line_of(side, band.steps, band.low, band.mean, band.high, label))
+        # One unit of one network: the mean of several units would be no unit's.
+        same = [run for run in runs if run.flags.get("seed") == seed] or runs
+        inputs.append(percentiles(same[:1], f"{INPUTS}/{layer}/first_unit", side))
+    label = f"Input to the first unit of {words(layer)}\n({PERCENTILES})"
+    inputs = on_one_scale([inputs[0]._replace(y_label=label), *inputs[1:]])
+    panels = [figures.Panel(accuracies, X_LABEL, "Validation accuracy (%)", "accuracy"), *inputs]
+    titles = ["validation accuracy", *(SIDES[side] for side in pair.sides)]
+    titles = [f"({letter}) {title}" for letter, title in zip("abc", titles)]
+    panels = [panel._replace(title=title) for panel, title in zip(panels, titles)]
+    caption = (
+        "As figure 1 of Ioffe and Szegedy (2015): validation accuracy, mean and range over seeds; "
+        f"{PERCENTILES} of the inputs to the first unit of the last hidden layer, seed {seed}"
+    )
+    entries = [(line.label, figures.look_of(line)) for line in accuracies]
+    return caption, figures.draw_rows([panels], entries, PANEL_INCHES, title_of(pair))
+
+
+def activation_inputs(pair):
+    """A row for each layer, from the first to the last."""
+    layers, rows = layers_of(pair, INPUTS), []
+    for layer in layers:
+        row = [percentiles(runs, f"{INPUTS}/{layer}", side) for side, runs in pair.sides.items()]
+        row[0] = row[0]._replace(y_label=words(layer).capitalize())
+        if layer != layers[-1]:
+            row = [panel._replace(x_label="") for panel in row]
+        rows.append(on_one_scale(row))
+    rows[0] = titled(rows[0], pair)
+    label = f"Input to the activation ({PERCENTILES})"
+    return figures.draw_rows(rows, [], ROW_INCHES, title_of(pair), label)
+
+
+def by_layer(pair, kind, y_label, scale, factor=1, limits=()):
+    """A line for each layer; factor: what the values are multiplied by."""
+    layers, panels = layers_of(pair, kind), []
+    for runs in pair.sides.values():
+        lines = []
+        for layer, (label, color) in zip(layers, layer_looks(layers)):
+            band = over_seeds(runs, f"{kind}/{layer}")
+            x, y = band.steps.astype(float), factor * band.mean
+            lines.append(figures.Line(label, color, False, x, y, faint=color == figures.GREY))
+        panels.append(figures.Panel(lines, X_LABEL, y_label, scale, limits=limits))
+        y_label = ""
+    return by_side(pair, panels, figures.legend_entries(panels))
+
+
+def layer_looks(layers):
+    """The (label, colour) of the line of each layer."""
+    if len(layers) <= MANY_LAYERS:
+        return list(zip(map(words, layers), LAYER_COLORS))
+    looks = [("the layers between", figures.GREY)] * len(layers)
+    for number, color in zip((0, len(layers) // 2, len(layers) - 1), LAYER_COLORS):
+        looks[number] = (words(layers[number]), color)
+    return looks
+
+
+def loss_along_gradient(pair):
+    tags = [f"{ALONG}/{name}" for name in ("smallest", "start", "largest")]
+    panels = [band_panel(runs, tags, side) for side, runs in pair.sides.items()]
+    panels[0] = panels[0]._replace(y_label="Loss along the gradient (nats)")
+    values = np.concatenate([figures.shown_values(panel) for panel in panels])
+    scale = "log" if figures.spans_decade(values) else "linear"
+    return by_side(pair, [panel._replace(scale=scale) for panel in panels], ALONG_ENTRIES)
+
+
+def by_side(pair, panels, entries):
+    """The Figure of a panel for each side, on one scale."""
+    panels = titled(on_one_scale(panels), pair)
+    return figures.draw_rows([panels], entries, PANEL_INCHES, title_of(pair))
+
+
+def percentiles(runs, tag, side):
+    """The Panel of three percentiles over the steps."""
+    tags = [f"{tag}/percentile_{percent}" for percent in (LOW, MIDDLE, UPPER)]
+    return band_panel(runs, tags, side)._replace(zero=True)
+
+
+def band_panel(runs, tags, side):
+    """The Panel of a line in a band, of the tags of its low edge, its middle and its high edge."""
+    bands = [over_seeds(runs, tag) for tag in tags]
+    line = line_of(side, bands[0].steps, *(band.mean for band in bands))
+    return figures.Panel([line], X_LABEL, "")
+
+
+def line_of(side, steps, low, middle, high, label=""):
+    """A line with a band around it, the edges of which are lines too where the band is wide."""
+    color = figures.BATCH_NORM_COLORS[side]
+    return figures.Line(
+        label, color, False, steps.astype(float), middle, low=low, high=high, edges=True
+    )
+
+
+def on_one_scale(panels):
+    """The panels with limits of y that hold the values of all of them."""
+    values = np.concatenate([figures.shown_values(panel) for panel in panels])
+    limits = (values.min(), values.max()) if len(values) else ()
+    return [panel._replace(limits=limits) for panel in panels]
+
+
+def titled(panels, pair):
+    """The panels of the sides, with what they show above."""
+    titles = [f"{SIDES[side].capitalize()} (n = {len(pair.sides[side])})" for side in pair.sides]
+    return [panel._replace(title=title) for panel, title in zip(panels, titles)]
+
+
+def title_of(pair):
+    return f"{NETWORKS.get(pair.network, pair.network)}, {pair.label}"
+
+
+def words(layer):
+    """'layer 3' of 'layer_3'; names of variables stay as they are."""
+    return layer.replace("_", " ") if layer.startswith("layer_") else layer

@@ -1,0 +1,183 @@
+"""Reads TensorBoard event files, without TensorFlow.
+
+A file is a sequence of records: uint64 length, uint32 masked CRC-32C of it, an Event message of
+that length, uint32 masked CRC-32C of the message. Every checksum is checked.
+"""
+
+import array
+import collections
+import os
+import re
+import struct
+import typing
+
+import numpy as np
+from google.protobuf.message import DecodeError
+from google_crc32c import value as crc32c
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.types_pb2 import DT_DOUBLE, DT_FLOAT
+
+HEADER, CHECKSUM = struct.Struct("<QI"), struct.Struct("<I")
+FRAME_BYTES = HEADER.size + CHECKSUM.size
+# The upper half of a length is zero: few places need the checksum.
+LIKE_A_HEADER = re.compile(rb"(?=(.{4}\0{4}.{4}))", re.DOTALL)
+BLOCK_BYTES = 1 << 20
+CUT_OFF = "the file stops inside a record"
+# By type of a tensor: the field that holds its numbers, or else one number as bytes.
+NUMBERS = {
+    DT_FLOAT: ("float_val", struct.Struct("<f")),
+    DT_DOUBLE: ("double_val", struct.Struct("<d")),
+}
+
+
+class Series(typing.NamedTuple):
+    """One scalar over a run. A float32 of the file is that very number here."""
+
+    steps: np.ndarray  # int64 [n]
+    wall_times: np.ndarray  # float64 [n], seconds since 1970, UTC
+    values: np.ndarray  # float64 [n]
+
+
+class Damage(typing.NamedTuple):
+    """The bytes from `offset` up to `end` of a file could not be used, and why."""
+
+    offset: int
+    end: int
+    reason: str  # CUT_OFF is normal while a run goes on.
+
+
+class Points(collections.defaultdict):
+    """The points of some event files, {tag: (steps, wall times, values)}, in 24 bytes a point."""
+
+    def __init__(self):
+        super().__init__(lambda: (array.array("q"), array.array("d"), array.array("d")))
+
+    def take_back(self, first_step):
+        """Leaves out the points from a step on."""
+        for tag, (steps, *_) in self.items():
+            kept = [index for index, step in enumerate(steps) if step < first_step]
+            self[tag] = tuple(
+                array.array(column.typecode, [column[index] for index in kept])
+                for column in self[tag]
+            )
+
+    def series(self):
+        """{tag: Series} of rising steps, with the last point of each step."""
+        found = {}
+        for tag in sorted(self):
+            columns = list(map(np.array, self[tag]))
+            steps, from_the_end = np.unique(columns[0][::-1], return_index=True)
+            last = len(columns[0]) - 1 - from_the_end
+            if len(steps):
+                found[tag] = Series(steps, *(column[last] for column in columns[1:]))
+        return found
+
+
+def read_event_file(path, points):
+    """Adds every scalar of a file, simple_value and scalar tensor, to Points; returns [Damage].
+
+    A program that says from which step on it continues takes back the points from there on, as in
+    TensorBoard (event_processing/event_accumulator.py, _MaybePurgeOrphanedData): so read the files
+    of a folder in the order of their names, which is that of their times. Damage never raises; an
+    OSError does, if the file cannot be opened or read.
+    """
+    plugins, damage = set(), []
+    with open(path, "rb") as file:
+        for _, event in events(file, damage):
+            if event.session_log.status == SessionLog.START:
+                points.take_back(event.step)
+            for value in event.summary.value:
+                number = _number(value, plugins)
+                if number is not None:
+                    steps, wall_times, values = points[value.tag]
+                    steps.append(event.step)
+                    wall_times.append(event.wall_time)
+                    values.append(number)
+    return damage
+
+
+def _number(value, plugins):
+    """The number in a Summary.Value, or None if it holds none (an image, text, a histogram).
+
+    plugins: the tags of scalar tensors so far; a writer may name the plugin with the first alone.
+    """
+    kind = value.WhichOneof("value")
+    if kind == "simple_value":
+        return value.simple_value
+    if value.metadata.plugin_data.plugin_name == "scalars":
+        plugins.add(value.tag)
+    tensor = value.tensor
+    if kind != "tensor" or value.tag not in plugins or tensor.dtype not in NUMBERS:
+        return None
+    field, as_bytes = NUMBERS[tensor.dtype]
+    numbers = getattr(tensor, field)
+    if len(tensor.tensor_content) == as_bytes.size:
+        numbers = as_bytes.unpack(tensor.tensor_content)
+    return numbers[0] if len(numbers) == 1 else None
+
+
+def events(file, damage):
+    """Yields (end, Event) for each record of a file that is open for reading bytes.
+
+    What is wrong is appended to `damage`, and reading goes on at the next header that is right.
+    No more than a record or a block is held, whatever a length claims.
+    """
+    size = os.fstat(file.fileno()).st_size
+    position = 0
+    while position < size:
+        event, end = _event(file, position, size)
+        if isinstance(event, str):
+            problem, end = event, end or _next_header(file, position + 1, size)
+            if problem == CUT_OFF and end < size:
+                problem = "the record's length leads beyond the end of the file"
+            damage.append(Damage(position, end, problem))
+            file.seek(end)
+        else:
+            yield end, event
+        position = end
+
+
+def _event(file, position, size):
+    """(Event, the end of its record) at this position of the file; or (what is wrong, the end of
+    the record, or None if that is not known)."""
+    header = file.read(HEADER.size)
+    if len(header) < HEADER.size:
+        return CUT_OFF, None
+    length, checksum = HEADER.unpack(header)
+    if masked_crc32c(header[:8]) != checksum:
+        return "no record begins here", None
+    end = position + FRAME_BYTES + length
+    body = file.read(length + CHECKSUM.size) if end <= size else b""
+    if len(body) < length + CHECKSUM.size:
+        return CUT_OFF, None
+    message = body[:length]
+    if CHECKSUM.pack(masked_crc32c(message)) != body[length:]:
+        return "the record's checksum is wrong", None
+    try:
+        return Event.FromString(message), end
+    except (DecodeError, ValueError):
+        return "the record holds no event message", end
+
+
+def masked_crc32c(data):
+    """The checksum that event files store of bytes: CRC-32C, rotated right by 15 bits, plus a
+    constant. Source: tensorflow/core/lib/hash/crc32c.h."""
+    crc = crc32c(data)
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def _next_header(file, position, size):
+    """The offset, from `position` on, of the next right header whose record fits into the file;
+    `size` if there is none."""
+    while position + FRAME_BYTES <= size:
+        file.seek(position)
+        block = file.read(BLOCK_BYTES)
+        for match in LIKE_A_HEADER.finditer(block):
+            start, (length, checksum) = position + match.start(), HEADER.unpack(match.group(1))
+            fits = start + FRAME_BYTES + length <= size
+            if fits and masked_crc32c(match.group(1)[:8]) == checksum:
+                return start
+        if len(block) < HEADER.size:  # Somebody has shortened the file meanwhile.
+            break
+        position += len(block) - HEADER.size + 1
+    return size
