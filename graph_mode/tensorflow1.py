@@ -17,10 +17,10 @@ import warnings
 from graph_mode import machine
 from graph_mode.command_line import CommandError, signals_raise_nothing
 
-# What the import reads: no start-up lines; and since 2.16, TensorFlow imports Keras 3 and with it
-# matplotlib, unless told to use the legacy Keras, which it only looks for: 0.7 s and 48 MB saved
-# for what no script here uses.
-IMPORT_ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_USE_LEGACY_KERAS": "1"}
+IMPORT_ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3"}  # no start-up lines
+# Each Keras that TensorFlow imports with itself, if it finds it: 0.7 s and 48 MB for what no script
+# here uses. One that it does not find now is imported when somebody asks for tf.keras.
+KERAS = ("keras.src.optimizers", "tf_keras.src.optimizers")
 
 FEED_ALIGNMENT = 64  # bytes
 
@@ -153,7 +153,7 @@ def _import_quietly():
     """Imports TensorFlow without its start-up lines; shows them only if the import fails."""
     machine.keep_freed_memory()
     machine.switch_onednn_on()
-    with tempfile.TemporaryFile() as noise, _environment(IMPORT_ENVIRONMENT):
+    with tempfile.TemporaryFile() as noise, _environment(IMPORT_ENVIRONMENT), _hidden(KERAS):
         try:
             with _standard_error_into(noise), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -166,6 +166,18 @@ def _import_quietly():
             noise.seek(0)
             sys.stderr.write(noise.read().decode(errors="replace"))
             raise
+
+
+@contextlib.contextmanager
+def _hidden(modules):
+    """In the block, importing any of the modules raises ImportError, unless it is loaded."""
+    hidden = [module for module in modules if module not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))
+    try:
+        yield
+    finally:
+        for module in hidden:
+            del sys.modules[module]
 
 
 @contextlib.contextmanager
