@@ -3,11 +3,13 @@
     python tests/check_requirements.py        (needs uv; downloads only descriptions of packages)
 
 pip would judge the markers in requirements.txt by the system that it runs on; uv resolves for
-others. The exit code is 1 if a system that should have a TensorFlow has none.
+others. The exit code is 1 if a system that should have a TensorFlow has none, or if its tf-keras
+belongs to another.
 """
 
 import concurrent.futures
 import os
+import re
 import subprocess
 import sys
 
@@ -26,16 +28,19 @@ SYSTEMS = {
 FROM_SOURCE = ("--no-binary", "gast", "--no-binary", "termcolor")
 
 
-def tensorflow_for(platform, python):
-    """Returns the version of TensorFlow that is installed there, or None with what uv says."""
+def versions_for(platform, python):
+    """Returns {package: version} of what is installed there, and what uv says otherwise."""
     # With --python: else uv looks for this version on the machine, and would fetch it, each time.
     command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--no-header"]
     command += ["--python", sys.executable, "--no-python-downloads"]
     command += ["--no-annotate", "--only-binary", ":all:", "--python-platform", platform]
     command += ["--python-version", python, *(FROM_SOURCE if python == "3.7" else ())]
     done = subprocess.run([*command, REQUIREMENTS], capture_output=True, text=True)
-    versions = [line[12:] for line in done.stdout.splitlines() if line.startswith("tensorflow==")]
-    return (versions[0], "") if versions else (None, done.stderr)
+    return dict(re.findall(r"^([\w-]+)==([\w.]+)", done.stdout, re.MULTILINE)), done.stderr
+
+
+def _minor(version):
+    return version and version.split(".")[:2]
 
 
 def main():
@@ -44,17 +49,21 @@ def main():
     # Each waits for the index most of the time.
     with concurrent.futures.ThreadPoolExecutor(len(PYTHONS)) as threads:
         answers = {
-            (system, python): threads.submit(tensorflow_for, platform, python)
+            (system, python): threads.submit(versions_for, platform, python)
             for system, (platform, _) in SYSTEMS.items()
             for python in PYTHONS
         }
         for system, (_, without) in SYSTEMS.items():
             print(f"{system:24}", end="", flush=True)
             for python in PYTHONS:
-                version, problem = answers[system, python].result()
+                versions, problem = answers[system, python].result()
+                version, keras = versions.get("tensorflow"), versions.get("tf-keras")
                 print(f"{version or '-':>9}", end="", flush=True)
-                if (version is None) != (python in without):
-                    problems.append(f"{system}, Python {python}: found {version}\n{problem}")
+                # TensorFlow 1 has the Keras of its time.
+                expected = None if version is None or python == "3.7" else _minor(version)
+                if (version is None) != (python in without) or _minor(keras) != expected:
+                    found = f"found tensorflow {version} and tf-keras {keras}"
+                    problems.append(f"{system}, Python {python}: {found}\n{problem}")
             print()
     print("".join(f"\n{problem}" for problem in problems), end="")
     return 1 if problems else 0

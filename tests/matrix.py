@@ -157,7 +157,7 @@ def requirements(version):
     """What pip has to install: requirements.txt, with this TensorFlow."""
     with open(os.path.join(PROJECT, "requirements.txt"), encoding="utf-8") as file:
         lines = [line.strip() for line in file]
-    packages = [line for line in lines if line and not re.match("#|tensorflow[=<>]", line)]
+    packages = [line for line in lines if line and not re.match("#|tensorflow[=<>]|tf-keras", line)]
     packages.append(f"tensorflow=={dotted(version)}")
     if version < (2, 12):
         # These releases were built before NumPy 2 and protobuf 4, and not all of them say so.

@@ -149,8 +149,7 @@ def test_an_error_of_the_program_shows_the_lines_of_the_program(run, tmp_path):
         ("from tensorflow.contrib.learn import DNNClassifier", "a training loop with tf.Session"),
         ("from tensorflow.models.rnn import ptb", "tf.models.rnn is not in this TensorFlow"),
         ("tf.contrib.slim.separable_conv2d", "tf.contrib.slim.separable_conv2d"),
-        ("tf.contrib.layers.batch_norm(tf.zeros([2, 2]), renorm=True)", "batch_norm(renorm=True)"),
-        ("tf.contrib.rnn.GRUCell(2, activity=1)", "GRUCell(activity="),
+        ("tf.contrib.layers.batch_norm(tf.zeros([2, 2]), batch_weights=1)", "batch_weights=1"),
         ("import numpy as np; np.int(3)", "NumPy no longer has np.int: use int"),
         ("import no_such_package", "no_such_package, which is not installed here"),
         ("eval('print 1')", "2to3"),
@@ -302,10 +301,11 @@ def test_check_lists_each_name_with_its_line_and_runs_nothing(tmp_path, capfd):
 
 def test_the_command_passes_arguments_and_exit_codes_through(run_script, tmp_path):
     (tmp_path / "old.py").write_text(
-        "import sys\nimport tensorflow as tf\nprint(sys.argv, tf.Session().run(tf.constant(4)))\n"
-        "sys.exit(7)\n"
+        "import sys\nimport tensorflow as tf\n"
+        "layer = tf.layers.dense(tf.zeros([2, 3]), 4, activation=tf.nn.relu, name='hidden1')\n"
+        "print(sys.argv, layer.name)\nsys.exit(7)\n"
     )
     found = run_script("run_tf1.py", "old.py", "--check", "--help")
-    assert found == (7, "['old.py', '--check', '--help'] 4\n", "")
+    assert found == (7, "['old.py', '--check', '--help'] hidden1/Relu:0\n", "")
     code, _, stderr = run_script("run_tf1.py", "nothing.py")
     assert (code, stderr.count("\n")) == (2, 1)

@@ -1,40 +1,31 @@
 """Stands for tf.contrib.layers: layers with its names, and its initializers and regularizers.
 
-The variables are called weights and biases, and hidden layers end in ReLU by default.
+They rest on tf.layers. Their variables are called weights and biases, and hidden layers end in ReLU
+by default.
 """
 
+import contextlib
 import functools
-import math
-import numbers
 import types
 
 from graph_mode import tensorflow1 as tf
 from graph_mode.tf1.framework import add_arg_scope, model_variable
 from graph_mode.tf1.missing import refuse
 
+# What contrib calls the variables of tf.layers.
+VARIABLES = {"kernel": "weights", "bias": "biases"}
+# A normal distribution that is cut off at two deviations has less variance: contrib multiplies by
+# 1.3, TensorFlow divides by this squared.
+CUT_OFF_DEVIATION = 0.87962566103423978
+
 
 def variance_scaling_initializer(
     factor=2.0, mode="FAN_IN", uniform=False, seed=None, dtype=tf.float32
 ):
     """Random values of variance factor / n, where n is the fan-in, the fan-out or their mean."""
-    if not dtype.is_floating:
-        raise TypeError("variance_scaling_initializer makes floating-point values only")
-    if mode not in ("FAN_IN", "FAN_OUT", "FAN_AVG"):
-        raise TypeError(f"mode {mode}, expected FAN_IN, FAN_OUT or FAN_AVG")
-
-    def initializer(shape, dtype=dtype, partition_info=None):
-        shape = [int(size) for size in shape]
-        field = _product(shape[:-2])
-        fan_in = field * (shape[-2] if len(shape) > 1 else shape[-1] if shape else 1)
-        fan_out = field * (shape[-1] if shape else 1)
-        n = {"FAN_IN": fan_in, "FAN_OUT": fan_out, "FAN_AVG": (fan_in + fan_out) / 2.0}[mode]
-        if uniform:
-            limit = math.sqrt(3.0 * factor / n)
-            return tf.random_uniform(shape, -limit, limit, dtype, seed=seed)
-        # A normal distribution that is cut off at two deviations has 1.3 times less variance.
-        return tf.truncated_normal(shape, 0.0, math.sqrt(1.3 * factor / n), dtype, seed=seed)
-
-    return initializer
+    distribution = "uniform" if uniform else "truncated_normal"
+    scale = factor if uniform else 1.3 * factor * CUT_OFF_DEVIATION**2
+    return tf.initializers.variance_scaling(scale, mode.lower(), distribution, seed, dtype)
 
 
 def xavier_initializer(uniform=True, seed=None, dtype=tf.float32):
@@ -50,24 +41,19 @@ ZEROS = tf.zeros_initializer()
 
 def l1_regularizer(scale, scope=None):
     """A function from weights to scale * sum(|weights|)."""
-    return _regularizer("l1_regularizer", scale, scope, lambda w: tf.reduce_sum(tf.abs(w)))
+    return _regularizer(scope or "l1_regularizer", scale, lambda w: tf.reduce_sum(tf.abs(w)))
 
 
 def l2_regularizer(scale, scope=None):
     """A function from weights to scale * sum(weights ** 2) / 2."""
-    return _regularizer("l2_regularizer", scale, scope, tf.nn.l2_loss)
+    return _regularizer(scope or "l2_regularizer", scale, tf.nn.l2_loss)
 
 
-def _regularizer(name, scale, scope, penalty):
-    if isinstance(scale, numbers.Integral):
-        raise ValueError(f"scale cannot be an integer: {scale}")
-    if isinstance(scale, numbers.Real) and scale < 0:
-        raise ValueError(f"Setting a scale less than 0 on a regularizer: {scale:g}")
-    if isinstance(scale, numbers.Real) and scale == 0:
-        return lambda _: None
-
+def _regularizer(name, scale, penalty):
     def regularizer(weights):
-        with tf.name_scope(scope, name, [weights]) as full_name:
+        if scale == 0:
+            return None
+        with tf.name_scope(name, values=[weights]) as full_name:
             factor = tf.convert_to_tensor(scale, weights.dtype.base_dtype, name="scale")
             return tf.multiply(factor, penalty(weights), name=full_name)
 
@@ -110,17 +96,7 @@ def fully_connected(
     trainable=True, scope=None,
 ):  # fmt: skip
     """inputs [..., m] -> activation_fn(inputs . weights + biases), [..., num_outputs]."""
-    arguments = locals()
-
-    def multiply(inputs, weights):
-        if inputs.shape.ndims == 2:
-            return tf.matmul(inputs, weights)
-        return tf.tensordot(inputs, weights, 1)
-
-    def shape(inputs):
-        return [int(inputs.shape[-1]), num_outputs]
-
-    return _weighted("fully_connected", shape, multiply, arguments)
+    return _weighted("fully_connected", tf.layers.Dense, locals())
 
 
 linear = functools.partial(fully_connected, activation_fn=None)
@@ -136,16 +112,8 @@ def conv2d(
     trainable=True, scope=None,
 ):  # fmt: skip
     """inputs [n, h, w, c] -> [n, h', w', num_outputs]; `rate` dilates the kernel."""
-    arguments = locals()
-    _only_nhwc("conv2d", data_format)
-
-    def convolve(inputs, weights):
-        return tf.nn.convolution(inputs, weights, padding.upper(), _pair(stride), _pair(rate))
-
-    def shape(inputs):
-        return [*_pair(kernel_size), int(inputs.shape[3]), num_outputs]
-
-    return _weighted("Conv", shape, convolve, arguments)
+    make = functools.partial(tf.layers.Conv2D, dilation_rate=rate)
+    return _weighted("Conv", make, locals(), kernel_size, stride, padding)
 
 
 convolution2d = conv2d
@@ -160,25 +128,8 @@ def conv2d_transpose(
     trainable=True, scope=None,
 ):  # fmt: skip
     """inputs [n, h, w, c] -> [n, h * stride, w * stride, num_outputs], longer if not SAME."""
-    arguments = locals()
-    _only_nhwc("conv2d_transpose", data_format)
-
-    def convolve(inputs, weights):
-        dynamic, static = tf.shape(inputs), inputs.shape.as_list()
-        sizes = []
-        for axis, kernel, step in zip((1, 2), _pair(kernel_size), _pair(stride)):
-            size = (dynamic[axis] if static[axis] is None else static[axis]) * step
-            sizes.append(size if padding.upper() == "SAME" else size + max(kernel - step, 0))
-        shape, strides = tf.stack([dynamic[0], *sizes, num_outputs]), [1, *_pair(stride), 1]
-        outputs = tf.nn.conv2d_transpose(inputs, weights, shape, strides, padding.upper())
-        known = [None if isinstance(size, tf.Tensor) else size for size in sizes]
-        outputs.set_shape([static[0], *known, num_outputs])
-        return outputs
-
-    def shape(inputs):
-        return [*_pair(kernel_size), num_outputs, int(inputs.shape[3])]
-
-    return _weighted("Conv2d_transpose", shape, convolve, arguments)
+    make = tf.layers.Conv2DTranspose
+    return _weighted("Conv2d_transpose", make, locals(), kernel_size, stride, padding)
 
 
 convolution2d_transpose = conv2d_transpose
@@ -190,7 +141,7 @@ def max_pool2d(
     scope=None,
 ):  # fmt: skip
     """The largest value of each window of inputs [n, h, w, c]."""
-    return _pool("MaxPool2D", tf.nn.max_pool, **locals())
+    return _pool("MaxPool2D", tf.layers.MaxPooling2D, **locals())
 
 
 @add_arg_scope
@@ -199,16 +150,16 @@ def avg_pool2d(
     scope=None,
 ):  # fmt: skip
     """The mean of each window of inputs [n, h, w, c]."""
-    return _pool("AvgPool2D", tf.nn.avg_pool, **locals())
+    return _pool("AvgPool2D", tf.layers.AveragePooling2D, **locals())
 
 
 def _pool(
-    name, pool, inputs, kernel_size, stride, padding, data_format, outputs_collections, scope
+    name, make, inputs, kernel_size, stride, padding, data_format, outputs_collections, scope
 ):
     _only_nhwc(name, data_format)
     with tf.name_scope(scope, name, [inputs]) as full_name:
-        kernel, strides = [1, *_pair(kernel_size), 1], [1, *_pair(stride), 1]
-        outputs = pool(tf.convert_to_tensor(inputs), kernel, strides, padding.upper())
+        layer = make(kernel_size, stride, padding, _scope=full_name)
+        outputs = layer(tf.convert_to_tensor(inputs))
         return _collect(outputs, outputs_collections, full_name)
 
 
@@ -229,104 +180,59 @@ def batch_norm(
     """
     _only_nhwc("batch_norm", data_format)
     refuse(
-        "batch_norm",
-        batch_weights=batch_weights,
-        zero_debias_moving_mean=zero_debias_moving_mean,
-        renorm=renorm,
-        renorm_clipping=renorm_clipping,
-        renorm_decay=None if renorm_decay == 0.99 else renorm_decay,
-        adjustment=adjustment,
+        "batch_norm", batch_weights=batch_weights, zero_debias_moving_mean=zero_debias_moving_mean
     )
-    rank = inputs.shape.ndims
-    fused = fused in (None, True) and rank in (2, 4)
-    # The order in which the original makes its variables depends on how it computes.
-    gamma_first = rank != 2 and updates_collections == tf.GraphKeys.UPDATE_OPS
-    initializers, regularizers = param_initializers or {}, param_regularizers or {}
-    with tf.variable_scope(scope, "BatchNorm", [inputs], reuse=reuse) as variable_scope:
-        inputs = tf.convert_to_tensor(inputs)
-        dtype = inputs.dtype.base_dtype
-        dtype = tf.float32 if dtype in (tf.float16, tf.bfloat16) else dtype
-        ones, zeros = tf.ones_initializer(), tf.zeros_initializer()
-        channels = [int(inputs.shape[-1])]
-
-        def variable(name, initializer, trained=trainable):
-            make = _variables(dtype, trained, variables_collections)
-            initializer = initializers.get(name, initializer)
-            return make(name, channels, initializer, regularizers.get(name) if trained else None)
-
-        gamma = beta = None
-        if scale and gamma_first:
-            gamma = variable("gamma", ones)
-        if center:
-            beta = variable("beta", zeros)
-        if scale and not gamma_first:
-            gamma = variable("gamma", ones)
-        moving = variable("moving_mean", zeros, False), variable("moving_variance", ones, False)
-        outputs = _normalize(
-            inputs, gamma, beta, moving, decay, epsilon, fused, is_training, updates_collections
-        )
+    inputs = tf.convert_to_tensor(inputs)
+    rank, channels = inputs.shape.ndims, inputs.shape.as_list()[-1]
+    fused = fused in (None, True) and not renorm and rank in (2, 4)
+    # Where the original does not use tf.layers either, it makes beta first, and updates the moving
+    # averages of what is not trainable, too.
+    is_layer = updates_collections == tf.GraphKeys.UPDATE_OPS and not (fused and rank == 2)
+    own = {f"{name}_initializer": made for name, made in (param_initializers or {}).items()}
+    own.update({f"{name}_regularizer": made for name, made in (param_regularizers or {}).items()})
+    getter = functools.partial(_model_variable, are_trainable=trainable)
+    with tf.variable_scope(
+        scope, "BatchNorm", [inputs], reuse=reuse, custom_getter=getter
+    ) as variable_scope:
+        layer = tf.layers.BatchNormalization(
+            momentum=decay, epsilon=epsilon, center=center, scale=scale, fused=fused,
+            renorm=renorm, renorm_clipping=renorm_clipping, renorm_momentum=renorm_decay,
+            adjustment=adjustment, trainable=trainable or not is_layer, name=variable_scope.name,
+            _scope=variable_scope, _reuse=reuse if is_layer else tf.AUTO_REUSE, **own,
+        )  # fmt: skip
+        if center and not is_layer:
+            dtype = tf.float32 if inputs.dtype.size == 2 else inputs.dtype.base_dtype
+            initializer, regularizer = layer.beta_initializer, layer.beta_regularizer
+            tf.get_variable("beta", [channels], dtype, initializer, regularizer)
+        with _updates_into(updates_collections) as updates:
+            # The fused operation takes images only.
+            images = tf.reshape(inputs, [-1, 1, 1, channels]) if fused and rank == 2 else inputs
+            outputs = layer(images, training=is_training)
+        _join(
+            variables_collections, beta=layer.beta, gamma=layer.gamma,
+            moving_mean=layer.moving_mean, moving_variance=layer.moving_variance,
+        )  # fmt: skip
+        if images is not inputs:
+            outputs = tf.reshape(outputs, tf.shape(inputs))
+            outputs.set_shape(inputs.shape)
+        if updates_collections is None:
+            with tf.control_dependencies(updates):
+                outputs = tf.identity(outputs)
         if activation_fn is not None:
             outputs = activation_fn(outputs)
         return _collect(outputs, outputs_collections, variable_scope.name)
 
 
-def _normalize(
-    inputs, gamma, beta, moving, decay, epsilon, fused, is_training, updates_collections
-):
-    def of_batch():
-        if fused:
-            return _fused(inputs, gamma, beta, epsilon)
-        mean, variance = tf.nn.moments(inputs, list(range(inputs.shape.ndims - 1)))
-        outputs = tf.nn.batch_normalization(inputs, mean, variance, beta, gamma, epsilon)
-        return outputs, mean, variance
-
-    def of_moving_averages():
-        outputs = tf.nn.batch_normalization(inputs, *moving, beta, gamma, epsilon)
-        return outputs, tf.identity(moving[0]), tf.identity(moving[1])
-
-    outputs, mean, variance = _choose(is_training, of_batch, of_moving_averages)
-    if _known(is_training) is False:
-        return outputs
-    # Where a tensor says that this is no training, mean and variance are the moving ones.
-    updates = [
-        tf.assign_sub(average, (average - value) * (1.0 - decay))
-        for average, value in zip(moving, (mean, variance))
-    ]
-    if updates_collections is not None:
-        for update in updates:
-            tf.add_to_collections(updates_collections, update)
-        return outputs
-    with tf.control_dependencies(updates):
-        return tf.identity(outputs)
-
-
-def _fused(inputs, gamma, beta, epsilon):
-    """(outputs, mean, unbiased variance) of inputs [n, c] or [n, h, w, c] by one operation."""
-    channels = int(inputs.shape[-1])
-    gamma = tf.ones([channels]) if gamma is None else gamma
-    beta = tf.zeros([channels]) if beta is None else beta
-    images = inputs if inputs.shape.ndims == 4 else tf.reshape(inputs, [-1, 1, 1, channels])
-    outputs, mean, variance = tf.nn.fused_batch_norm(images, gamma, beta, epsilon=epsilon)
-    if inputs.shape.ndims == 2:
-        outputs = tf.reshape(outputs, tf.shape(inputs))
-        outputs.set_shape(inputs.shape)
-    return outputs, mean, variance
-
-
-def _known(condition):
-    """True or False, or None if only the running graph decides."""
-    if isinstance(condition, (tf.Tensor, tf.Variable)):
-        value = None if isinstance(condition, tf.Variable) else tf.get_static_value(condition)
-        return None if value is None else bool(value)
-    return bool(condition)
-
-
-def _choose(condition, if_true, if_false):
-    """What if_true() or if_false() returns; a tf.cond if only the running graph decides."""
-    known = _known(condition)
-    if known is None:
-        return tf.cond(tf.cast(condition, tf.bool), if_true, if_false)
-    return if_true() if known else if_false()
+@contextlib.contextmanager
+def _updates_into(collections):
+    """What joins UPDATE_OPS in the block joins `collections` in its place, and the list given."""
+    joined = tf.get_collection_ref(tf.GraphKeys.UPDATE_OPS)
+    before, updates = len(joined), []
+    yield updates
+    updates += joined[before:]
+    del joined[before:]
+    for update in updates:
+        tf.add_to_collections(collections or (), update)
 
 
 @add_arg_scope
@@ -335,21 +241,19 @@ def layer_norm(
     outputs_collections=None, trainable=True, begin_norm_axis=1, begin_params_axis=-1, scope=None,
 ):  # fmt: skip
     """Each example normalized over its axes from `begin_norm_axis` on (Ba et al., 2016)."""
-    with tf.variable_scope(scope, "LayerNorm", [inputs], reuse=reuse) as variable_scope:
+    getter = functools.partial(_model_variable, are_trainable=trainable)
+    with tf.variable_scope(
+        scope, "LayerNorm", [inputs], reuse=reuse, custom_getter=getter
+    ) as variable_scope:
         inputs = tf.convert_to_tensor(inputs)
-        rank = inputs.shape.ndims
-        if max(begin_params_axis, begin_norm_axis) >= rank:
-            raise ValueError(
-                f"begin_params_axis ({begin_params_axis}) and begin_norm_axis ({begin_norm_axis})"
-                f" must be < rank(inputs) ({rank})"
-            )
-        variable = _variables(inputs.dtype.base_dtype, trainable, variables_collections)
+        rank, dtype = inputs.shape.ndims, inputs.dtype.base_dtype
         shape = inputs.shape.as_list()[begin_params_axis:]
-        beta = variable("beta", shape, tf.zeros_initializer()) if center else None
-        gamma = variable("gamma", shape, tf.ones_initializer()) if scale else None
+        beta = tf.get_variable("beta", shape, dtype, ZEROS) if center else None
+        gamma = tf.get_variable("gamma", shape, dtype, tf.ones_initializer()) if scale else None
+        _join(variables_collections, beta=beta, gamma=gamma)
         axes = list(range(begin_norm_axis % rank, rank))
         mean, variance = tf.nn.moments(inputs, axes, keep_dims=True)
-        epsilon = 1e-3 if inputs.dtype.base_dtype == tf.float16 else 1e-12
+        epsilon = 1e-3 if dtype == tf.float16 else 1e-12
         outputs = tf.nn.batch_normalization(inputs, mean, variance, beta, gamma, epsilon)
         if activation_fn is not None:
             outputs = activation_fn(outputs)
@@ -363,26 +267,17 @@ def dropout(
 ):  # fmt: skip
     """While `is_training`, keeps each value with probability `keep_prob`, scaled up by it."""
     with tf.variable_scope(scope, "Dropout", [inputs]) as variable_scope:
-        inputs = tf.convert_to_tensor(inputs)
-        outputs = _choose(
-            is_training,
-            lambda: tf.nn.dropout(inputs, noise_shape=noise_shape, seed=seed, rate=1 - keep_prob),
-            lambda: tf.identity(inputs),
-        )
-        return _collect(outputs, outputs_collections, variable_scope.name)
+        name = variable_scope.name
+        layer = tf.layers.Dropout(1 - keep_prob, noise_shape, seed, name, _scope=variable_scope)
+        outputs = layer(tf.convert_to_tensor(inputs), training=is_training)
+        return _collect(outputs, outputs_collections, name)
 
 
 @add_arg_scope
 def flatten(inputs, outputs_collections=None, scope=None):
     """inputs [n, ...] -> [n, the product of the rest]."""
     with tf.name_scope(scope, "Flatten", [inputs]) as name:
-        inputs = tf.convert_to_tensor(inputs)
-        sizes = inputs.shape.as_list()
-        if None in sizes[1:]:
-            outputs = tf.reshape(inputs, tf.stack([tf.shape(inputs)[0], -1]))
-        else:
-            outputs = tf.reshape(inputs, [-1, _product(sizes[1:])])
-            outputs.set_shape([sizes[0], None])
+        outputs = tf.layers.flatten(tf.convert_to_tensor(inputs))
         return _collect(outputs, outputs_collections, name)
 
 
@@ -484,39 +379,55 @@ def optimize_loss(
             return tf.identity(loss)
 
 
-def _weighted(default_scope, shape, multiply, arguments):
-    """A layer multiply(inputs, weights), with biases or normalizer_fn and then activation_fn.
+def _weighted(default_scope, make, arguments, *window):
+    """A layer of tf.layers with weights, then normalizer_fn in place of biases, and activation_fn.
 
-    `shape` makes the shape of the weights from the inputs; `arguments`: all of the layer, by name.
+    `make` is its class; `arguments`: all of the layer of contrib, by name.
     """
     a = types.SimpleNamespace(**arguments)
-    with tf.variable_scope(a.scope, default_scope, [a.inputs], reuse=a.reuse) as variable_scope:
-        inputs = tf.convert_to_tensor(a.inputs)
-        variable = _variables(inputs.dtype.base_dtype, a.trainable, a.variables_collections)
-        weights = variable("weights", shape(inputs), a.weights_initializer, a.weights_regularizer)
-        outputs = multiply(inputs, weights)
+    _only_nhwc(default_scope, getattr(a, "data_format", None))
+    with tf.variable_scope(
+        a.scope, default_scope, [a.inputs], reuse=a.reuse, custom_getter=_model_variable
+    ) as variable_scope:
+        layer = make(
+            a.num_outputs,
+            *window,
+            use_bias=a.normalizer_fn is None and a.biases_initializer is not None,
+            kernel_initializer=a.weights_initializer,
+            kernel_regularizer=a.weights_regularizer,
+            bias_initializer=a.biases_initializer,
+            bias_regularizer=a.biases_regularizer,
+            trainable=a.trainable,
+            name=variable_scope.name,
+            _scope=variable_scope,
+            _reuse=a.reuse,
+        )
+        outputs = layer(tf.convert_to_tensor(a.inputs))
+        _join(a.variables_collections, weights=layer.kernel, biases=layer.bias)
         if a.normalizer_fn is not None:
             outputs = a.normalizer_fn(outputs, **(a.normalizer_params or {}))
-        elif a.biases_initializer is not None:
-            biases = variable("biases", [a.num_outputs], a.biases_initializer, a.biases_regularizer)
-            outputs = tf.nn.bias_add(outputs, biases)
         if a.activation_fn is not None:
             outputs = a.activation_fn(outputs)
         return _collect(outputs, a.outputs_collections, variable_scope.name)
 
 
-def _variables(dtype, trainable, collections):
-    """A function that makes a model variable, which joins the collections given for its name."""
+def _model_variable(getter, name, trainable, are_trainable=True, **keywords):
+    """A custom getter: the variable is a model variable, with the name that contrib gives it."""
+    scope, _, own = name.rpartition("/")
+    for unknown in ("reuse", "validate_shape", "constraint"):
+        keywords.pop(unknown, None)
+    trainable = trainable and are_trainable
+    name = f"{scope}/{VARIABLES.get(own, own)}"
+    return model_variable(name, trainable=trainable, custom_getter=getter, **keywords)
 
-    def variable(name, shape, initializer, regularizer=None):
-        made = model_variable(name, shape, dtype, initializer, regularizer, trainable)
+
+def _join(collections, **variables):
+    """The variables join `collections`: a list for all, or a dict of lists by their names."""
+    for name, variable in variables.items():
         joined = collections.get(name) if isinstance(collections, dict) else collections
-        for collection in joined or ():
-            if all(made is not member for member in tf.get_collection(collection)):
-                tf.add_to_collection(collection, made)
-        return made
-
-    return variable
+        for collection in (joined or ()) if variable is not None else ():
+            if all(variable is not member for member in tf.get_collection(collection)):
+                tf.add_to_collection(collection, variable)
 
 
 def _collect(outputs, collections, name):
@@ -525,17 +436,6 @@ def _collect(outputs, collections, name):
         outputs.aliases = [*getattr(outputs, "aliases", ()), name.rstrip("/")]
         tf.add_to_collections(collections, outputs)
     return outputs
-
-
-def _pair(size):
-    return [size, size] if isinstance(size, int) else [int(length) for length in size]
-
-
-def _product(sizes):
-    product = 1
-    for size in sizes:
-        product *= size
-    return product
 
 
 def _only_nhwc(function, data_format):

@@ -65,30 +65,22 @@ def current_arg_scope():
 @add_arg_scope
 def variable(
     name, shape=None, dtype=None, initializer=None, regularizer=None, trainable=True,
-    collections=None, caching_device=None, device=None, partitioner=None, custom_getter=None,
-    use_resource=None, synchronization=tf.VariableSynchronization.AUTO,
-    aggregation=tf.VariableAggregation.NONE,
+    collections=None, device=None, custom_getter=None, **keywords
 ):  # fmt: skip
-    """tf.get_variable on a `device`; it joins `collections`, by default GLOBAL_VARIABLES."""
+    """tf.get_variable, also with `keywords`, on a `device`.
+
+    It joins `collections`, by default GLOBAL_VARIABLES. `custom_getter`: in place of
+    tf.get_variable.
+    """
     getter = tf.get_variable
     if custom_getter is not None:
-        reuse = tf.get_variable_scope().reuse
-        getter = functools.partial(custom_getter, tf.get_variable, reuse=reuse)
+        getter = functools.partial(custom_getter, reuse=tf.get_variable_scope().reuse)
+    collections = list(set(collections or [tf.GraphKeys.GLOBAL_VARIABLES]))
     with tf.device(device or ""):
         return getter(
-            name,
-            shape=shape,
-            dtype=dtype,
-            initializer=initializer,
-            regularizer=regularizer,
-            trainable=trainable,
-            collections=list(set(collections or [tf.GraphKeys.GLOBAL_VARIABLES])),
-            caching_device=caching_device,
-            partitioner=partitioner,
-            use_resource=use_resource,
-            synchronization=synchronization,
-            aggregation=aggregation,
-        )
+            name, shape=shape, dtype=dtype, initializer=initializer, regularizer=regularizer,
+            trainable=trainable, collections=collections, **keywords,
+        )  # fmt: skip
 
 
 @add_arg_scope

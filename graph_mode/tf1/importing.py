@@ -6,6 +6,7 @@ else in the process, such as NumPy, Keras and TensorFlow itself, imports the rea
 """
 
 import builtins
+import contextlib
 import importlib
 import importlib.abc
 import importlib.machinery
@@ -18,12 +19,9 @@ from graph_mode.tf1 import (
     contrib_layers,
     framework,
     input_data,
-    keras,
-    layers,
     missing,
     mnist,
     rnn,
-    rnn_cell,
     slim,
 )
 
@@ -42,22 +40,14 @@ PROVIDED = {
     "tensorflow.contrib.slim": slim,
     "tensorflow.examples.tutorials.mnist.input_data": input_data,
     "tensorflow.examples.tutorials.mnist.mnist": mnist,
-    "tensorflow.keras.datasets.mnist.load_data": keras.load_data,
-    "tensorflow.layers": layers,
-    "tensorflow.nn.rnn_cell": rnn_cell,
-    "tensorflow.python.ops.rnn_cell": rnn_cell,
-}
-
-# The same, used only where TensorFlow comes without the Keras of its time.
-WITHOUT_KERAS = {
-    "tensorflow.keras.backend.clear_session": keras.clear_session,
-    "tensorflow.keras.utils.to_categorical": keras.to_categorical,
+    "tensorflow.keras.datasets.mnist.load_data": input_data.load_data,
+    "tensorflow.python.ops.rnn_cell": tf.nn.rnn_cell,
 }
 
 # What has moved to another package.
 MOVED = {"tensorflow.contrib.tensorboard.plugins.projector": "tensorboard.plugins.projector"}
 
-KNOWN = [*PROVIDED, *WITHOUT_KERAS, *MOVED]
+KNOWN = [*PROVIDED, *MOVED]
 
 
 class StandIn(types.ModuleType):
@@ -82,15 +72,8 @@ class StandIn(types.ModuleType):
             return VERSION
         if path in PROVIDED:
             return _wrapped(path, PROVIDED[path])
-        try:
-            value = getattr(real, name)
-            if path == "tensorflow.keras":
-                # It raises only when asked for a name; asked once more, it would recurse for ever.
-                _ = value.backend
-            return _wrapped(path, value)
-        except (AttributeError, ImportError):
-            if path in WITHOUT_KERAS:
-                return _wrapped(path, WITHOUT_KERAS[path])
+        with contextlib.suppress(AttributeError):
+            return _wrapped(path, getattr(real, name))
         if name.startswith("__"):
             raise AttributeError(name)
         module = _importable(path)

@@ -2,6 +2,12 @@
 
 from graph_mode import tensorflow1 as tf
 
+add_loss = tf.losses.add_loss
+compute_weighted_loss = tf.losses.compute_weighted_loss
+get_losses = tf.losses.get_losses
+get_regularization_losses = tf.losses.get_regularization_losses
+get_total_loss = tf.losses.get_total_loss
+
 
 def absolute_difference(predictions, labels=None, weights=1.0, scope=None):
     return tf.losses.absolute_difference(labels, predictions, weights, scope)
@@ -27,23 +33,3 @@ def log_loss(predictions, labels=None, weights=1.0, epsilon=1e-7, scope=None):
 
 def mean_squared_error(predictions, labels=None, weights=1.0, scope=None):
     return tf.losses.mean_squared_error(labels, predictions, weights, scope)
-
-
-def compute_weighted_loss(losses, weights=1.0, scope=None):
-    return tf.losses.compute_weighted_loss(losses, weights, scope)
-
-
-def add_loss(loss, loss_collection=tf.GraphKeys.LOSSES):
-    tf.losses.add_loss(loss, loss_collection)
-
-
-def get_losses(scope=None, loss_collection=tf.GraphKeys.LOSSES):
-    return tf.losses.get_losses(scope, loss_collection)
-
-
-def get_regularization_losses(scope=None):
-    return tf.losses.get_regularization_losses(scope)
-
-
-def get_total_loss(add_regularization_losses=True, name="total_loss"):
-    return tf.losses.get_total_loss(add_regularization_losses, name)
