@@ -287,9 +287,9 @@ def test_check_lists_each_name_with_its_line_and_runs_nothing(tmp_path, capfd):
     lines = [line.split(", line ")[1] for line in capfd.readouterr().out.splitlines()]
     assert [line for line in lines if "missing" not in line] == [
         "1: tf: there",
-        "2: tf.contrib.slim: provided",
-        "3: tf.contrib.layers: provided",
-        "4: tf.contrib.layers.flatten: provided",
+        "2: tf.contrib.slim: there",
+        "3: tf.contrib.layers: there",
+        "4: tf.contrib.layers.flatten: there",
         "4: tf.nn.relu: there",
     ]
     missing = [line for line in lines if "missing" in line]

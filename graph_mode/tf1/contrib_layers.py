@@ -6,7 +6,6 @@ by default.
 
 import contextlib
 import functools
-import types
 
 from graph_mode import tensorflow1 as tf
 from graph_mode.tf1.framework import add_arg_scope, model_variable
@@ -63,23 +62,19 @@ def _regularizer(name, scale, penalty):
 def sum_regularizer(regularizer_list, scope=None):
     """A function from weights to the sum of the penalties; None if there are none."""
     regularizers = [regularizer for regularizer in regularizer_list if regularizer is not None]
-    if not regularizers:
-        return None
 
-    def sum_of_penalties(weights):
-        with tf.name_scope(scope, "sum_regularizer", [weights]) as name:
+    def regularizer(weights):
+        with tf.name_scope(scope or "sum_regularizer", values=[weights]) as name:
             penalties = [regularizer(weights) for regularizer in regularizers]
             penalties = [penalty for penalty in penalties if penalty is not None]
             return tf.add_n(penalties, name=name) if penalties else None
 
-    return sum_of_penalties
+    return regularizer if regularizers else None
 
 
 def apply_regularization(regularizer, weights_list=None):
     """The sum of the penalties of the weights, which joins REGULARIZATION_LOSSES."""
     weights_list = weights_list or tf.get_collection(tf.GraphKeys.WEIGHTS)
-    if not weights_list:
-        raise ValueError("No weights to regularize.")
     with tf.name_scope("get_regularization_penalty", values=weights_list) as scope:
         penalties = [regularizer(weights) for weights in weights_list]
         penalties = [tf.constant(0.0) if p is None else p for p in penalties]
@@ -88,15 +83,42 @@ def apply_regularization(regularizer, weights_list=None):
         return total
 
 
-@add_arg_scope
-def fully_connected(
-    inputs, num_outputs, activation_fn=tf.nn.relu, normalizer_fn=None, normalizer_params=None,
-    weights_initializer=XAVIER, weights_regularizer=None, biases_initializer=ZEROS,
-    biases_regularizer=None, reuse=None, variables_collections=None, outputs_collections=None,
-    trainable=True, scope=None,
+def _weighted(
+    default_scope, make, inputs, activation_fn=tf.nn.relu, normalizer_fn=None,
+    normalizer_params=None, weights_initializer=XAVIER, weights_regularizer=None,
+    biases_initializer=ZEROS, biases_regularizer=None, reuse=None, variables_collections=None,
+    outputs_collections=None, trainable=True, scope=None,
 ):  # fmt: skip
+    """The layer that `make` makes; normalizer_fn, in place of biases; and activation_fn."""
+    with tf.variable_scope(
+        scope, default_scope, [inputs], reuse=reuse, custom_getter=_model_variable
+    ) as variable_scope:
+        layer = make(
+            use_bias=normalizer_fn is None and biases_initializer is not None,
+            kernel_initializer=weights_initializer,
+            kernel_regularizer=weights_regularizer,
+            bias_initializer=biases_initializer,
+            bias_regularizer=biases_regularizer,
+            trainable=trainable,
+            name=variable_scope.name,
+            _scope=variable_scope,
+            _reuse=reuse,
+        )
+        outputs = layer(tf.convert_to_tensor(inputs))
+        _join(variables_collections, weights=layer.kernel, biases=layer.bias)
+        if normalizer_fn is not None:
+            outputs = normalizer_fn(outputs, **(normalizer_params or {}))
+        if activation_fn is not None:
+            outputs = activation_fn(outputs)
+        return _collect(outputs, outputs_collections, variable_scope.name)
+
+
+# After what is named, the three take the arguments of _weighted from activation_fn on.
+@add_arg_scope
+def fully_connected(inputs, num_outputs, *more, **keywords):
     """inputs [..., m] -> activation_fn(inputs . weights + biases), [..., num_outputs]."""
-    return _weighted("fully_connected", tf.layers.Dense, locals())
+    make = functools.partial(tf.layers.Dense, num_outputs)
+    return _weighted("fully_connected", make, inputs, *more, **keywords)
 
 
 linear = functools.partial(fully_connected, activation_fn=None)
@@ -105,62 +127,50 @@ relu = functools.partial(fully_connected, activation_fn=tf.nn.relu)
 
 @add_arg_scope
 def conv2d(
-    inputs, num_outputs, kernel_size, stride=1, padding="SAME", data_format=None, rate=1,
-    activation_fn=tf.nn.relu, normalizer_fn=None, normalizer_params=None,
-    weights_initializer=XAVIER, weights_regularizer=None, biases_initializer=ZEROS,
-    biases_regularizer=None, reuse=None, variables_collections=None, outputs_collections=None,
-    trainable=True, scope=None,
+    inputs, num_outputs, kernel_size, stride=1, padding="SAME", data_format=None, rate=1, *more,
+    **keywords
 ):  # fmt: skip
     """inputs [n, h, w, c] -> [n, h', w', num_outputs]; `rate` dilates the kernel."""
-    make = functools.partial(tf.layers.Conv2D, dilation_rate=rate)
-    return _weighted("Conv", make, locals(), kernel_size, stride, padding)
-
-
-convolution2d = conv2d
+    _only_nhwc("conv2d", data_format)
+    make = functools.partial(
+        tf.layers.Conv2D, num_outputs, kernel_size, stride, padding, dilation_rate=rate
+    )
+    return _weighted("Conv", make, inputs, *more, **keywords)
 
 
 @add_arg_scope
 def conv2d_transpose(
-    inputs, num_outputs, kernel_size, stride=1, padding="SAME", data_format="NHWC",
-    activation_fn=tf.nn.relu, normalizer_fn=None, normalizer_params=None,
-    weights_initializer=XAVIER, weights_regularizer=None, biases_initializer=ZEROS,
-    biases_regularizer=None, reuse=None, variables_collections=None, outputs_collections=None,
-    trainable=True, scope=None,
+    inputs, num_outputs, kernel_size, stride=1, padding="SAME", data_format="NHWC", *more,
+    **keywords
 ):  # fmt: skip
     """inputs [n, h, w, c] -> [n, h * stride, w * stride, num_outputs], longer if not SAME."""
-    make = tf.layers.Conv2DTranspose
-    return _weighted("Conv2d_transpose", make, locals(), kernel_size, stride, padding)
+    _only_nhwc("conv2d_transpose", data_format)
+    make = functools.partial(tf.layers.Conv2DTranspose, num_outputs, kernel_size, stride, padding)
+    return _weighted("Conv2d_transpose", make, inputs, *more, **keywords)
 
 
+convolution2d = conv2d
 convolution2d_transpose = conv2d_transpose
 
 
-@add_arg_scope
-def max_pool2d(
-    inputs, kernel_size, stride=2, padding="VALID", data_format="NHWC", outputs_collections=None,
-    scope=None,
-):  # fmt: skip
-    """The largest value of each window of inputs [n, h, w, c]."""
-    return _pool("MaxPool2D", tf.layers.MaxPooling2D, **locals())
+def _pooling(name, layer):
+    @add_arg_scope
+    def pool(
+        inputs, kernel_size, stride=2, padding="VALID", data_format="NHWC",
+        outputs_collections=None, scope=None,
+    ):  # fmt: skip
+        _only_nhwc(name, data_format)
+        with tf.name_scope(scope, name, [inputs]) as full_name:
+            make = getattr(tf.layers, layer)
+            pooled = make(kernel_size, stride, padding, _scope=full_name)
+            outputs = pooled(tf.convert_to_tensor(inputs))
+            return _collect(outputs, outputs_collections, full_name)
+
+    return pool
 
 
-@add_arg_scope
-def avg_pool2d(
-    inputs, kernel_size, stride=2, padding="VALID", data_format="NHWC", outputs_collections=None,
-    scope=None,
-):  # fmt: skip
-    """The mean of each window of inputs [n, h, w, c]."""
-    return _pool("AvgPool2D", tf.layers.AveragePooling2D, **locals())
-
-
-def _pool(
-    name, make, inputs, kernel_size, stride, padding, data_format, outputs_collections, scope
-):
-    _only_nhwc(name, data_format)
-    with tf.name_scope(scope, name, [inputs]) as full_name:
-        layer = make(kernel_size, stride, padding, _scope=full_name)
-        outputs = layer(tf.convert_to_tensor(inputs))
-        return _collect(outputs, outputs_collections, full_name)
+max_pool2d = _pooling("MaxPool2D", "MaxPooling2D")
+avg_pool2d = _pooling("AvgPool2D", "AveragePooling2D")
 
 
 @add_arg_scope
@@ -301,8 +311,6 @@ def repeat(inputs, repetitions, layer, *args, **kwargs):
 
 def stack(inputs, layer, stack_args, **kwargs):
     """layer(inputs, arguments) on top of each other, for each of `stack_args`."""
-    if not isinstance(stack_args, (list, tuple)):
-        raise ValueError("stack_args need to be a list or tuple")
     each = [args if isinstance(args, (list, tuple)) else [args] for args in stack_args]
     return _on_top(inputs, "Stack", "stack", layer, each, kwargs)
 
@@ -328,6 +336,13 @@ OPTIMIZERS = {
 }
 
 
+def after_updates(loss, update_ops=None):
+    """The loss, computed after `update_ops`, by default those of UPDATE_OPS."""
+    updates = tf.get_collection(tf.GraphKeys.UPDATE_OPS) if update_ops is None else update_ops
+    with tf.control_dependencies(list(updates)):
+        return tf.identity(loss)
+
+
 def optimize_loss(
     loss, global_step, learning_rate, optimizer, gradient_noise_scale=None,
     gradient_multipliers=None, clip_gradients=None, learning_rate_decay_fn=None, update_ops=None,
@@ -347,9 +362,7 @@ def optimize_loss(
     )
     global_step = tf.train.get_global_step() if global_step is None else global_step
     with tf.variable_scope(name, "OptimizeLoss", [loss, global_step]):
-        updates = tf.get_collection(tf.GraphKeys.UPDATE_OPS) if update_ops is None else update_ops
-        with tf.control_dependencies(list(updates)):
-            loss = tf.identity(loss)
+        loss = after_updates(loss, update_ops)
         rate = learning_rate
         if isinstance(rate, float):
             initializer = tf.constant_initializer(rate)
@@ -363,8 +376,7 @@ def optimize_loss(
         gradients = optimizer.compute_gradients(
             loss, variables, colocate_gradients_with_ops=colocate_gradients_with_ops
         )
-        norm = tf.global_norm([gradient for gradient, _ in gradients])
-        tf.summary.scalar("global_norm/gradient_norm", norm)
+        _record_norm("gradient_norm", gradients)
         if callable(clip_gradients):
             gradients = clip_gradients(gradients)
         elif clip_gradients is not None:
@@ -372,43 +384,15 @@ def optimize_loss(
             gradients = list(zip(tf.clip_by_global_norm(values, clip_gradients)[0], trained))
         tf.summary.scalar("loss", loss)
         if clip_gradients is not None:
-            norm = tf.global_norm([gradient for gradient, _ in gradients])
-            tf.summary.scalar("global_norm/clipped_gradient_norm", norm)
+            _record_norm("clipped_gradient_norm", gradients)
         step = global_step if increment_global_step else None
         with tf.control_dependencies([optimizer.apply_gradients(gradients, step, name="train")]):
             return tf.identity(loss)
 
 
-def _weighted(default_scope, make, arguments, *window):
-    """A layer of tf.layers with weights, then normalizer_fn in place of biases, and activation_fn.
-
-    `make` is its class; `arguments`: all of the layer of contrib, by name.
-    """
-    a = types.SimpleNamespace(**arguments)
-    _only_nhwc(default_scope, getattr(a, "data_format", None))
-    with tf.variable_scope(
-        a.scope, default_scope, [a.inputs], reuse=a.reuse, custom_getter=_model_variable
-    ) as variable_scope:
-        layer = make(
-            a.num_outputs,
-            *window,
-            use_bias=a.normalizer_fn is None and a.biases_initializer is not None,
-            kernel_initializer=a.weights_initializer,
-            kernel_regularizer=a.weights_regularizer,
-            bias_initializer=a.biases_initializer,
-            bias_regularizer=a.biases_regularizer,
-            trainable=a.trainable,
-            name=variable_scope.name,
-            _scope=variable_scope,
-            _reuse=a.reuse,
-        )
-        outputs = layer(tf.convert_to_tensor(a.inputs))
-        _join(a.variables_collections, weights=layer.kernel, biases=layer.bias)
-        if a.normalizer_fn is not None:
-            outputs = a.normalizer_fn(outputs, **(a.normalizer_params or {}))
-        if a.activation_fn is not None:
-            outputs = a.activation_fn(outputs)
-        return _collect(outputs, a.outputs_collections, variable_scope.name)
+def _record_norm(name, gradients):
+    norm = tf.global_norm([gradient for gradient, _ in gradients])
+    tf.summary.scalar(f"global_norm/{name}", norm)
 
 
 def _model_variable(getter, name, trainable, are_trainable=True, **keywords):

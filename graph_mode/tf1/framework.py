@@ -5,17 +5,17 @@ import functools
 
 from graph_mode import tensorflow1 as tf
 
+create_global_step = tf.train.create_global_step
+get_global_step = tf.train.get_global_step
+get_or_create_global_step = tf.train.get_or_create_global_step
+
 # Default keywords by function, the innermost arg_scope last.
 _scopes = [{}]
-_keywords = {}
 
 
 def add_arg_scope(function):
     """A function like `function`, whose keywords arg_scope can give defaults."""
     key = getattr(function, "_key_op", str(function))
-    defaults = len(function.__defaults__ or ())
-    names = function.__code__.co_varnames[: function.__code__.co_argcount]
-    _keywords[key] = names[len(names) - defaults :]
 
     @functools.wraps(function)
     def with_defaults(*args, **kwargs):
@@ -29,17 +29,13 @@ def add_arg_scope(function):
 def arg_scope(list_ops_or_scope, **kwargs):
     """Gives the functions in the list these keywords by default; or takes a scope up again."""
     if isinstance(list_ops_or_scope, dict):
-        if kwargs:
-            raise ValueError("arg_scope takes keywords with a list of functions, not with a scope")
         scope = list_ops_or_scope.copy()
-    elif isinstance(list_ops_or_scope, (list, tuple)):
+    else:
         scope = _scopes[-1].copy()
         for function in list_ops_or_scope:
             if not has_arg_scope(function):
                 raise ValueError(f"{function} is not decorated with @add_arg_scope")
             scope[function._key_op] = dict(scope.get(function._key_op, {}), **kwargs)
-    else:
-        raise TypeError("arg_scope takes a list of functions, a tuple of them or a scope (a dict)")
     _scopes.append(scope)
     try:
         yield scope
@@ -49,12 +45,7 @@ def arg_scope(list_ops_or_scope, **kwargs):
 
 def has_arg_scope(func):
     """Whether `func` was decorated with add_arg_scope."""
-    return getattr(func, "_key_op", None) in _keywords
-
-
-def arg_scoped_arguments(func):
-    """The names of the keywords of `func` that arg_scope can set."""
-    return _keywords[func._key_op]
+    return hasattr(func, "_key_op")
 
 
 def current_arg_scope():
@@ -125,21 +116,6 @@ def get_variables_by_name(given_name, scope=None):
 
 def get_variables_to_restore(include=None, exclude=None):
     """The variables of the scopes `include` (None: all) without those of the scopes `exclude`."""
-    for scopes in (include, exclude):
-        if not isinstance(scopes, (list, tuple, type(None))):
-            raise TypeError("get_variables_to_restore takes lists or tuples of scopes")
     kept = [v for scope in include for v in get_variables(scope)] if include else get_variables()
     left_out = [v.name for scope in exclude or () for v in get_variables(scope)]
     return [v for v in kept if v.name not in left_out]
-
-
-def create_global_step(graph=None):
-    return tf.train.create_global_step(graph)
-
-
-def get_global_step(graph=None):
-    return tf.train.get_global_step(graph)
-
-
-def get_or_create_global_step(graph=None):
-    return tf.train.get_or_create_global_step(graph)

@@ -3,6 +3,7 @@
 import time
 
 from graph_mode import tensorflow1 as tf
+from graph_mode.tf1.contrib_layers import after_updates
 from graph_mode.tf1.missing import refuse
 
 _GLOBAL_STEP = object()
@@ -29,9 +30,7 @@ def create_train_op(
     )
     if global_step is _GLOBAL_STEP:
         global_step = tf.train.get_or_create_global_step()
-    updates = tf.get_collection(tf.GraphKeys.UPDATE_OPS) if update_ops is None else update_ops
-    with tf.control_dependencies(list(updates)):
-        total_loss = tf.identity(total_loss)
+    total_loss = after_updates(total_loss, update_ops)
     gradients = optimizer.compute_gradients(
         total_loss,
         variables_to_train,
