@@ -61,11 +61,11 @@ def _regularizer(name, scale, penalty):
 
 def sum_regularizer(regularizer_list, scope=None):
     """A function from weights to the sum of the penalties; None if there are none."""
-    regularizers = [regularizer for regularizer in regularizer_list if regularizer is not None]
+    regularizers = [each for each in regularizer_list if each is not None]
 
     def regularizer(weights):
         with tf.name_scope(scope or "sum_regularizer", values=[weights]) as name:
-            penalties = [regularizer(weights) for regularizer in regularizers]
+            penalties = [each(weights) for each in regularizers]
             penalties = [penalty for penalty in penalties if penalty is not None]
             return tf.add_n(penalties, name=name) if penalties else None
 

@@ -136,7 +136,8 @@ def import_for_program(name, globals=None, locals=None, fromlist=(), level=0):
             return root()
         for wanted in fromlist:
             if wanted == "*":
-                module.__all__ = [n for n in dir(module) if not n.startswith("_")]
+                # A stand-in's own tf is not the program's.
+                module.__all__ = [n for n in dir(module) if n != "tf" and n[0] != "_"]
             elif not hasattr(module, wanted):
                 find(f"{module.__name__}.{wanted}")
         return module

@@ -168,7 +168,7 @@ def _sentence(error):
         return syntax_sentence(error)
     if getattr(error, "one_line", False):
         return str(error)
-    if isinstance(error, AttributeError) and "numpy" in str(error):
+    if isinstance(error, AttributeError) and "numpy" in str(error).lower():
         return missing.numpy_sentence(str(error))
     if isinstance(error, ModuleNotFoundError) and error.name:
         return f"the program imports {error.name}, which is not installed here: install it"

@@ -1,6 +1,7 @@
 """Stands for tf.contrib.rnn: the cells of tf.nn.rnn_cell, and recurrence over a list of inputs."""
 
 from graph_mode import tensorflow1 as tf
+from graph_mode.tf1.missing import refuse
 
 static_rnn = tf.nn.static_rnn
 static_bidirectional_rnn = tf.nn.static_bidirectional_rnn
@@ -25,12 +26,7 @@ def LSTMBlockCell(  # noqa: N802
     name="lstm_cell",
 ):  # fmt: skip
     """An LSTMCell, which the original computes by one operation."""
+    refuse("LSTMBlockCell", cell_clip=cell_clip, use_peephole=use_peephole)
     return tf.nn.rnn_cell.LSTMCell(
-        num_units,
-        use_peephole,
-        cell_clip,
-        forget_bias=forget_bias,
-        reuse=reuse,
-        name=name,
-        dtype=dtype,
+        num_units, forget_bias=forget_bias, reuse=reuse, name=name, dtype=dtype
     )
