@@ -344,22 +344,16 @@ def after_updates(loss, update_ops=None):
 
 
 def optimize_loss(
-    loss, global_step, learning_rate, optimizer, gradient_noise_scale=None,
-    gradient_multipliers=None, clip_gradients=None, learning_rate_decay_fn=None, update_ops=None,
-    variables=None, name=None, summaries=None, colocate_gradients_with_ops=False,
-    increment_global_step=True,
+    loss, global_step, learning_rate, optimizer, clip_gradients=None, learning_rate_decay_fn=None,
+    update_ops=None, variables=None, name=None, colocate_gradients_with_ops=False,
+    increment_global_step=True, **refused
 ):  # fmt: skip
     """The loss, as a tensor that takes a training step and UPDATE_OPS when it is computed.
 
     `optimizer`: a name of OPTIMIZERS, an optimizer, its class, or a function of the learning rate.
     `clip_gradients`: the largest global norm, or a function of the list of (gradient, variable).
     """
-    refuse(
-        "optimize_loss",
-        gradient_noise_scale=gradient_noise_scale,
-        gradient_multipliers=gradient_multipliers,
-        summaries=summaries,
-    )
+    refuse("optimize_loss", **refused)
     global_step = tf.train.get_global_step() if global_step is None else global_step
     with tf.variable_scope(name, "OptimizeLoss", [loss, global_step]):
         loss = after_updates(loss, update_ops)
