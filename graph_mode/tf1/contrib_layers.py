@@ -297,30 +297,26 @@ def one_hot_encoding(
 ):
     """labels [n] -> [n, num_classes]: `on_value` in the label's column, else `off_value`."""
     with tf.name_scope(scope, "OneHotEncoding", [labels, num_classes]) as name:
-        labels = tf.convert_to_tensor(labels)
-        if labels.dtype == tf.int32:
-            labels = tf.cast(labels, tf.int64)
         outputs = tf.one_hot(labels, num_classes, on_value=on_value, off_value=off_value)
         return _collect(outputs, outputs_collections, name)
 
 
 def repeat(inputs, repetitions, layer, *args, **kwargs):
     """layer(inputs, *args), `repetitions` times on top of each other, in scopes NAME_1, ..."""
-    return _on_top(inputs, "Repeat", "repeat", layer, [args] * repetitions, kwargs)
+    return _on_top(inputs, "Repeat", layer, [args] * repetitions, kwargs)
 
 
 def stack(inputs, layer, stack_args, **kwargs):
     """layer(inputs, arguments) on top of each other, for each of `stack_args`."""
     each = [args if isinstance(args, (list, tuple)) else [args] for args in stack_args]
-    return _on_top(inputs, "Stack", "stack", layer, each, kwargs)
+    return _on_top(inputs, "Stack", layer, each, kwargs)
 
 
-def _on_top(inputs, default_scope, default_name, layer, arguments, keywords):
+def _on_top(inputs, default_scope, layer, arguments, keywords):
     scope = keywords.pop("scope", None)
     with tf.variable_scope(scope, default_scope, [inputs]):
         outputs = tf.convert_to_tensor(inputs)
-        named = getattr(layer, "func", layer)
-        name = scope or getattr(named, "__name__", default_name)
+        name = scope or getattr(layer, "func", layer).__name__
         for number, args in enumerate(arguments, 1):
             outputs = layer(outputs, *args, **dict(keywords, scope=f"{name}_{number}"))
         return outputs

@@ -94,16 +94,11 @@ def get_variables(scope=None, suffix=None, collection=tf.GraphKeys.GLOBAL_VARIAB
     return tf.get_collection(collection, scope)
 
 
-def get_model_variables(scope=None, suffix=None):
-    return get_variables(scope, suffix, tf.GraphKeys.MODEL_VARIABLES)
-
-
-def get_local_variables(scope=None, suffix=None):
-    return get_variables(scope, suffix, tf.GraphKeys.LOCAL_VARIABLES)
-
-
-def get_trainable_variables(scope=None, suffix=None):
-    return get_variables(scope, suffix, tf.GraphKeys.TRAINABLE_VARIABLES)
+get_model_variables = functools.partial(get_variables, collection=tf.GraphKeys.MODEL_VARIABLES)
+get_local_variables = functools.partial(get_variables, collection=tf.GraphKeys.LOCAL_VARIABLES)
+get_trainable_variables = functools.partial(
+    get_variables, collection=tf.GraphKeys.TRAINABLE_VARIABLES
+)
 
 
 def get_variables_by_suffix(suffix, scope=None):
