@@ -27,8 +27,10 @@ def main():
     flags = parser.parse_args()
     # NumPy and TensorFlow take their time: not for --help.
     from graph_mode import tensorflow1 as tf
-    from graph_mode.tf1 import addresses, check, program
+    from graph_mode.tf1 import HAS_TF_KERAS, addresses, check, program
 
+    if tf.version() >= (2, 16) and not HAS_TF_KERAS:
+        raise CommandError("no package tf-keras found: run pip install -r requirements.txt")
     if not os.path.isfile(flags.program):
         raise CommandError(f"{flags.program}: no such file, expected a program or a notebook")
     try:

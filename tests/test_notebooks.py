@@ -120,11 +120,12 @@ def test_a_script_runs_twice_and_leaves_keras_and_the_environment_as_they_were(
     assert len(os.listdir(str(tmp_path / "fc"))) == 2
     after = kernel.run(
         "print(signal.getsignal(signal.SIGINT) is handler)\n"
-        "print({'TF_USE_LEGACY_KERAS', 'TF_CPP_MIN_LOG_LEVEL'} & set(os.environ))\n"
+        "import sys\n"
+        "print('TF_CPP_MIN_LOG_LEVEL' in os.environ, {'keras', 'tf_keras'} & set(sys.modules))\n"
         "import tensorflow as tf\n"
         "print(tf.keras.layers.Dense(3).units)"
     )
-    assert (after.errors, after.stdout) == ([], "True\nset()\n3\n")
+    assert (after.errors, after.stdout) == ([], "True\nFalse set()\n3\n")
 
 
 @pytest.mark.parametrize(

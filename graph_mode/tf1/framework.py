@@ -5,17 +5,17 @@ import functools
 
 from graph_mode import tensorflow1 as tf
 
+create_global_step = tf.train.create_global_step
+get_global_step = tf.train.get_global_step
+get_or_create_global_step = tf.train.get_or_create_global_step
+
 # Default keywords by function, the innermost arg_scope last.
 _scopes = [{}]
-_keywords = {}
 
 
 def add_arg_scope(function):
     """A function like `function`, whose keywords arg_scope can give defaults."""
     key = getattr(function, "_key_op", str(function))
-    defaults = len(function.__defaults__ or ())
-    names = function.__code__.co_varnames[: function.__code__.co_argcount]
-    _keywords[key] = names[len(names) - defaults :]
 
     @functools.wraps(function)
     def with_defaults(*args, **kwargs):
@@ -29,17 +29,13 @@ def add_arg_scope(function):
 def arg_scope(list_ops_or_scope, **kwargs):
     """Gives the functions in the list these keywords by default; or takes a scope up again."""
     if isinstance(list_ops_or_scope, dict):
-        if kwargs:
-            raise ValueError("arg_scope takes keywords with a list of functions, not with a scope")
         scope = list_ops_or_scope.copy()
-    elif isinstance(list_ops_or_scope, (list, tuple)):
+    else:
         scope = _scopes[-1].copy()
         for function in list_ops_or_scope:
             if not has_arg_scope(function):
                 raise ValueError(f"{function} is not decorated with @add_arg_scope")
             scope[function._key_op] = dict(scope.get(function._key_op, {}), **kwargs)
-    else:
-        raise TypeError("arg_scope takes a list of functions, a tuple of them or a scope (a dict)")
     _scopes.append(scope)
     try:
         yield scope
@@ -49,12 +45,7 @@ def arg_scope(list_ops_or_scope, **kwargs):
 
 def has_arg_scope(func):
     """Whether `func` was decorated with add_arg_scope."""
-    return getattr(func, "_key_op", None) in _keywords
-
-
-def arg_scoped_arguments(func):
-    """The names of the keywords of `func` that arg_scope can set."""
-    return _keywords[func._key_op]
+    return hasattr(func, "_key_op")
 
 
 def current_arg_scope():
@@ -65,30 +56,22 @@ def current_arg_scope():
 @add_arg_scope
 def variable(
     name, shape=None, dtype=None, initializer=None, regularizer=None, trainable=True,
-    collections=None, caching_device=None, device=None, partitioner=None, custom_getter=None,
-    use_resource=None, synchronization=tf.VariableSynchronization.AUTO,
-    aggregation=tf.VariableAggregation.NONE,
+    collections=None, device=None, custom_getter=None, **keywords
 ):  # fmt: skip
-    """tf.get_variable on a `device`; it joins `collections`, by default GLOBAL_VARIABLES."""
+    """tf.get_variable, also with `keywords`, on a `device`.
+
+    It joins `collections`, by default GLOBAL_VARIABLES. `custom_getter`: in place of
+    tf.get_variable.
+    """
     getter = tf.get_variable
     if custom_getter is not None:
-        reuse = tf.get_variable_scope().reuse
-        getter = functools.partial(custom_getter, tf.get_variable, reuse=reuse)
+        getter = functools.partial(custom_getter, reuse=tf.get_variable_scope().reuse)
+    collections = list(set(collections or [tf.GraphKeys.GLOBAL_VARIABLES]))
     with tf.device(device or ""):
         return getter(
-            name,
-            shape=shape,
-            dtype=dtype,
-            initializer=initializer,
-            regularizer=regularizer,
-            trainable=trainable,
-            collections=list(set(collections or [tf.GraphKeys.GLOBAL_VARIABLES])),
-            caching_device=caching_device,
-            partitioner=partitioner,
-            use_resource=use_resource,
-            synchronization=synchronization,
-            aggregation=aggregation,
-        )
+            name, shape=shape, dtype=dtype, initializer=initializer, regularizer=regularizer,
+            trainable=trainable, collections=collections, **keywords,
+        )  # fmt: skip
 
 
 @add_arg_scope
@@ -111,16 +94,11 @@ def get_variables(scope=None, suffix=None, collection=tf.GraphKeys.GLOBAL_VARIAB
     return tf.get_collection(collection, scope)
 
 
-def get_model_variables(scope=None, suffix=None):
-    return get_variables(scope, suffix, tf.GraphKeys.MODEL_VARIABLES)
-
-
-def get_local_variables(scope=None, suffix=None):
-    return get_variables(scope, suffix, tf.GraphKeys.LOCAL_VARIABLES)
-
-
-def get_trainable_variables(scope=None, suffix=None):
-    return get_variables(scope, suffix, tf.GraphKeys.TRAINABLE_VARIABLES)
+get_model_variables = functools.partial(get_variables, collection=tf.GraphKeys.MODEL_VARIABLES)
+get_local_variables = functools.partial(get_variables, collection=tf.GraphKeys.LOCAL_VARIABLES)
+get_trainable_variables = functools.partial(
+    get_variables, collection=tf.GraphKeys.TRAINABLE_VARIABLES
+)
 
 
 def get_variables_by_suffix(suffix, scope=None):
@@ -133,21 +111,6 @@ def get_variables_by_name(given_name, scope=None):
 
 def get_variables_to_restore(include=None, exclude=None):
     """The variables of the scopes `include` (None: all) without those of the scopes `exclude`."""
-    for scopes in (include, exclude):
-        if not isinstance(scopes, (list, tuple, type(None))):
-            raise TypeError("get_variables_to_restore takes lists or tuples of scopes")
     kept = [v for scope in include for v in get_variables(scope)] if include else get_variables()
     left_out = [v.name for scope in exclude or () for v in get_variables(scope)]
     return [v for v in kept if v.name not in left_out]
-
-
-def create_global_step(graph=None):
-    return tf.train.create_global_step(graph)
-
-
-def get_global_step(graph=None):
-    return tf.train.get_global_step(graph)
-
-
-def get_or_create_global_step(graph=None):
-    return tf.train.get_or_create_global_step(graph)

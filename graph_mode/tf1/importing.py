@@ -6,6 +6,8 @@ else in the process, such as NumPy, Keras and TensorFlow itself, imports the rea
 """
 
 import builtins
+import contextlib
+import functools
 import importlib
 import importlib.abc
 import importlib.machinery
@@ -18,12 +20,9 @@ from graph_mode.tf1 import (
     contrib_layers,
     framework,
     input_data,
-    keras,
-    layers,
     missing,
     mnist,
     rnn,
-    rnn_cell,
     slim,
 )
 
@@ -32,6 +31,8 @@ VERSION = "1.15.5"
 
 # What the program finds under a name.
 PROVIDED = {
+    "tensorflow.VERSION": VERSION,
+    "tensorflow.__version__": VERSION,
     "tensorflow.contrib.distributions": tf.distributions,
     "tensorflow.contrib.framework": framework,
     "tensorflow.contrib.layers": contrib_layers,
@@ -42,22 +43,14 @@ PROVIDED = {
     "tensorflow.contrib.slim": slim,
     "tensorflow.examples.tutorials.mnist.input_data": input_data,
     "tensorflow.examples.tutorials.mnist.mnist": mnist,
-    "tensorflow.keras.datasets.mnist.load_data": keras.load_data,
-    "tensorflow.layers": layers,
-    "tensorflow.nn.rnn_cell": rnn_cell,
-    "tensorflow.python.ops.rnn_cell": rnn_cell,
-}
-
-# The same, used only where TensorFlow comes without the Keras of its time.
-WITHOUT_KERAS = {
-    "tensorflow.keras.backend.clear_session": keras.clear_session,
-    "tensorflow.keras.utils.to_categorical": keras.to_categorical,
+    "tensorflow.keras.datasets.mnist.load_data": input_data.load_data,
+    "tensorflow.python.ops.rnn_cell": tf.nn.rnn_cell,
 }
 
 # What has moved to another package.
 MOVED = {"tensorflow.contrib.tensorboard.plugins.projector": "tensorboard.plugins.projector"}
 
-KNOWN = [*PROVIDED, *WITHOUT_KERAS, *MOVED]
+KNOWN = [*PROVIDED, *MOVED]
 
 
 class StandIn(types.ModuleType):
@@ -78,19 +71,10 @@ class StandIn(types.ModuleType):
         real = self.__dict__["real"]
         if path == "tensorflow.compat.v1":
             return root()
-        if path in ("tensorflow.__version__", "tensorflow.VERSION"):
-            return VERSION
         if path in PROVIDED:
             return _wrapped(path, PROVIDED[path])
-        try:
-            value = getattr(real, name)
-            if path == "tensorflow.keras":
-                # It raises only when asked for a name; asked once more, it would recurse for ever.
-                _ = value.backend
-            return _wrapped(path, value)
-        except (AttributeError, ImportError):
-            if path in WITHOUT_KERAS:
-                return _wrapped(path, WITHOUT_KERAS[path])
+        with contextlib.suppress(AttributeError):
+            return _wrapped(path, getattr(real, name))
         if name.startswith("__"):
             raise AttributeError(name)
         module = _importable(path)
@@ -99,11 +83,9 @@ class StandIn(types.ModuleType):
         raise missing.MissingName(missing.sentence(shown(path)))
 
     def __dir__(self):
-        inside = [path[len(self.__name__) + 1 :] for path in KNOWN if self.holds(path)]
-        return sorted({name.split(".")[0] for name in inside}.union(dir(self.__dict__["real"])))
-
-    def holds(self, path):
-        return path.startswith(self.__name__ + ".")
+        here = self.__name__ + "."
+        inside = {path[len(here) :].split(".")[0] for path in KNOWN if path.startswith(here)}
+        return sorted(inside.union(dir(self.__dict__["real"])))
 
 
 def _wrapped(path, value):
@@ -121,25 +103,16 @@ def _importable(path):
         return None
 
 
-def is_provided(path):
-    """Whether this package has the name `path`, such as tensorflow.contrib.slim.conv2d."""
-    return any(f"{path}.".startswith(provided + ".") for provided in KNOWN)
-
-
 def shown(path):
     """tensorflow.nn.relu as tf.nn.relu."""
     return "tf" + path[len("tensorflow") :]
 
 
-_root = []
-
-
+@functools.lru_cache(maxsize=None)
 def root():
     """The stand-in for TensorFlow 1 itself. The first call imports TensorFlow."""
-    if not _root:
-        tf.disable_v2_behavior()
-        _root.append(StandIn("tensorflow", sys.modules["tensorflow.compat.v1"]))
-    return _root[0]
+    tf.disable_v2_behavior()
+    return StandIn("tensorflow", sys.modules["tensorflow.compat.v1"])
 
 
 def find(path):
@@ -163,29 +136,26 @@ def import_for_program(name, globals=None, locals=None, fromlist=(), level=0):
             return root()
         for wanted in fromlist:
             if wanted == "*":
-                module.__all__ = [n for n in dir(module) if not n.startswith("_")]
+                # A stand-in's own tf is not the program's.
+                module.__all__ = [n for n in dir(module) if n != "tf" and n[0] != "_"]
             elif not hasattr(module, wanted):
                 find(f"{module.__name__}.{wanted}")
         return module
     module = builtins.__import__(name, globals, locals, fromlist, level)
-    return ImportlibStandIn(module) if module is importlib else module
+    return _importlib_for_program() if module is importlib else module
 
 
-class ImportlibStandIn(types.ModuleType):
+def _importlib_for_program():
     """importlib, with an import_module that finds what the program's __import__ finds."""
+    module = types.ModuleType("importlib")
+    vars(module).update(vars(importlib))
 
-    def __init__(self, real):
-        super().__init__("importlib")
-        self.__dict__["real"] = real
-
-    def __getattr__(self, name):
-        return getattr(self.__dict__["real"], name)
-
-    @staticmethod
     def import_module(name, package=None):
-        if name.split(".")[0] == "tensorflow":
-            return find(name)
-        return importlib.import_module(name, package)
+        is_tensorflow = name.split(".")[0] == "tensorflow"
+        return find(name) if is_tensorflow else importlib.import_module(name, package)
+
+    module.import_module = import_module
+    return module
 
 
 def program_builtins():

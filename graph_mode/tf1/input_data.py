@@ -5,6 +5,8 @@ MNIST that is not where the program looks for it is read from this project's own
 
 import os
 
+import numpy as np
+
 import mnist_data
 from graph_mode import tensorflow1 as tf
 from graph_mode.tf1 import addresses
@@ -45,3 +47,19 @@ def _has_any(folder):
     return any(
         name.replace(".idx", "-idx").split(".gz")[0] in mnist_data.CANONICAL for name in present
     )
+
+
+def load_data(path="mnist.npz"):
+    """tf.keras.datasets.mnist.load_data: images uint8 [60000, 28, 28] and labels [60000], twice.
+
+    The second pair is the test set, of 10,000. Read from `path`, in the folder where Keras keeps
+    its copies, if it is there; else from this project's own MNIST.
+    """
+    path = os.path.join(os.path.expanduser("~"), ".keras", "datasets", path)
+    if os.path.isfile(path):
+        with np.load(path) as file:
+            return tuple((file[f"x_{part}"], file[f"y_{part}"]) for part in ("train", "test"))
+    data = mnist_data.read_data_sets(
+        addresses.DATA, dtype=np.uint8, reshape=False, validation_size=0, download=False
+    )
+    return tuple((part.images[..., 0], part.labels) for part in (data.train, data.test))

@@ -13,6 +13,7 @@ import textwrap
 import tokenize
 import traceback
 import types
+import warnings
 
 from graph_mode.tf1 import importing, missing
 
@@ -56,6 +57,8 @@ class Program:
         if of_tensorflow_1:
             sys.meta_path.insert(0, finder)
             module.__builtins__ = importing.program_builtins()
+            # `tf.layers.dense` is deprecated: the program is meant to use it.
+            warnings.filterwarnings("ignore", r"`(tf|[Ll]ayer)\.")
         sys.modules["__main__"] = module
         try:
             for code in self.codes:
@@ -165,7 +168,7 @@ def _sentence(error):
         return syntax_sentence(error)
     if getattr(error, "one_line", False):
         return str(error)
-    if isinstance(error, AttributeError) and "numpy" in str(error):
+    if isinstance(error, AttributeError) and "numpy" in str(error).lower():
         return missing.numpy_sentence(str(error))
     if isinstance(error, ModuleNotFoundError) and error.name:
         return f"the program imports {error.name}, which is not installed here: install it"

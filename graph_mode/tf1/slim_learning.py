@@ -3,6 +3,7 @@
 import time
 
 from graph_mode import tensorflow1 as tf
+from graph_mode.tf1.contrib_layers import after_updates
 from graph_mode.tf1.missing import refuse
 
 _GLOBAL_STEP = object()
@@ -18,20 +19,14 @@ def clip_gradient_norms(gradients_to_variables, max_norm):
 
 def create_train_op(
     total_loss, optimizer, global_step=_GLOBAL_STEP, update_ops=None, variables_to_train=None,
-    clip_gradient_norm=0, summarize_gradients=False, gate_gradients=1, aggregation_method=None,
-    colocate_gradients_with_ops=False, gradient_multipliers=None, check_numerics=True,
+    clip_gradient_norm=0, gate_gradients=1, aggregation_method=None,
+    colocate_gradients_with_ops=False, check_numerics=True, **refused
 ):  # fmt: skip
     """The loss, as a tensor that takes a training step and UPDATE_OPS when it is computed."""
-    refuse(
-        "slim.learning.create_train_op",
-        summarize_gradients=summarize_gradients,
-        gradient_multipliers=gradient_multipliers,
-    )
+    refuse("slim.learning.create_train_op", **refused)
     if global_step is _GLOBAL_STEP:
         global_step = tf.train.get_or_create_global_step()
-    updates = tf.get_collection(tf.GraphKeys.UPDATE_OPS) if update_ops is None else update_ops
-    with tf.control_dependencies(list(updates)):
-        total_loss = tf.identity(total_loss)
+    total_loss = after_updates(total_loss, update_ops)
     gradients = optimizer.compute_gradients(
         total_loss,
         variables_to_train,
@@ -54,14 +49,13 @@ def create_train_op(
 def train(
     train_op, logdir, log_every_n_steps=1, graph=None, global_step=None, number_of_steps=None,
     init_fn=None, save_summaries_secs=600, saver=None, save_interval_secs=600, session_config=None,
-    **keywords
+    **refused
 ):  # fmt: skip
     """Runs `train_op` until the global step is `number_of_steps`; returns the last loss.
 
     Summaries and checkpoints go to `logdir`, from whose newest checkpoint it goes on.
     """
-    for name in sorted(keywords):
-        refuse("slim.learning.train", **{name: repr(keywords[name])})
+    refuse("slim.learning.train", **refused)
     with (graph or tf.get_default_graph()).as_default():
         if global_step is None:
             global_step = tf.train.get_or_create_global_step()

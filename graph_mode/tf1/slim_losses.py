@@ -1,49 +1,28 @@
-"""Stands for slim.losses: tf.losses with the arguments in the other order."""
+"""Stands for slim.losses: tf.losses with the first two arguments in the other order."""
+
+import inspect
 
 from graph_mode import tensorflow1 as tf
 
 
-def absolute_difference(predictions, labels=None, weights=1.0, scope=None):
-    return tf.losses.absolute_difference(labels, predictions, weights, scope)
+def _swapped(loss):
+    labels, predictions, *rest = inspect.signature(loss).parameters
+
+    def swapped(*arguments, **keywords):
+        return loss(**dict(zip((predictions, labels, *rest), arguments), **keywords))
+
+    return swapped
 
 
-def sigmoid_cross_entropy(logits, multi_class_labels, weights=1.0, label_smoothing=0, scope=None):
-    return tf.losses.sigmoid_cross_entropy(
-        multi_class_labels, logits, weights, label_smoothing, scope
-    )
+absolute_difference = _swapped(tf.losses.absolute_difference)
+log_loss = _swapped(tf.losses.log_loss)
+mean_squared_error = _swapped(tf.losses.mean_squared_error)
+sigmoid_cross_entropy = _swapped(tf.losses.sigmoid_cross_entropy)
+softmax_cross_entropy = _swapped(tf.losses.softmax_cross_entropy)
+sparse_softmax_cross_entropy = _swapped(tf.losses.sparse_softmax_cross_entropy)
 
-
-def softmax_cross_entropy(logits, onehot_labels, weights=1.0, label_smoothing=0, scope=None):
-    return tf.losses.softmax_cross_entropy(onehot_labels, logits, weights, label_smoothing, scope)
-
-
-def sparse_softmax_cross_entropy(logits, labels, weights=1.0, scope=None):
-    return tf.losses.sparse_softmax_cross_entropy(labels, logits, weights, scope)
-
-
-def log_loss(predictions, labels=None, weights=1.0, epsilon=1e-7, scope=None):
-    return tf.losses.log_loss(labels, predictions, weights, epsilon, scope)
-
-
-def mean_squared_error(predictions, labels=None, weights=1.0, scope=None):
-    return tf.losses.mean_squared_error(labels, predictions, weights, scope)
-
-
-def compute_weighted_loss(losses, weights=1.0, scope=None):
-    return tf.losses.compute_weighted_loss(losses, weights, scope)
-
-
-def add_loss(loss, loss_collection=tf.GraphKeys.LOSSES):
-    tf.losses.add_loss(loss, loss_collection)
-
-
-def get_losses(scope=None, loss_collection=tf.GraphKeys.LOSSES):
-    return tf.losses.get_losses(scope, loss_collection)
-
-
-def get_regularization_losses(scope=None):
-    return tf.losses.get_regularization_losses(scope)
-
-
-def get_total_loss(add_regularization_losses=True, name="total_loss"):
-    return tf.losses.get_total_loss(add_regularization_losses, name)
+add_loss = tf.losses.add_loss
+compute_weighted_loss = tf.losses.compute_weighted_loss
+get_losses = tf.losses.get_losses
+get_regularization_losses = tf.losses.get_regularization_losses
+get_total_loss = tf.losses.get_total_loss
