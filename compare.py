@@ -172,15 +172,16 @@ def start_trainers(runs, own):
 
 def write_report(runs, own):
     """Writes the report of all runs of the grid that have ended, and says where it is."""
-    folders = [folder for folder in comparison_folder.folders_of(runs, own.log_dir) if folder]
-    if not folders:
+    folders = comparison_folder.folders_of(runs, own.log_dir)
+    ended = {folder: run.settings["flags"] for run, folder in zip(runs, folders) if folder}
+    if not ended:
         raise command_line.CommandError(
             f"{own.log_dir}: none of the {len(runs)} runs has ended with these flags (runs of "
             "another version of the scripts, with other flags or numbers, do not count): leave out "
             "--report-only to train them"
         )
     output_dir = own.report_dir or os.path.join(own.log_dir, "report")
-    path = report.write(folders, own.log_dir, output_dir, command_line.say)
+    path = report.write(ended, own.log_dir, output_dir, command_line.say)
     command_line.print_line(f"wrote {path}")
 
 

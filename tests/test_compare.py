@@ -332,22 +332,18 @@ def test_two_comparisons_never_work_in_one_folder(start_quick, compare, log_dir)
     process.communicate(timeout=PATIENCE_SECONDS)
 
 
-def test_without_tensorflow_no_run_is_blamed(compare, log_dir, python_finds, tmp_path):
+@pytest.mark.parametrize(
+    "module, flags, told",
+    [("tensorflow", [], "no such wheel"), ("ray", ["--ray=auto"], "pip install ray")],
+)
+def test_without_a_package_one_line_says_so_and_no_run_is_blamed(
+    module, flags, told, compare, log_dir, python_finds, tmp_path
+):
     shutil.rmtree(str(tmp_path / "path"))
-    python_finds("tensorflow", "raise ImportError('no such wheel')")
-    code, _, errors = compare("--seeds=1")
-    assert code == 2
-    assert errors.count("\n") == 1 and "no such wheel" in errors, errors
+    python_finds(module, "raise ImportError('no such wheel')")
+    code, _, errors = compare("--seeds=1", *flags)
+    assert code == 2 and errors.count("\n") == 1 and told in errors, errors
     assert not glob.glob(os.path.join(log_dir, "quick", "*"))
-
-
-def test_without_ray_one_line_says_what_to_install(compare, python_finds, tmp_path):
-    shutil.rmtree(str(tmp_path / "path"))
-    python_finds("ray", "raise ImportError('no ray here')")
-    code, _, errors = compare("--seeds=1", "--ray=auto")
-    assert code == 2 and errors.count("\n") == 1 and "pip install ray" in errors, errors
-    # Nothing else asks for it.
-    assert compare("--seeds=1", "--dry-run")[::2] == (0, "")
 
 
 def test_the_training_goes_on_when_the_reader_of_its_output_leaves(start_quick, log_dir, results):
@@ -369,6 +365,20 @@ def test_what_a_run_shall_write_besides_is_trained_for_and_never_lost(compare, l
     assert len(compare("--seeds=1")[1]) == 1
 
 
+def test_a_run_older_than_a_flag_counts_as_one_with_its_default(compare, log_dir):
+    assert len(compare("--seeds=1")[1]) == 3
+    for path in glob.glob(os.path.join(log_dir, "quick", "*", "settings.json")):
+        with open(path) as file:
+            settings = json.load(file)
+        del settings["flags"]["width"], settings["flags"]["schedule"]
+        settings["flags"].pop("validate_every")
+        with open(path, "w") as file:
+            json.dump(settings, file)
+    assert len(compare("--seeds=1")[1]) == 1
+    assert "`width` 7" in report_in(log_dir)
+    assert len(compare("--seeds=1", "--width=8")[1]) == 3
+
+
 def test_a_report_alone_trains_nothing(compare, log_dir):
     code, _, errors = compare("--seeds=1", "--report-only")
     assert code == 2 and "none of the 2 runs has ended" in errors
@@ -376,45 +386,13 @@ def test_a_report_alone_trains_nothing(compare, log_dir):
 
 
 def test_jobs_are_bounded_by_the_cores_and_the_memory_and_the_gpus(monkeypatch):
-    def jobs(**flags):
+    def jobs(memory, **flags):
+        monkeypatch.setattr(machine, "free_memory", lambda: memory)
         return compare_script.jobs_for([grid.Run("fc", "", [], "", {"flags": flags}, "")])
 
     monkeypatch.setattr(machine, "cores", lambda: 8)
-    monkeypatch.setattr(machine, "free_memory", lambda: 100 * 2**30)
-    assert (jobs(threads=1), jobs(threads=3), jobs(threads=0)) == (8, 2, 1)
-    for gigabytes, expected in ((3, 3), (0, 1)):
-        monkeypatch.setattr(machine, "free_memory", lambda g=gigabytes: g * 2**30)
-        assert jobs(threads=1) == expected
-    monkeypatch.setattr(machine, "free_memory", lambda: None)
-    assert jobs(threads=1) == 8
+    plenty = 100 * 2**30
+    assert [jobs(plenty, threads=n) for n in (1, 3, 0)] == [8, 2, 1]
+    assert [jobs(memory, threads=1) for memory in (3 * 2**30, 0, None)] == [3, 1, 8]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
-    assert jobs(threads=1, device="gpu") == 2
-
-
-def test_a_network_from_another_file_is_found_ended_until_the_script_is_edited(
-    run_script, small_mnist, tmp_path
-):
-    """The checksum is that of the script, not of the file that it has its network from."""
-    (tmp_path / "nets.py").write_text(
-        "from graph_mode import layers\n"
-        "def network(images, training, num_classes, flags):\n"
-        "    return layers.dense(layers.flatten(images), num_classes)\n"
-    )
-    script = tmp_path / "mine_train.py"
-    text = (
-        "import functools\nimport nets\nfrom graph_mode import commands\n"
-        "NETWORK, FLAGS = 'mine', []\n"
-        "script = commands.Script(NETWORK, functools.partial(nets.network), FLAGS, 'Mine.')\n"
-        "parse_flags, main = script.parse_flags, script.main\n"
-    )
-    script.write_text(text)
-    grid = ["--networks", str(script), "--optimizers=adam", "--batch-norm=false", "--seeds=1"]
-    grid += ["--num-batches=5", "--validation-size=100", f"--data-dir={small_mnist}"]
-    environment = {"PYTHONPATH": ROOT}
-    code, _, stderr = run_script("compare.py", *grid, environment=environment)
-    assert code == 0, stderr
-    _, stdout, _ = run_script("compare.py", *grid, "--dry-run", environment=environment)
-    assert "1 runs, 1 ended" in stdout
-    script.write_text(text + "# edited\n")
-    _, stdout, _ = run_script("compare.py", *grid, "--dry-run", environment=environment)
-    assert "1 runs, 0 ended" in stdout
+    assert jobs(plenty, threads=1, device="gpu") == 2

@@ -1,10 +1,8 @@
 """Mean, spread and the confidence interval of a mean, over the seeds of a setting."""
 
-import collections
 import math
+import typing
 from statistics import mean, stdev
-
-Interval = collections.namedtuple("Interval", "mean low high n")
 
 # The t for which a Student variable of 1, 2, 3, ... degrees of freedom lies in [-t, t] with a
 # probability of 95 %; the normal distribution's for more.
@@ -14,6 +12,13 @@ T_95 = (
     *(2.0796, 2.0739, 2.0687, 2.0639, 2.0595, 2.0555, 2.0518, 2.0484, 2.0452, 2.0423),
 )
 Z_95 = 1.9600
+
+
+class Interval(typing.NamedTuple):
+    mean: float
+    low: float
+    high: float
+    n: int
 
 
 def standard_deviation(values):
@@ -30,5 +35,4 @@ def confidence_interval(values):
     degrees = len(values) - 1
     t = T_95[degrees - 1] if degrees <= len(T_95) else Z_95
     half = t * standard_deviation(values) / math.sqrt(len(values))
-    center = mean(values)
-    return Interval(center, center - half, center + half, len(values))
+    return Interval(mean(values), mean(values) - half, mean(values) + half, len(values))

@@ -5,7 +5,7 @@ import os
 import re
 import sys
 
-from graph_mode import machine
+from graph_mode import flags, machine
 from graph_mode.command_line import CommandError
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -58,3 +58,8 @@ def check(module):
     network = str(module.NETWORK)
     if not re.match(r"[\w-]+$", network) or machine.refused_by_windows(network):
         raise TypeError(f"NETWORK is {network!r}, expected letters, digits, - and _")
+
+
+def table_of(path):
+    """{name: Flag} of a training script."""
+    return flags.table(load(path).FLAGS)
