@@ -1,4 +1,4 @@
-"""docs/benchmarks.md, from the stored measurements."""
+"""The tables of docs/benchmarks.md, from the stored measurements; its words are written there."""
 
 import statistics
 
@@ -6,96 +6,72 @@ import results
 from environments import PROJECT
 from peers import PEERS, READERS
 
-PAGE = PROJECT / "docs" / "benchmarks.md"
-HEAD = """# Benchmarks
-
-How this project compares with what a user would pick instead. `make benchmark` gives each program a
-virtual environment of its own with the real released packages, measures, and writes this page;
-`.venv/bin/python benchmarks/run.py --only steps` measures one table. The measured programs are in
-[benchmarks/peers/](../benchmarks/peers/), with the exact versions of their packages, and the
-measurements in [benchmarks/results/](../benchmarks/results/). What each of this project's own ideas
-brings is in [ablation.md](ablation.md), and what was tried and not kept in [tried.md](tried.md).
-
-All programs train the same networks on MNIST: batches of 128, Adam at 0.002, Glorot uniform
-kernels, hidden layers without bias, batch norm with momentum 0.99 and epsilon 0.001, mean sigmoid
-cross-entropy. This project and the published program write the loss of every step as event files;
-the others do not. Programs run one at a time as processes of their own, in turn (A B A B), with
-their own default number of threads. A figure is a median over n processes, with the lowest and the
-highest in brackets; "×" is its ratio to the figure in the first row: above 1, the first row needs
-less.
-"""
+from graph_mode.show.tables import markdown
 
 
 def write():
-    """Writes the page; a table that was never measured says so."""
-    sections = [HEAD]
-    for title, table, section in (
-        ("A training step", "steps", steps_section),
-        ("A whole process", "whole", whole_section),
-        ("Time to a test accuracy", "accuracy", accuracy_section),
-        ("Memory as the data grows", "growth", growth_section),
-        ("Reading event files", "events", events_section),
+    """Writes the tables of the page that were measured."""
+    sections = {}
+    for table, section in (
+        ("steps", steps_section),
+        ("whole", whole_section),
+        ("accuracy", accuracy_section),
+        ("growth", growth_section),
+        ("events", events_section),
     ):
         stored = results.load(table)
-        text = section(stored["measurements"]) + foot(stored) if stored else "Not measured yet.\n"
-        sections.append(f"## {title}\n\n{text}")
-    PAGE.write_text("\n".join(sections))
+        if stored:
+            sections[table] = section(stored["measurements"]) + foot(stored)
+    fill("benchmarks.md", sections)
+
+
+def fill(name, sections):
+    """Writes {marker: tables} into a page of docs/, between its comments of this marker."""
+    path = PROJECT / "docs" / name
+    text = path.read_text()
+    for marker, content in sections.items():
+        start, end = f"<!-- {marker} -->\n", f"<!-- end of {marker} -->"
+        before, rest = text.split(start)
+        text = f"{before}{start}\n{content}\n{end}{rest.split(end)[1]}"
+    path.write_text(text)
 
 
 def steps_section(measurements):
     labels = [(label, group, step_time) for label, group in by_label(measurements).items()]
-    return (
-        "Milliseconds a step, evaluation not counted. The figure of a process is the median of its "
-        "windows of 100 steps (conv: 25, this project 100); the first window, with compilation, is "
-        "left out.\n\n"
-        + comparison(PEERS, labels)
-        + "\nThe fastest process of each:\n\n"
-        + comparison(PEERS, labels, summary=min)
-    )
+    fastest = comparison(PEERS, labels, summary=min)
+    return f"{comparison(PEERS, labels)}\nThe fastest process of each:\n\n{fastest}"
 
 
 def whole_section(measurements):
-    text = (
-        "Seconds from the start of the interpreter to its end, 3,000 steps with batch norm: "
-        "importing, loading, compiling, training, validating every 500 steps, validation and test "
-        "at the end. Start-up is the time to the end of the first training step. Memory is the "
-        "peak resident set. Keras trains 7 epochs cut off at 3,000 steps and validates after "
-        "each.\n"
-    )
     startup = by_label((results.load("startup") or {"measurements": []})["measurements"])
-    for label, group in by_label(measurements).items():
-        columns = [
-            ("whole process, s", group, lambda m: m["process_seconds"]),
-            ("start-up, s", startup.get(label, []), lambda m: m["startup_seconds"]),
-            ("peak memory, MiB", group, peak),
-            ("test accuracy, %", group, test_accuracy),
-        ]
-        text += f"\n**{label}**\n\n" + comparison(PEERS, columns)
-    return text
+    return "\n".join(
+        titled(
+            label,
+            [
+                ("whole process, s", group, lambda m: m["process_seconds"]),
+                ("start-up, s", startup.get(label, []), lambda m: m["startup_seconds"]),
+                ("peak memory, MiB", group, peak),
+                ("test accuracy, %", group, test_accuracy),
+            ],
+        )
+        for label, group in by_label(measurements).items()
+    )
 
 
 def accuracy_section(measurements):
-    text = (
-        "Seconds of training, with compilation. Importing, loading and evaluating are not in it: "
-        "add the start-up above. All of them train the networks of `--fast` by its recipe: the "
-        "learning rate rises to 0.02 and falls again, and batch norm's momentum is 0.9. Each "
-        "process has another seed.\n"
+    value = ("training, s", lambda m: m["training_seconds"])
+    return "\n".join(
+        titled(label, [(value[0], group, value[1]), ("test accuracy, %", group, test_accuracy)])
+        for label, group in by_label(measurements).items()
     )
-    for label, group in by_label(measurements).items():
-        columns = [
-            ("training, s", group, lambda m: m["training_seconds"]),
-            ("test accuracy, %", group, test_accuracy),
-        ]
-        text += f"\n**{label}**\n\n" + comparison(PEERS, columns)
-    return text
 
 
 def growth_section(measurements):
-    text = "fc with batch norm on more and more training images: MNIST's own, again and again.\n"
-    for title, value in (("Peak memory, MiB", peak), ("Milliseconds a step", step_time)):
-        columns = [(label, group, value) for label, group in by_label(measurements).items()]
-        text += f"\n**{title}**\n\n" + comparison(PEERS, columns)
-    return text
+    labels = by_label(measurements).items()
+    return "\n".join(
+        titled(title, [(label, group, value) for label, group in labels])
+        for title, value in (("Peak memory, MiB", peak), ("Milliseconds a step", step_time))
+    )
 
 
 def events_section(measurements):
@@ -104,8 +80,7 @@ def events_section(measurements):
         ("import and reading, s", measurements, lambda m: m["import_seconds"] + m["read_seconds"]),
         ("peak memory, MiB", measurements, peak),
     ]
-    text = f"One file of {measurements[0]['label']}, read in a fresh process.\n\n"
-    return text + comparison(READERS, columns)
+    return comparison(READERS, columns)
 
 
 def step_time(measurement):
@@ -119,6 +94,10 @@ def peak(measurement):
 
 def test_accuracy(measurement):
     return 100 * measurement["accuracies"]["test"]
+
+
+def titled(title, columns, contestants=PEERS):
+    return f"**{title}**\n\n{comparison(contestants, columns)}"
 
 
 def comparison(contestants, columns, summary=statistics.median):
@@ -138,8 +117,7 @@ def comparison(contestants, columns, summary=statistics.median):
                 first = first or summary(values)
                 text += f", {summary(values) / first:.2f} ×"
             row.append(text)
-    lines = [[""] + [title for title, _, _ in columns], ["---"] * (1 + len(columns))] + rows
-    return "".join("| " + " | ".join(cells) + " |\n" for cells in lines)
+    return markdown(["", *(title for title, _, _ in columns)], rows) + "\n"
 
 
 def spread(values, summary):
@@ -170,6 +148,4 @@ def foot(stored):
 
 def number(value):
     """Three significant digits, without an exponent."""
-    if value >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.{1 if value >= 10 else 2}f}"

@@ -4,14 +4,12 @@ import datetime
 import json
 import os
 import platform
-import sys
-from pathlib import Path
 
-sys.path.append(str(Path(__file__).resolve().parent.parent))
+from environments import PROJECT
 
-from graph_mode.machine import processor  # noqa: E402
+from graph_mode.machine import processor
 
-FOLDER = Path(__file__).resolve().parent / "results"
+FOLDER = PROJECT / "benchmarks" / "results"
 UNFINISHED = FOLDER / "unfinished"
 
 
@@ -23,8 +21,7 @@ def load(table, folder=FOLDER):
 
 def begin(table):
     """What an interrupted measuring of the table left on this machine, or an empty start."""
-    here = machine()
-    stored = load(table, UNFINISHED)
+    here, stored = machine(), load(table, UNFINISHED)
     if stored and all(stored["machine"][key] == here[key] for key in ("processor", "cores")):
         return stored
     return {"machine": here, "measurements": []}
@@ -36,9 +33,8 @@ def keep(table, content):
     path = UNFINISHED / f"{table}.json"
     lines = ",\n".join(map(json.dumps, content["measurements"]))
     text = f'{{"machine": {json.dumps(content["machine"])},\n"measurements": [\n{lines}\n]}}\n'
-    temporary = path.with_suffix(".partial")
-    temporary.write_text(text)
-    temporary.replace(path)
+    path.with_suffix(".partial").write_text(text)
+    path.with_suffix(".partial").replace(path)
 
 
 def finish(tables):

@@ -17,24 +17,27 @@ import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+import environments
+import page
+import results
+import tables
+from tqdm import tqdm
 
-import environments  # noqa: E402
-import page  # noqa: E402
-import results  # noqa: E402
-import tables  # noqa: E402
-from tqdm import tqdm  # noqa: E402
-
-PEERS = environments.PROJECT / "benchmarks" / "peers"
+BENCHMARKS = environments.PROJECT / "benchmarks"
 LONGEST_SECONDS = 1200
 
 
 def measure(groups_of):
     """Measures {table: [Group]} and stores the results; what fails is told and left out."""
     groups = [(table, group) for table in groups_of for group in groups_of[table]]
-    ready = set_up({c.environment: None for _, group in groups for c in group.contestants})
+    ready = []
+    for environment in dict.fromkeys(c.environment for _, g in groups for c in g.contestants):
+        reason = environments.set_up(environment)
+        if reason:
+            print(f"{environment.folder} is left out: {reason}", file=sys.stderr)
+        else:
+            ready.append(environment)
     total = sum(group.rounds * len(group.contestants) for _, group in groups)
     try:
         with tqdm(total=total, unit="process") as progress:
@@ -44,18 +47,6 @@ def measure(groups_of):
         print("interrupted: the same command continues from here", file=sys.stderr)
         sys.exit(130)
     results.finish(groups_of)
-
-
-def set_up(environment_list):
-    """Those of the environments that are there or could be made."""
-    ready = []
-    for environment in environment_list:
-        reason = environments.set_up(environment)
-        if reason:
-            print(f"{environment.folder} is left out: {reason}", file=sys.stderr)
-        else:
-            ready.append(environment)
-    return ready
 
 
 def measure_group(group, table, ready, progress):
@@ -68,7 +59,10 @@ def measure_group(group, table, ready, progress):
             key = {"label": group.label, "contestant": contestant.name, "round": number}
             if tuple(key.values()) not in done and contestant.environment in ready:
                 if group.data and not os.listdir(folder):
-                    make_data(folder, *group.data)
+                    # In another process: the memory of this one would count as that of the
+                    # programs it starts.
+                    script = [sys.executable, str(BENCHMARKS / "made_data.py")]
+                    subprocess.run([*script, *map(str, group.data), folder], check=True)
                 measurement = run(contestant, group, number, folder)
                 if measurement:
                     content["measurements"].append({**key, **measurement})
@@ -76,18 +70,11 @@ def measure_group(group, table, ready, progress):
             progress.update()
 
 
-def make_data(folder, kind, count):
-    """In another process: the memory of this one would count as that of the programs it starts."""
-    script = environments.PROJECT / "benchmarks" / "made_data.py"
-    quiet = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="3")
-    subprocess.run([sys.executable, str(script), kind, str(count), folder], check=True, env=quiet)
-
-
 def run(contestant, group, seed, data_dir):
     """What one process of the contestant reports, or None if it fails."""
-    command = [environments.python_of(contestant.environment), str(PEERS / contestant.file)]
-    command += ["--mode", contestant.mode] + list(map(str, group.arguments))
-    command += ["--data-dir", data_dir] if group.data else []
+    python = environments.python_of(contestant.environment)
+    command = [python, str(BENCHMARKS / "peers" / contestant.file), "--mode", contestant.mode]
+    command += [*map(str, group.arguments), *(["--data-dir", data_dir] if group.data else [])]
     with tempfile.TemporaryDirectory() as folder:
         if group.arguments:
             command += ["--seed", str(seed), "--log-dir", folder]
@@ -110,19 +97,23 @@ def run(contestant, group, seed, data_dir):
     return dict(measurement, process_seconds=round(seconds, 3))
 
 
+def parser(description):
+    """The flags that this script and ablation.py share."""
+    raw = argparse.RawDescriptionHelpFormatter
+    parsed = argparse.ArgumentParser(description=description, formatter_class=raw)
+    parsed.add_argument("--rounds", type=int, default=5, help="processes a figure (default: 5)")
+    parsed.add_argument("--page", action="store_true", help="measure nothing")
+    return parsed
+
+
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    names = ", ".join(tables.TABLES)
-    parser.add_argument("--only", metavar="TABLE,...", help=f"some of {names}")
-    parser.add_argument("--rounds", type=int, default=5, help="processes a figure (default: 5)")
-    parser.add_argument("--page", action="store_true", help="measure nothing")
-    arguments = parser.parse_args()
+    parsed, names = parser(__doc__), ", ".join(tables.TABLES)
+    parsed.add_argument("--only", metavar="TABLE,...", help=f"some of {names}")
+    arguments = parsed.parse_args()
     chosen = arguments.only.split(",") if arguments.only else list(tables.TABLES)
     unknown = [table for table in chosen if table not in tables.TABLES]
     if unknown:
-        parser.error(f"found table {unknown[0]!r}, expected one of {names}")
+        parsed.error(f"found table {unknown[0]!r}, expected one of {names}")
     if not arguments.page:
         measure({table: list(tables.TABLES[table](arguments.rounds)) for table in chosen})
     page.write()
