@@ -62,5 +62,5 @@ def write_page():
 if __name__ == "__main__":
     arguments = run.parser(__doc__).parse_args()
     if not arguments.page:
-        run.measure({"ablation": list(groups(arguments.rounds))})
+        run.measure("ablation", list(groups(arguments.rounds)))
     write_page()

@@ -5,8 +5,8 @@ python benchmarks/run.py --only steps,events   these tables, and the page again
 python benchmarks/run.py --page                the page alone, from the stored measurements
 
 Each contestant of benchmarks/peers/__init__.py gets a virtual environment of its own with the real
-released packages. Contestants take turns (A B A B), each time as a process of its own. A run that
-was interrupted goes on where it stopped; benchmarks/results/ changes when all of it is measured.
+released packages. Contestants take turns (A B A B), each time as a process of its own. A table in
+benchmarks/results/ changes when all of it is measured.
 """
 
 import argparse
@@ -28,50 +28,38 @@ BENCHMARKS = environments.PROJECT / "benchmarks"
 LONGEST_SECONDS = 1200
 
 
-def measure(groups_of):
-    """Measures {table: [Group]} and stores the results; what fails is told and left out."""
-    groups = [(table, group) for table in groups_of for group in groups_of[table]]
+def measure(table, groups):
+    """Measures the [Group] of a table and stores the results; what fails is told and left out."""
     ready = []
-    for environment in dict.fromkeys(c.environment for _, g in groups for c in g.contestants):
+    for environment in dict.fromkeys(c.environment for group in groups for c in group.contestants):
         reason = environments.set_up(environment)
         if reason:
             print(f"{environment.folder} is left out: {reason}", file=sys.stderr)
         else:
             ready.append(environment)
-    total = sum(group.rounds * len(group.contestants) for _, group in groups)
-    try:
-        with tqdm(total=total, unit="process") as progress:
-            for table, group in groups:
-                measure_group(group, table, ready, progress)
-    except KeyboardInterrupt:
-        print("interrupted: the same command continues from here", file=sys.stderr)
-        sys.exit(130)
-    results.finish(groups_of)
-
-
-def measure_group(group, table, ready, progress):
-    """Measures what is missing of the group, and stores it after each process."""
-    content = results.begin(table)
-    done = {(m["label"], m["contestant"], m["round"]) for m in content["measurements"]}
-    with tempfile.TemporaryDirectory() as folder:
-        for number, contestant in itertools.product(range(group.rounds), group.contestants):
-            progress.set_description(f"{table}: {group.label}: {contestant.name}")
-            key = {"label": group.label, "contestant": contestant.name, "round": number}
-            if tuple(key.values()) not in done and contestant.environment in ready:
-                if group.data and not os.listdir(folder):
+    here, measurements = results.machine(), []
+    total = sum(group.rounds * len(group.contestants) for group in groups)
+    with tqdm(total=total, unit="process") as progress:
+        for group in groups:
+            with tempfile.TemporaryDirectory() as folder:
+                if group.data:
                     # In another process: the memory of this one would count as that of the
                     # programs it starts.
                     script = [sys.executable, str(BENCHMARKS / "made_data.py")]
                     subprocess.run([*script, *map(str, group.data), folder], check=True)
-                measurement = run(contestant, group, number, folder)
-                if measurement:
-                    content["measurements"].append({**key, **measurement})
-                    results.keep(table, content)
-            progress.update()
+                for number, contestant in itertools.product(range(group.rounds), group.contestants):
+                    progress.set_description(f"{table}: {group.label}: {contestant.name}")
+                    key = {"label": group.label, "contestant": contestant.name, "round": number}
+                    if contestant.environment in ready:
+                        measurements += [
+                            {**key, **m} for m in run(contestant, group, number, folder)
+                        ]
+                    progress.update()
+    results.store(table, here, measurements)
 
 
 def run(contestant, group, seed, data_dir):
-    """What one process of the contestant reports, or None if it fails."""
+    """What one process of the contestant reports, in a list; empty if it fails."""
     python = environments.python_of(contestant.environment)
     command = [python, str(BENCHMARKS / "peers" / contestant.file), "--mode", contestant.mode]
     command += [*map(str, group.arguments), *(["--data-dir", data_dir] if group.data else [])]
@@ -91,10 +79,10 @@ def run(contestant, group, seed, data_dir):
         except subprocess.SubprocessError as error:
             output = (error.stderr or b"").decode(errors="replace").strip()[-2000:]
             tqdm.write(f"{contestant.name}: {error}\n{output}", file=sys.stderr)
-            return None
+            return []
         seconds = time.time() - started
     measurement = json.loads(result.stdout.decode().strip().splitlines()[-1])
-    return dict(measurement, process_seconds=round(seconds, 3))
+    return [dict(measurement, process_seconds=round(seconds, 3))]
 
 
 def parser(description):
@@ -115,7 +103,8 @@ def main():
     if unknown:
         parsed.error(f"found table {unknown[0]!r}, expected one of {names}")
     if not arguments.page:
-        measure({table: list(tables.TABLES[table](arguments.rounds)) for table in chosen})
+        for table in chosen:
+            measure(table, list(tables.TABLES[table](arguments.rounds)))
     page.write()
 
 

@@ -130,15 +130,9 @@ def main():
         return (logits.argmax(1) == labels).sum()
 
     def accuracy(split):
-        images, labels = splits[split]
-        counts = [
-            int(correct(state[0], state[1], images[i : i + 1000], labels[i : i + 1000]))
-            for i in range(0, len(images), 1000)
-        ]
-        return sum(counts) / len(images)
+        return measuring.share_of(lambda *batch: correct(*state[:2], *batch), *splits[split])
 
-    stopwatch, accuracies = measuring.train_and_evaluate(arguments, train, accuracy)
-    measuring.report(arguments, stopwatch, accuracies, {"jax": jax.__version__})
+    measuring.measure(arguments, train, accuracy, {"jax": jax.__version__})
 
 
 if __name__ == "__main__":

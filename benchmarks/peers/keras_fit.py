@@ -13,11 +13,7 @@ import tensorflow as tf  # noqa: E402
 
 
 class Rates(keras.optimizers.schedules.LearningRateSchedule):
-    """The learning rate of every step, from an array."""
-
-    def __init__(self, rates):
-        super().__init__()
-        self.rates = rates
+    """The learning rate of every step, from the array `rates`."""
 
     def __call__(self, step):
         return keras.ops.take(self.rates, step)
@@ -42,14 +38,11 @@ def build_model(arguments):
         add(keras.layers.Dense(count, use_bias=False))
     layers.append(keras.layers.Dense(10))
     model = keras.Sequential(layers)
-    rate = arguments.learning_rate
+    rate = Rates() if arguments.fast else arguments.learning_rate
     if arguments.fast:
-        rate = Rates(measuring.learning_rates(arguments))
-    model.compile(
-        keras.optimizers.Adam(rate),
-        keras.losses.BinaryCrossentropy(from_logits=True),
-        metrics=["categorical_accuracy"],
-    )
+        rate.rates = measuring.learning_rates(arguments)
+    loss = keras.losses.BinaryCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(rate), loss, metrics=["categorical_accuracy"])
     return model
 
 

@@ -22,19 +22,16 @@ EXERCISE = {
     "fc": Network((), None, (256, 128, 64, 32, 16)),
     "conv": Network(((4, 1), (8, 1), (12, 2), (16, 1), (20, 1)), 3, (100,)),
 }
-# What --fast of this project's scripts stands for, as far as the measured programs take flags.
+# What --fast of this project's scripts stands for: networks and flags; momentum is batch norm's.
 FAST = {
     "fc": Network((), None, (256, 128)),
     "conv": Network(((16, 2), (32, 2), (48, 2)), 5, (100,)),
 }
 FAST_FLAGS = {
-    "fc": {"batch_norm": True, "learning_rate": 0.02, "steps": 400, "batch_size": 256},
-    "conv": {"batch_norm": True, "learning_rate": 0.02, "steps": 430},
+    "fc": {"batch_norm": True, "momentum": 0.9, "learning_rate": 0.02, "steps": 400},
+    "conv": {"batch_norm": True, "momentum": 0.9, "learning_rate": 0.02, "steps": 430},
 }
-FAST_MOMENTUM = 0.9
-IMAGES_HEADER_BYTES = 16
-LABELS_HEADER_BYTES = 8
-MOMENTUM = 0.99
+FAST_FLAGS["fc"]["batch_size"] = 256
 
 
 def parse_arguments(description, modes):
@@ -51,12 +48,11 @@ def parse_arguments(description, modes):
     parser.add_argument("--window", type=int, default=100, help="steps in one timed window")
     parser.add_argument("--log-dir", help="where a program that writes event files puts them")
     parser.add_argument("--data-dir", default="MNIST_data")
+    parser.set_defaults(momentum=0.99)
     arguments = parser.parse_args()
     if arguments.fast:
         parser.set_defaults(**FAST_FLAGS[arguments.network])
-        arguments = parser.parse_args()
-    arguments.momentum = FAST_MOMENTUM if arguments.fast else MOMENTUM  # of batch norm
-    return arguments
+    return parser.parse_args()
 
 
 def network_of(arguments):
@@ -85,18 +81,16 @@ def read_mnist(folder, validation_size=5000):
     """
 
     def read(name, header_bytes):
-        with gzip.open(os.path.join(folder, name + ".gz")) as file:
+        with gzip.open(os.path.join(folder, f"{name}-ubyte.gz")) as file:
             return np.frombuffer(file.read(), np.uint8, offset=header_bytes)
 
-    def read_split(prefix):
-        images = read(prefix + "-images-idx3-ubyte", IMAGES_HEADER_BYTES).reshape(-1, 28, 28)
-        return images, read(prefix + "-labels-idx1-ubyte", LABELS_HEADER_BYTES).astype(np.int64)
-
-    images, labels = read_split("train")
+    images, test_images = (read(f"{p}-images-idx3", 16) for p in ("train", "t10k"))
+    labels, test_labels = (read(f"{p}-labels-idx1", 8).astype(np.int64) for p in ("train", "t10k"))
+    images = images.reshape(-1, 28, 28)
     return {
         "train": (images[validation_size:], labels[validation_size:]),
         "validation": (images[:validation_size], labels[:validation_size]),
-        "test": read_split("t10k"),
+        "test": (test_images.reshape(-1, 28, 28), test_labels),
     }
 
 
@@ -125,12 +119,18 @@ class Stopwatch:
             self._seconds, self._steps = 0.0, 0
 
 
-def train_and_evaluate(arguments, train, accuracy):
-    """Trains, with validation every 500 steps, and validation and test at the end.
+def share_of(count_right, images, labels):
+    """The accuracy; count_right(images, labels) counts the right answers of 1000 examples."""
+    starts = range(0, len(images), 1000)
+    counts = [int(count_right(images[i : i + 1000], labels[i : i + 1000])) for i in starts]
+    return sum(counts) / len(images)
+
+
+def measure(arguments, train, accuracy, versions):
+    """Trains, with validation every 500 steps, and validation and test at the end; reports.
 
     `train(steps)` trains and returns only when the last step is done; `accuracy(split)` is of all
-    images of "validation" or "test", and is not timed as training. Returns (stopwatch,
-    {split: accuracy}).
+    images of "validation" or "test", and is not timed as training.
     """
     stopwatch = Stopwatch(arguments.window)
     while stopwatch.steps < arguments.steps:
@@ -142,7 +142,8 @@ def train_and_evaluate(arguments, train, accuracy):
         stopwatch.add(time.perf_counter() - started, chunk)
         if stopwatch.steps % 500 == 0:
             accuracy("validation")
-    return stopwatch, {split: accuracy(split) for split in ("validation", "test")}
+    accuracies = {split: accuracy(split) for split in ("validation", "test")}
+    report(arguments, stopwatch, accuracies, versions)
 
 
 def report(arguments, stopwatch, accuracies, versions):
