@@ -196,6 +196,8 @@ def test_a_run_whose_worker_was_killed_is_the_one_that_the_script_alone_would_be
 
 
 def test_a_grid_is_trained_and_reported_and_never_trained_again(compare, log_dir, results):
+    code, _, errors = compare("--seeds=1", "--report-only")
+    assert code == 2 and "none of the 2 runs has ended" in errors and not results()
     code, lines, errors = compare("--seeds=1", "--width=7,8", "--sizes=2,3")
     assert (code, errors) == (0, "")
     assert len(lines) == 5 and lines[-1] == f"wrote {os.path.join(log_dir, 'report', 'report.md')}"
@@ -294,7 +296,9 @@ def own_terminal(descriptor):
 
 
 @pytest.mark.parametrize("how", ["Ctrl-C", "terminal closes"])
-def test_stopped_it_ends_its_workers_and_the_next_start_goes_on(how, start_quick, compare, results):
+def test_it_is_alone_in_its_folder_and_stopped_it_ends_its_workers_and_the_next_start_goes_on(
+    how, start_quick, compare, results
+):
     terminal = {}
     if how == "terminal closes":
         ours, theirs = pytest.importorskip("pty").openpty()
@@ -306,6 +310,8 @@ def test_stopped_it_ends_its_workers_and_the_next_start_goes_on(how, start_quick
     wait_until(lambda: results() or process.poll() is not None)
     workers = children(process.pid)
     assert len(workers) == 2
+    code, _, errors = compare("--seeds=2")
+    assert code == 2 and "another compare.py" in errors
     if terminal:
         os.close(ours)
         process.wait(PATIENCE_SECONDS)
@@ -319,17 +325,6 @@ def test_stopped_it_ends_its_workers_and_the_next_start_goes_on(how, start_quick
     finished = results()
     assert len(compare("--seeds=2")[1]) == 4 - len(finished) + 1
     assert {folder: results()[folder] for folder in finished} == finished
-
-
-def test_two_comparisons_never_work_in_one_folder(start_quick, compare, log_dir):
-    process = start_quick("--seeds=2", seconds_a_seed=99)
-    wait_until(lambda: glob.glob(os.path.join(log_dir, ".unfinished", "*")))
-    process.send_signal(signal.SIGSTOP)
-    code, _, errors = compare("--seeds=2")
-    assert code == 2 and "another compare.py" in errors
-    process.send_signal(signal.SIGCONT)
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=PATIENCE_SECONDS)
 
 
 @pytest.mark.parametrize(
@@ -377,12 +372,6 @@ def test_a_run_older_than_a_flag_counts_as_one_with_its_default(compare, log_dir
     assert len(compare("--seeds=1")[1]) == 1
     assert "`width` 7" in report_in(log_dir)
     assert len(compare("--seeds=1", "--width=8")[1]) == 3
-
-
-def test_a_report_alone_trains_nothing(compare, log_dir):
-    code, _, errors = compare("--seeds=1", "--report-only")
-    assert code == 2 and "none of the 2 runs has ended" in errors
-    assert not glob.glob(os.path.join(log_dir, "quick", "*"))
 
 
 def test_jobs_are_bounded_by_the_cores_and_the_memory_and_the_gpus(monkeypatch):

@@ -9,13 +9,13 @@ import made_runs
 import numpy as np
 import pytest
 
-from graph_mode.comparing import intervals, report, run_results
+from graph_mode.comparing import report, report_tables, run_results
 
 
 @pytest.mark.parametrize("count", [2, 5, 31, 40])
 def test_an_interval_covers_the_mean_as_often_as_it_says(count):
     random = np.random.RandomState(0)
-    found = [intervals.confidence_interval(random.normal(3, 2, count)) for _ in range(1000)]
+    found = [report_tables.confidence_interval(random.normal(3, 2, count)) for _ in range(1000)]
     assert np.mean([i.low < 3 < i.high for i in found]) == pytest.approx(0.95, abs=0.025)
 
 

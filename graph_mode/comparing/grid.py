@@ -69,18 +69,11 @@ def read_config(path):
 
 def arguments_of(grid):
     """The command line that says the same as a grid of JSON, {flag: value or list of values}."""
-    return [
-        f"--{flag}={word_of(value)}"
-        for flag, values in grid.items()
-        for value in (values if isinstance(values, list) else [values]) or [""]
-    ]
-
-
-def word_of(value):
-    """A value of JSON as a word of a command line."""
-    if isinstance(value, list):
-        return ",".join(map(str, value))
-    return json.dumps(value) if isinstance(value, bool) else str(value)
+    for flag, values in grid.items():
+        for value in (values if isinstance(values, list) else [values]) or [""]:
+            if isinstance(value, list):
+                value = ",".join(map(str, value))
+            yield f"--{flag}={json.dumps(value) if isinstance(value, bool) else value}"
 
 
 def grid_of_arguments(arguments):
@@ -118,12 +111,10 @@ def values_of(flag, words, known):
     """
     declared = known.get(flag.replace("-", "_"))
     is_list = declared is not None and declared.type is flag_table.positive_integers
-    values = []
-    for part in [part for word in words for part in ([word] if is_list else word.split(","))]:
-        if part == "":
-            raise CommandError(f"--{flag}: found an empty value, expected one or several")
-        values += SWITCHES.get(part, [part])
-    values = list(dict.fromkeys(values))
+    parts = words if is_list else ",".join(words).split(",")
+    if "" in parts:
+        raise CommandError(f"--{flag}: found an empty value, expected one or several")
+    values = list(dict.fromkeys(value for part in parts for value in SWITCHES.get(part, [part])))
     if len(values) > 1 and not flag_table.may_be_dimension(flag.replace("-", "_")):
         raise CommandError(f"--{flag} takes one value, the same for all runs of a comparison")
     return values
@@ -135,33 +126,31 @@ def expand(grids):
     Raises CommandError and DataError; a value that the training script refuses ends the process
     with the script's own message.
     """
-    runs, paths, checksums = {}, {}, {}
-    for grid in grids:
-        for name in values_of("network", grid.get("network", DEFAULTS["network"]), {}):
-            path = scripts.path_of(str(name))
-            network = scripts.load(path).NETWORK
-            if paths.setdefault(network, path) != path:
-                raise CommandError(
-                    f"{path} and {paths[network]}: both name their network {network}: give one of "
-                    "them another NETWORK"
-                )
-            for run in runs_of(grid, path, checksums):
-                flags, same = run.settings["flags"], runs.setdefault(run.key, [])
-                if not any(fulfils(other.settings["flags"], flags) for other in same):
-                    same[:] = [o for o in same if not fulfils(flags, o.settings["flags"])] + [run]
+    runs, paths = {}, {}
+    for run in runs_of(grids, checksums={}):
+        other = paths.setdefault(run.network, run.script)
+        if other != run.script:
+            raise CommandError(
+                f"{run.script} and {other}: both name their network {run.network}: give one of "
+                "them another NETWORK"
+            )
+        flags, same = run.settings["flags"], runs.setdefault(run.key, [])
+        if not any(fulfils(other.settings["flags"], flags) for other in same):
+            same[:] = [o for o in same if not fulfils(flags, o.settings["flags"])] + [run]
     found = [run for same in runs.values() for run in same]
     return sorted(found, key=lambda run: run.settings["flags"]["seed"])
 
 
-def runs_of(grid, path, checksums):
-    """Yields the Runs of a grid with one training script; checksums: see run_of."""
-    known = scripts.table_of(path)
-    values = {
-        flag: values_of(flag, words, known) for flag, words in grid.items() if flag != "network"
-    }
-    varying = [flag for flag in values if len(values[flag]) > 1]
-    for combination in itertools.product(*values.values()):
-        yield run_of(path, dict(zip(values, combination)), varying, checksums)
+def runs_of(grids, checksums):
+    """Yields the Runs of the grids, some of which may be the same; checksums: see run_of."""
+    for grid in grids:
+        grid = {"network": DEFAULTS["network"], **grid}
+        for path in map(scripts.path_of, map(str, values_of("network", grid.pop("network"), {}))):
+            known = scripts.table_of(path)
+            values = {flag: values_of(flag, words, known) for flag, words in grid.items()}
+            varying = [flag for flag in values if len(values[flag]) > 1]
+            for combination in itertools.product(*values.values()):
+                yield run_of(path, dict(zip(values, combination)), varying, checksums)
 
 
 def run_of(path, chosen, varying, checksums):

@@ -4,11 +4,11 @@ import csv
 import json
 import math
 import os
-from statistics import median_low
+from statistics import mean, median_low
 
 import numpy as np
 
-from graph_mode.comparing import intervals, report_figures, report_tables, run_results
+from graph_mode.comparing import report_figures, report_tables, run_results
 from graph_mode.comparing.report_tables import accuracies, difference, setting_of, statistics_of
 from graph_mode.comparing.run_results import ACCURACIES, BATCHES, MOVING, POPULATION
 from graph_mode.flags import frozen
@@ -61,23 +61,18 @@ def write(folders, log_dir, output_dir, say):
     rows = [[r.run.name, r.status, r.reason] for r in results if r.status != "finished"]
     blocks += ["## Diverged and failed runs"]
     blocks += [markdown(["run", "what", "why"], rows) if rows else "None."]
-    write_csv(list(report_tables.run_rows(results)), os.path.join(output_dir, "runs.csv"))
+    with output_file(os.path.join(output_dir, "runs.csv"), newline="") as file:
+        rows = list(report_tables.run_rows(results))
+        cells = ([cell(value) for value in row.values()] for row in rows)
+        csv.writer(file, lineterminator="\n").writerows([list(rows[0]), *cells])
     path = os.path.join(output_dir, REPORT)
     with output_file(path) as file:
         file.write("\n\n".join(blocks) + "\n")
     return path
 
 
-def write_csv(rows, path):
-    """Rows {column: value}; empty where there is no value."""
-    with output_file(path, newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            writer.writerow({name: cell(value) for name, value in row.items()})
-
-
 def cell(value):
+    """A value for runs.csv: nothing where there is no number."""
     if isinstance(value, float) and not math.isfinite(value):
         return ""
     return json.dumps(value).replace(" ", "") if isinstance(value, (bool, list)) else value
@@ -180,9 +175,9 @@ def side_text(side, statistics):
     notes = f" ({', '.join(notes)})" if notes else ""
     if not found:
         return NOTHING + notes
-    deviation = 100 * intervals.standard_deviation(found)
+    deviation = 100 * report_tables.standard_deviation(found)
     spread = "" if math.isnan(deviation) else f" ± {deviation:.2f}"
-    return f"{100 * intervals.mean(found):.2f}{spread}{notes}"
+    return f"{100 * mean(found):.2f}{spread}{notes}"
 
 
 def difference_text(interval):
@@ -211,11 +206,11 @@ def table_of_sides(settings, columns, text):
 def loss_text(losses):
     """The mean over the runs that have one."""
     found = [loss for loss in losses if loss is not None]
-    return f"{intervals.mean(found):.4f}" if found else NOTHING
+    return f"{mean(found):.4f}" if found else NOTHING
 
 
 def on_the_way_text(found):
-    return NOTHING if None in found else f"{100 * intervals.mean(found):.2f}"
+    return NOTHING if None in found else f"{100 * mean(found):.2f}"
 
 
 def speed_text(steps):

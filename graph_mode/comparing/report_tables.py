@@ -1,8 +1,9 @@
 """From the results of runs to the numbers of a report: settings, with and without batch norm."""
 
+import math
 import typing
+from statistics import mean, stdev
 
-from graph_mode.comparing import intervals
 from graph_mode.comparing.run_results import (
     ACCURACIES,
     BATCHES,
@@ -26,6 +27,24 @@ MEASURED = (
     *map(steps_to, ACCURACIES),
     *map(accuracy_after, BATCHES),
 )
+
+# The t for which a Student variable of 1, 2, 3, ... degrees of freedom lies in [-t, t] with a
+# probability of 95 %; the normal distribution's for more.
+T_95 = (
+    *(12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281),
+    *(2.2010, 2.1788, 2.1604, 2.1448, 2.1314, 2.1199, 2.1098, 2.1009, 2.0930, 2.0860),
+    *(2.0796, 2.0739, 2.0687, 2.0639, 2.0595, 2.0555, 2.0518, 2.0484, 2.0452, 2.0423),
+)
+Z_95 = 1.9600
+
+
+class Interval(typing.NamedTuple):
+    """Of the mean of n values; low and high are nan for one value."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
 
 
 class Setting(typing.NamedTuple):
@@ -102,13 +121,30 @@ def accuracies(side, statistics):
     return {seed: accuracy for seed, accuracy in found.items() if accuracy is not None}
 
 
+def standard_deviation(values):
+    """Of a sample, with n - 1; nan for fewer than two values."""
+    return stdev(values) if len(values) > 1 else math.nan
+
+
+def confidence_interval(values):
+    """The Interval of 95 % of the mean of independent values: mean -+ t * s / sqrt(n).
+
+    For differences of pairs (the same seed with and without something) this is the paired t
+    interval. low and high are nan for fewer than two values.
+    """
+    degrees = len(values) - 1
+    t = T_95[degrees - 1] if degrees <= len(T_95) else Z_95
+    half = t * standard_deviation(values) / math.sqrt(len(values))
+    return Interval(mean(values), mean(values) - half, mean(values) + half, len(values))
+
+
 def difference(before, after):
-    """The intervals.Interval of the mean of after - before, {seed: accuracy}; None without pairs.
+    """The Interval of the mean of after - before, {seed: accuracy}; None without pairs.
 
     It is paired by seed: the two runs of a seed see the same batches in the same order.
     """
     pairs = [after[seed] - before[seed] for seed in after if seed in before]
-    return intervals.confidence_interval(pairs) if pairs else None
+    return confidence_interval(pairs) if pairs else None
 
 
 def lags(setting):
