@@ -39,8 +39,7 @@ def set_up(environment):
     install += ["--disable-pip-version-check", *environment.packages]
     result = subprocess.run(install, stderr=subprocess.PIPE, cwd=str(PROJECT))
     if result.returncode:
-        reason = result.stderr.decode(errors="replace").strip().splitlines()
-        return f"pip failed: {reason[-1] if reason else result.returncode}"
+        return f"pip failed: {result.stderr.decode(errors='replace').strip()[-300:]}"
     (folder / "installed.txt").write_text(_wanted(environment))
     return None
 

@@ -1,8 +1,5 @@
-"""Data made for measuring: an image set of any number of images, an event file of any length.
-
-python benchmarks/made_data.py images 1000000 FOLDER
-python benchmarks/made_data.py events 100000 FOLDER
-"""
+"""python benchmarks/made_data.py images 1000000 FOLDER makes an image set of so many images;
+python benchmarks/made_data.py events 100000 FOLDER an event file of so many events."""
 
 import gzip
 import math

@@ -1,39 +1,24 @@
-"""The tables of docs/benchmarks.md, from the stored measurements; its words are written there."""
+"""The tables of docs/benchmarks.md and ablation.md, from the stored measurements."""
 
 import statistics
 
 import results
 from environments import PROJECT
-from peers import PEERS, READERS
+from peers import IDEAS, PEERS, READERS
 
 from graph_mode.show.tables import markdown
 
 
 def write():
-    """Writes the tables of the page that were measured."""
-    sections = {}
-    for table, section in (
-        ("steps", steps_section),
-        ("whole", whole_section),
-        ("accuracy", accuracy_section),
-        ("growth", growth_section),
-        ("events", events_section),
-    ):
+    """Writes the tables that were measured into the pages, between the comments that name them."""
+    for table, (name, section) in SECTIONS.items():
         stored = results.load(table)
         if stored:
-            sections[table] = section(stored["measurements"]) + foot(stored)
-    fill("benchmarks.md", sections)
-
-
-def fill(name, sections):
-    """Writes {marker: tables} into a page of docs/, between its comments of this marker."""
-    path = PROJECT / "docs" / name
-    text = path.read_text()
-    for marker, content in sections.items():
-        start, end = f"<!-- {marker} -->\n", f"<!-- end of {marker} -->"
-        before, rest = text.split(start)
-        text = f"{before}{start}\n{content}\n{end}{rest.split(end)[1]}"
-    path.write_text(text)
+            path = PROJECT / "docs" / name
+            start, end = f"<!-- {table} -->\n", f"<!-- end of {table} -->"
+            before, rest = path.read_text().split(start)
+            content = section(stored["measurements"]) + foot(stored)
+            path.write_text(f"{before}{start}\n{content}\n{end}{rest.split(end)[1]}")
 
 
 def steps_section(measurements):
@@ -83,6 +68,25 @@ def events_section(measurements):
     return comparison(READERS, columns)
 
 
+def ablation_section(measurements):
+    text = []
+    for version, found in by_label(measurements, lambda m: m["versions"]["tensorflow"]).items():
+        labels = by_label(found).items()
+        columns = [(label.split(" (")[0], group, step_time) for label, group in labels]
+        text.append(titled(f"TensorFlow {version}", columns, IDEAS))
+    return "\n".join(text)
+
+
+SECTIONS = {
+    "steps": ("benchmarks.md", steps_section),
+    "whole": ("benchmarks.md", whole_section),
+    "accuracy": ("benchmarks.md", accuracy_section),
+    "growth": ("benchmarks.md", growth_section),
+    "events": ("benchmarks.md", events_section),
+    "ablation": ("ablation.md", ablation_section),
+}
+
+
 def step_time(measurement):
     """Milliseconds: the median window after the first, which holds compilation and cold caches."""
     return statistics.median(measurement["windows_ms"][1:])
@@ -130,11 +134,11 @@ def spread(values, summary):
     return text
 
 
-def by_label(measurements):
+def by_label(measurements, label_of=lambda measurement: measurement["label"]):
     """{label: its measurements}, in the order measured."""
     groups = {}
     for measurement in measurements:
-        groups.setdefault(measurement["label"], []).append(measurement)
+        groups.setdefault(label_of(measurement), []).append(measurement)
     return groups
 
 

@@ -1,8 +1,8 @@
-"""Measures this project beside what a user would pick instead, and writes docs/benchmarks.md.
+"""Measures this project beside what a user would pick instead, and each of its ideas.
 
-python benchmarks/run.py                       every table (two hours on 2 cores)
-python benchmarks/run.py --only steps,events   these tables, and the page again
-python benchmarks/run.py --page                the page alone, from the stored measurements
+python benchmarks/run.py                       every table (three hours on 2 cores)
+python benchmarks/run.py --only steps,events   these tables
+python benchmarks/run.py --page                docs/*.md alone, from the stored measurements
 
 Each contestant of benchmarks/peers/__init__.py gets a virtual environment of its own with the real
 released packages. Contestants take turns (A B A B), each time as a process of its own. A table in
@@ -85,23 +85,17 @@ def run(contestant, group, seed, data_dir):
     return [dict(measurement, process_seconds=round(seconds, 3))]
 
 
-def parser(description):
-    """The flags that this script and ablation.py share."""
-    raw = argparse.RawDescriptionHelpFormatter
-    parsed = argparse.ArgumentParser(description=description, formatter_class=raw)
-    parsed.add_argument("--rounds", type=int, default=5, help="processes a figure (default: 5)")
-    parsed.add_argument("--page", action="store_true", help="measure nothing")
-    return parsed
-
-
 def main():
-    parsed, names = parser(__doc__), ", ".join(tables.TABLES)
-    parsed.add_argument("--only", metavar="TABLE,...", help=f"some of {names}")
-    arguments = parsed.parse_args()
+    raw, names = argparse.RawDescriptionHelpFormatter, ", ".join(tables.TABLES)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    parser.add_argument("--only", metavar="TABLE,...", help=f"some of {names}")
+    parser.add_argument("--rounds", type=int, default=5, help="processes a figure (default: 5)")
+    parser.add_argument("--page", action="store_true", help="measure nothing")
+    arguments = parser.parse_args()
     chosen = arguments.only.split(",") if arguments.only else list(tables.TABLES)
     unknown = [table for table in chosen if table not in tables.TABLES]
     if unknown:
-        parsed.error(f"found table {unknown[0]!r}, expected one of {names}")
+        parser.error(f"found table {unknown[0]!r}, expected one of {names}")
     if not arguments.page:
         for table in chosen:
             measure(table, list(tables.TABLES[table](arguments.rounds)))

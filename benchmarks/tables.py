@@ -1,8 +1,9 @@
 """What each table measures: groups of processes that differ in the contestant alone."""
 
 import collections
+import itertools
 
-from peers import OURS, PEERS, PUBLISHED, READERS
+from peers import IDEAS, OURS, PEERS, PUBLISHED, READERS, Environment
 
 # `contestants` run in turn, `rounds` times, each time with another seed, with the same `arguments`.
 # `data` is what made_data.py writes for them to read, as ("images", count), or None for MNIST.
@@ -19,6 +20,8 @@ RECIPES = {
 MOST_IMAGES = 4000000
 IMAGES = (60000, 250000, 1000000, MOST_IMAGES)
 EVENTS = 100000
+# The second is left out where it is not there (`make test-tf1` makes it).
+VERSIONS = (".venv", ".venv-tf1")
 
 
 def measured_in(table, network):
@@ -54,7 +57,17 @@ def growth(rounds):
         yield Group(f"{count:,} images", contestants, rounds, arguments, ("images", count))
 
 
+def ablation(rounds):
+    """For each TensorFlow and network, each idea that makes a step fast is taken away alone."""
+    for folder, network, with_norm in itertools.product(VERSIONS, NETWORKS, (True, False)):
+        label, environment = network + ", batch norm" * with_norm, Environment(folder, (), ())
+        arguments = ["--network", network, *STEPS[network], *["--batch-norm"] * with_norm]
+        variants = [peer._replace(environment=environment) for peer in IDEAS if label in peer.fc]
+        yield Group(f"{label} ({folder})", variants, rounds, arguments, None)
+
+
 TABLES = {
+    "ablation": ablation,
     "steps": steps,
     "startup": lambda rounds: whole(rounds, num_steps=1),
     "whole": whole,

@@ -12,8 +12,6 @@ import random
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 
 import idx_files
@@ -24,13 +22,10 @@ import compare as compare_script
 from graph_mode import command_line, machine
 from graph_mode.comparing import grid
 from graph_mode.plotting import saved_runs
+from graph_mode.runs import record
 
-QUICK = [
-    "--networks",
-    os.path.join(ROOT, "tests", "quick_train.py"),
-    "--optimizers=sgd",
-    "--jobs=2",
-]
+QUICK = ["--networks", os.path.join(ROOT, "tests", "quick_train.py")]
+QUICK += ["--optimizers=sgd", "--jobs=2"]
 REAL = ["--num-batches=30", "--batch-size=20", "--validation-size=50", "--hidden-units=8"]
 PATIENCE_SECONDS = 300
 # What graph_mode/tensorflow1.py needs of TensorFlow before anything is trained.
@@ -57,16 +52,14 @@ def python_finds(monkeypatch, tmp_path):
     """python_finds(module, content) makes that module the one which any Python here imports."""
 
     def python_finds(module, content):
-        folder = tmp_path / "path"
-        folder.mkdir()
-        *packages, name = module.split(".")
-        for package in packages:
-            folder /= package
-            folder.mkdir()
-            (folder / "__init__.py").touch()
-        (folder / f"{name}.py").write_text(content)
-        monkeypatch.syspath_prepend(str(tmp_path / "path"))
-        places = filter(None, [str(tmp_path / "path"), os.environ.get("PYTHONPATH")])
+        folder = tmp_path / f"path of {module}"
+        path = folder.joinpath(*module.split(".")).with_suffix(".py")
+        path.parent.mkdir(parents=True)
+        path.write_text(content)
+        for package in path.relative_to(folder).parents:
+            (folder / package / "__init__.py").touch()
+        monkeypatch.syspath_prepend(str(folder))
+        places = filter(None, [str(folder), os.environ.get("PYTHONPATH")])
         monkeypatch.setenv("PYTHONPATH", os.pathsep.join(places))
 
     return python_finds
@@ -78,23 +71,15 @@ def without_tensorflow(python_finds):
 
 
 @pytest.fixture
-def start(data_dir, log_dir):
+def start(start_script, data_dir, log_dir):
     """start(*flags) starts compare.py as a process, and returns the Popen."""
-    processes = []
 
-    def start(*flags, seconds_a_seed=0, **pipes):
-        command = [sys.executable, os.path.join(ROOT, "compare.py"), f"--data-dir={data_dir}"]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **pipes}
-        environment = {**os.environ, "SECONDS_A_SEED": str(seconds_a_seed)}
-        command += [f"--log-dir={log_dir}", *flags]
-        process = subprocess.Popen(command, env=environment, universal_newlines=True, **pipes)
-        processes.append(process)
-        return process
+    def start(*flags, seconds_a_seed=0, **keywords):
+        given = [f"--data-dir={data_dir}", f"--log-dir={log_dir}", *flags]
+        keywords["environment"] = {"SECONDS_A_SEED": str(seconds_a_seed)}
+        return start_script("compare.py", *given, **keywords)
 
-    yield start
-    for process in processes:
-        process.kill()
-        process.communicate()
+    return start
 
 
 @pytest.fixture
@@ -121,14 +106,11 @@ def compare(data_dir, log_dir, without_tensorflow, capsys):
 
 @pytest.fixture
 def results(log_dir):
-    """results() is {folder: (result.json, its time)} of all runs that have finished."""
+    """results() is {folder: time of its result.json} of all runs that have finished."""
 
     def results():
-        found = {}
-        for path in glob.glob(os.path.join(glob.escape(log_dir), "*", "*", "result.json")):
-            with open(path) as file:
-                found[os.path.dirname(path)] = (json.load(file), os.stat(path).st_mtime_ns)
-        return found
+        paths = glob.glob(os.path.join(glob.escape(log_dir), "*", "*", "result.json"))
+        return {os.path.dirname(path): os.stat(path).st_mtime_ns for path in paths}
 
     return results
 
@@ -149,7 +131,7 @@ def wait_until(condition):
         time.sleep(0.02)
 
 
-def wait_until_gone(workers):
+def wait_until_gone(*workers):
     wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers))
 
 
@@ -234,7 +216,7 @@ def test_kills_at_random_lose_no_run_and_repeat_none(start_quick, compare, log_d
             workers = children(process.pid)
         process.kill()
         process.communicate()
-        wait_until_gone(workers)
+        wait_until_gone(*workers)
         now = results()
         assert {folder: now[folder] for folder in finished} == finished
         finished = now
@@ -261,7 +243,7 @@ def test_a_worker_of_a_compare_that_was_killed_writes_nothing_into_the_next_ones
     # Where the tests have no terminal, the system itself ends a stopped process without a parent.
     with contextlib.suppress(ProcessLookupError):
         os.kill(worker, signal.SIGCONT)
-    wait_until_gone([worker])
+    wait_until_gone(worker)
     after = tree(log_dir)
     assert {path: after.get(path) for path in before} == before
     assert all(path.startswith(".unfinished") for path in set(after) - set(before))
@@ -315,7 +297,7 @@ def test_it_is_alone_in_its_folder_and_stopped_it_ends_its_workers_and_the_next_
     if terminal:
         os.close(ours)
         process.wait(PATIENCE_SECONDS)
-        wait_until_gone(workers)
+        wait_until_gone(*workers)
     else:
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=PATIENCE_SECONDS)
@@ -334,7 +316,7 @@ def test_it_is_alone_in_its_folder_and_stopped_it_ends_its_workers_and_the_next_
 def test_without_a_package_one_line_says_so_and_no_run_is_blamed(
     module, flags, told, compare, log_dir, python_finds, tmp_path
 ):
-    shutil.rmtree(str(tmp_path / "path"))
+    shutil.rmtree(str(tmp_path / "path of tensorflow.compat.v1"))
     python_finds(module, "raise ImportError('no such wheel')")
     code, _, errors = compare("--seeds=1", *flags)
     assert code == 2 and errors.count("\n") == 1 and told in errors, errors
@@ -363,12 +345,10 @@ def test_what_a_run_shall_write_besides_is_trained_for_and_never_lost(compare, l
 def test_a_run_older_than_a_flag_counts_as_one_with_its_default(compare, log_dir):
     assert len(compare("--seeds=1")[1]) == 3
     for path in glob.glob(os.path.join(log_dir, "quick", "*", "settings.json")):
-        with open(path) as file:
-            settings = json.load(file)
-        del settings["flags"]["width"], settings["flags"]["schedule"]
-        settings["flags"].pop("validate_every")
-        with open(path, "w") as file:
-            json.dump(settings, file)
+        settings = record.read_json(path)
+        for name in ("width", "schedule", "validate_every"):
+            del settings["flags"][name]
+        record.write_json(path, settings)
     assert len(compare("--seeds=1")[1]) == 1
     assert "`width` 7" in report_in(log_dir)
     assert len(compare("--seeds=1", "--width=8")[1]) == 3

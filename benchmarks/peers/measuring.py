@@ -27,11 +27,8 @@ FAST = {
     "fc": Network((), None, (256, 128)),
     "conv": Network(((16, 2), (32, 2), (48, 2)), 5, (100,)),
 }
-FAST_FLAGS = {
-    "fc": {"batch_norm": True, "momentum": 0.9, "learning_rate": 0.02, "steps": 400},
-    "conv": {"batch_norm": True, "momentum": 0.9, "learning_rate": 0.02, "steps": 430},
-}
-FAST_FLAGS["fc"]["batch_size"] = 256
+FAST_FLAGS = {"batch_norm": True, "momentum": 0.9, "learning_rate": 0.02}
+FAST_STEPS = {"fc": {"steps": 400, "batch_size": 256}, "conv": {"steps": 430}}
 
 
 def parse_arguments(description, modes):
@@ -51,7 +48,7 @@ def parse_arguments(description, modes):
     parser.set_defaults(momentum=0.99)
     arguments = parser.parse_args()
     if arguments.fast:
-        parser.set_defaults(**FAST_FLAGS[arguments.network])
+        parser.set_defaults(**FAST_FLAGS, **FAST_STEPS[arguments.network])
     return parser.parse_args()
 
 
@@ -101,29 +98,26 @@ class Stopwatch:
         self.window = window
         self.windows = []  # milliseconds a step
         self.startup_seconds = None  # from the start of the process to the end of the first step
-        self.training_seconds = 0.0
-        self.steps = 0
-        self._seconds, self._steps = 0.0, 0
+        self.training_seconds = self.window_seconds = 0.0
+        self.steps = self.window_steps = 0
 
     def add(self, seconds, steps, ended=None):
         """Counts `seconds` of `steps` training steps that `ended` at this time, or just now."""
         self.training_seconds += seconds
+        self.window_seconds += seconds
         self.steps += steps
-        if self.startup_seconds is None:
-            self.startup_seconds = (ended or time.time()) - STARTED
-        self._seconds += seconds
-        self._steps += steps
+        self.window_steps += steps
         # The first call is a window of its own: compilation and cold caches are in it.
-        if self._steps >= self.window or not self.windows:
-            self.windows.append(1000 * self._seconds / self._steps)
-            self._seconds, self._steps = 0.0, 0
+        if self.window_steps >= self.window or not self.windows:
+            self.startup_seconds = self.startup_seconds or (ended or time.time()) - STARTED
+            self.windows.append(1000 * self.window_seconds / self.window_steps)
+            self.window_seconds, self.window_steps = 0.0, 0
 
 
 def share_of(count_right, images, labels):
     """The accuracy; count_right(images, labels) counts the right answers of 1000 examples."""
-    starts = range(0, len(images), 1000)
-    counts = [int(count_right(images[i : i + 1000], labels[i : i + 1000])) for i in starts]
-    return sum(counts) / len(images)
+    parts = (slice(start, start + 1000) for start in range(0, len(images), 1000))
+    return sum(int(count_right(images[part], labels[part])) for part in parts) / len(images)
 
 
 def measure(arguments, train, accuracy, versions):
