@@ -73,8 +73,11 @@ def main(arguments=None):
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments == [workers.WORKER]:
         worker.serve()
-    own, given = parser().parse_known_args(arguments)
-    given = grid.grid_of_arguments(given)
+    parser = command_line.OneLineParser(description=__doc__)
+    for flag, options in OWN_FLAGS.items():
+        parser.add_argument(flag, **options)
+    own, rest = parser.parse_known_args(arguments)
+    given = grid.grid_of_arguments(rest)
     grids = grid.read_config(own.config) if own.config else [grid.DEFAULTS]
     runs = grid.expand([{**one, **given} for one in grids])
     if own.dry_run:
@@ -91,14 +94,6 @@ def main(arguments=None):
                 ) from None
         write_report(runs, own)
     return 0
-
-
-def parser():
-    """A parser of the flags of compare.py itself; the rest of the command line is the grid."""
-    parsed = command_line.OneLineParser(description=__doc__)
-    for flag, options in OWN_FLAGS.items():
-        parsed.add_argument(flag, **options)
-    return parsed
 
 
 def print_plan(runs, own):
@@ -149,7 +144,7 @@ def start_trainers(runs, own):
     if own.ray:
         ray = ray_workers.connect(own.ray, runs)
         data = {}
-        jobs = own.jobs or ray_workers.cores(ray)
+        jobs = own.jobs or max(1, int(ray.cluster_resources().get("CPU", 1)))
         return [ray_workers.Task(ray, data) for _ in range(min(jobs, len(runs)))]
     gpus = workers.gpus()
     return [

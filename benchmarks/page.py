@@ -21,50 +21,52 @@ def write():
             path.write_text(f"{before}{start}\n{content}\n{end}{rest.split(end)[1]}")
 
 
+def step_time(measurement):
+    """Milliseconds: the median window after the first, which holds compilation and cold caches."""
+    return statistics.median(measurement["windows_ms"][1:])
+
+
+# Titles of columns, and their values.
+WHOLE = "whole process, s", lambda m: m["process_seconds"]
+STARTUP = "start-up, s", lambda m: m["startup_seconds"]
+TRAINING = "training, s", lambda m: m["training_seconds"]
+ACCURACY = "test accuracy, %", lambda m: 100 * m["accuracies"]["test"]
+PEAK = "peak memory, MiB", lambda m: m["peak_megabytes"]
+READING = "reading, s", lambda m: m["read_seconds"]
+ALL_READING = "import and reading, s", lambda m: m["import_seconds"] + m["read_seconds"]
+
+
 def steps_section(measurements):
-    labels = [(label, group, step_time) for label, group in by_label(measurements).items()]
+    labels = [(label, step_time, group) for label, group in by_label(measurements).items()]
     fastest = comparison(PEERS, labels, summary=min)
     return f"{comparison(PEERS, labels)}\nThe fastest process of each:\n\n{fastest}"
 
 
 def whole_section(measurements):
     startup = by_label((results.load("startup") or {"measurements": []})["measurements"])
-    return "\n".join(
-        titled(
-            label,
-            [
-                ("whole process, s", group, lambda m: m["process_seconds"]),
-                ("start-up, s", startup.get(label, []), lambda m: m["startup_seconds"]),
-                ("peak memory, MiB", group, peak),
-                ("test accuracy, %", group, test_accuracy),
-            ],
-        )
-        for label, group in by_label(measurements).items()
-    )
+    text = []
+    for label, group in by_label(measurements).items():
+        start = (*STARTUP, startup.get(label, []))
+        text.append(titled(label, [(*WHOLE, group), start, (*PEAK, group), (*ACCURACY, group)]))
+    return "\n".join(text)
 
 
 def accuracy_section(measurements):
-    value = ("training, s", lambda m: m["training_seconds"])
     return "\n".join(
-        titled(label, [(value[0], group, value[1]), ("test accuracy, %", group, test_accuracy)])
+        titled(label, [(*TRAINING, group), (*ACCURACY, group)])
         for label, group in by_label(measurements).items()
     )
 
 
 def growth_section(measurements):
-    labels = by_label(measurements).items()
     return "\n".join(
-        titled(title, [(label, group, value) for label, group in labels])
-        for title, value in (("Peak memory, MiB", peak), ("Milliseconds a step", step_time))
+        titled(title, [(label, value, group) for label, group in by_label(measurements).items()])
+        for title, value in (("Peak memory, MiB", PEAK[1]), ("Milliseconds a step", step_time))
     )
 
 
 def events_section(measurements):
-    columns = [
-        ("reading, s", measurements, lambda m: m["read_seconds"]),
-        ("import and reading, s", measurements, lambda m: m["import_seconds"] + m["read_seconds"]),
-        ("peak memory, MiB", measurements, peak),
-    ]
+    columns = [(*column, measurements) for column in (READING, ALL_READING, PEAK)]
     return comparison(READERS, columns)
 
 
@@ -72,7 +74,7 @@ def ablation_section(measurements):
     text = []
     for version, found in by_label(measurements, lambda m: m["versions"]["tensorflow"]).items():
         labels = by_label(found).items()
-        columns = [(label.split(" (")[0], group, step_time) for label, group in labels]
+        columns = [(label.split(" (")[0], step_time, group) for label, group in labels]
         text.append(titled(f"TensorFlow {version}", columns, IDEAS))
     return "\n".join(text)
 
@@ -87,19 +89,6 @@ SECTIONS = {
 }
 
 
-def step_time(measurement):
-    """Milliseconds: the median window after the first, which holds compilation and cold caches."""
-    return statistics.median(measurement["windows_ms"][1:])
-
-
-def peak(measurement):
-    return measurement["peak_megabytes"]
-
-
-def test_accuracy(measurement):
-    return 100 * measurement["accuracies"]["test"]
-
-
 def titled(title, columns, contestants=PEERS):
     return f"**{title}**\n\n{comparison(contestants, columns)}"
 
@@ -107,12 +96,12 @@ def titled(title, columns, contestants=PEERS):
 def comparison(contestants, columns, summary=statistics.median):
     """A Markdown table with a row for each of the `contestants` that was measured.
 
-    Columns are (title, measurements, value of a measurement). A cell is the summary of the values,
+    Columns are (title, value of a measurement, measurements). A cell is the summary of the values,
     with their range and number, and its ratio to the one of the first row; percentages have none.
     """
-    measured = {m["contestant"] for _, found, _ in columns for m in found}
+    measured = {m["contestant"] for _, _, found in columns for m in found}
     rows = [[c.name] for c in contestants if c.name in measured]
-    for title, found, value in columns:
+    for title, value, found in columns:
         first = None
         for row in rows:
             values = [value(m) for m in found if m["contestant"] == row[0]]

@@ -16,12 +16,11 @@ import time
 
 import idx_files
 import pytest
-from helpers import ROOT, tree
+from helpers import ROOT, read_scalars, tree
 
 import compare as compare_script
 from graph_mode import command_line, machine
 from graph_mode.comparing import grid
-from graph_mode.plotting import saved_runs
 from graph_mode.runs import record
 
 QUICK = ["--networks", os.path.join(ROOT, "tests", "quick_train.py")]
@@ -151,12 +150,6 @@ def report_in(log_dir):
         return file.read()
 
 
-def training_losses(folder):
-    (run,) = saved_runs.read_runs(saved_runs.find_event_files([folder]), [folder], pytest.fail)
-    series = run.scalars["train"]["loss"]
-    return series.steps.tolist(), series.values.tolist()
-
-
 def test_a_run_whose_worker_was_killed_is_the_one_that_the_script_alone_would_be(
     start, data_dir, log_dir, script_server, tmp_path
 ):
@@ -174,7 +167,8 @@ def test_a_run_whose_worker_was_killed_is_the_one_that_the_script_alone_would_be
         assert file.read().splitlines()[-1].startswith("Final test accuracy: ")
     alone = [f"--data-dir={data_dir}", "--batch-norm", "--seed=1", "--threads=1", "--run-name=own"]
     assert script_server.run(tmp_path, "fc_train.py", *alone, *REAL)[0] == 0
-    assert training_losses(run) == training_losses(str(tmp_path / "runs" / "fc" / "own"))
+    own = os.path.join(log_dir, "fc", "own")
+    assert read_scalars(f"{run}/train", "loss") == read_scalars(f"{own}/train", "loss")
 
 
 def test_a_grid_is_trained_and_reported_and_never_trained_again(compare, log_dir, results):

@@ -58,11 +58,8 @@ def network_of(arguments):
 
 
 def learning_rates(arguments):
-    """The rate of every step of one cycle, for peers that have no such schedule of their own.
-
-    As PyTorch's OneCycleLR has it: half a cosine up from a 25th of the rate, over 30 % of the
-    steps, then half a cosine down to a 250,000th.
-    """
+    """The rate of every step of one cycle, as PyTorch's OneCycleLR has it: half a cosine up from a
+    25th of the rate, over 30 % of the steps, then half a cosine down to a 250,000th."""
     rate, steps = arguments.learning_rate, np.arange(arguments.steps)
     peak = 0.3 * arguments.steps
     up = rate + (rate / 25 - rate) * (1 + np.cos(np.pi * steps / peak)) / 2
@@ -72,10 +69,7 @@ def learning_rates(arguments):
 
 
 def read_mnist(folder, validation_size=5000):
-    """The three splits as {name: (uint8 images [n, 28, 28], int64 labels [n])}, in a few lines.
-
-    It trusts the files: the checks are in mnist_data.py.
-    """
+    """The splits, {name: (uint8 images [n, 28, 28], int64 labels [n])}, of files that are trusted."""
 
     def read(name, header_bytes):
         with gzip.open(os.path.join(folder, f"{name}-ubyte.gz")) as file:

@@ -15,7 +15,7 @@ import uuid
 from graph_mode import machine, names
 from graph_mode.command_line import CommandError
 from graph_mode.comparing import grid
-from graph_mode.runs.record import NUMBERS, SETTINGS, has_result, read_json, write_json
+from graph_mode.runs import record
 
 UNFINISHED = ".unfinished"
 FAILURE, OUTPUT = "failure.json", "output.txt"
@@ -71,22 +71,21 @@ def folders_of(runs, log_dir):
     """
     defaults = {run.network: grid.defaults_of(run.script) for run in runs}
     ended = {}
-    for path in sorted(glob.glob(os.path.join(glob.escape(log_dir), "*", "*", SETTINGS))):
-        folder, settings = os.path.dirname(path), read_json(path) or {}
-        is_ended = has_result(folder) or os.path.exists(os.path.join(folder, FAILURE))
-        has_these_numbers = settings.get("versions", {}).get("numbers") == NUMBERS
-        if is_ended and has_these_numbers and settings["network"] in defaults:
-            settings["flags"] = {**defaults[settings["network"]], **settings["flags"]}
-            ended.setdefault(grid.key_of(settings), []).append((folder, settings["flags"]))
-    found = []
-    for run in runs:
-        fit = [
-            folder
-            for folder, flags in ended.get(run.key, [])
-            if grid.fulfils(flags, run.settings["flags"])
-        ]
-        found.append(min(fit, key=lambda folder: not has_result(folder), default=None))
-    return found
+    for path in sorted(glob.glob(os.path.join(glob.escape(log_dir), "*", "*", record.SETTINGS))):
+        folder = os.path.dirname(path)
+        with contextlib.suppress(CommandError):  # What is there may be no run.
+            settings = record.read_settings(folder)
+            is_ended = record.has_result(folder) or os.path.exists(os.path.join(folder, FAILURE))
+            has_these_numbers = settings.get("versions", {}).get("numbers") == record.NUMBERS
+            if is_ended and has_these_numbers and settings["network"] in defaults:
+                settings["flags"] = {**defaults[settings["network"]], **settings["flags"]}
+                ended.setdefault(grid.key_of(settings), []).append((folder, settings["flags"]))
+
+    def fitting(run):
+        wanted = run.settings["flags"]
+        return [folder for folder, had in ended.get(run.key, []) if grid.fulfils(had, wanted)]
+
+    return [min(fitting(run), key=lambda f: not record.has_result(f), default=None) for run in runs]
 
 
 def settle(log_dir, unfinished, run, failure=None):
@@ -96,13 +95,13 @@ def settle(log_dir, unfinished, run, failure=None):
     """
     folder = os.path.join(unfinished, run.network, run.name)
     os.makedirs(folder, exist_ok=True)
-    path = os.path.join(folder, SETTINGS)
-    written = read_json(path) or {**run.settings, "versions": {"numbers": NUMBERS}}
+    path = os.path.join(folder, record.SETTINGS)
+    written = record.read_json(path) or {**run.settings, "versions": {"numbers": record.NUMBERS}}
     # The file that compare.py was given, wherever the script has its network from.
     versions = {**written["versions"], **run.settings["versions"]}
-    write_json(path, {**written, "versions": versions})
+    record.write_json(path, {**written, "versions": versions})
     if failure:
-        write_json(os.path.join(folder, FAILURE), failure)
+        record.write_json(os.path.join(folder, FAILURE), failure)
     if os.path.exists(os.path.join(unfinished, OUTPUT)):
         os.replace(os.path.join(unfinished, OUTPUT), os.path.join(folder, OUTPUT))
     os.makedirs(os.path.join(log_dir, run.network), exist_ok=True)

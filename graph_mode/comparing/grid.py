@@ -33,7 +33,6 @@ EXTRAS = [
     for flag in flag_table.SHARED
     if flag.role == flag_table.EXTRA and flag.name.replace("_", "-") not in HOW
 ]
-SET_BY_COMPARISON = ("log-dir", "run-name")
 SINGULAR = {"networks": "network", "optimizers": "optimizer", "seeds": "seed"}
 SWITCHES = {"true": [True], "false": [False], "both": [False, True]}
 
@@ -59,11 +58,9 @@ def read_config(path):
             config = json.load(file)
         except (ValueError, RecursionError) as error:
             raise CommandError(f"{path}: not readable as JSON: {error}") from None
-    if not isinstance(config, dict) or set(config) != {"grids"}:
-        raise CommandError(f'{path}: expected an object {{"grids": [...]}} and nothing besides')
-    grids = config["grids"]
+    grids = config["grids"] if isinstance(config, dict) and set(config) == {"grids"} else []
     if not (isinstance(grids, list) and grids and all(isinstance(g, dict) and g for g in grids)):
-        raise CommandError(f"{path}: grids: expected a list of objects {{flag: values}}")
+        raise CommandError(f'{path}: expected {{"grids": [{{flag: values}}, ...]}} alone')
     return [grid_of_arguments(arguments_of(grid)) for grid in grids]
 
 
@@ -88,7 +85,7 @@ def grid_of_arguments(arguments):
         if not equals:
             value = waiting.popleft() if waiting and waiting[0][:2] != "--" else "true"
         name = SINGULAR.get(flag, flag)
-        if name in SET_BY_COMPARISON or not flag_table.is_recorded(name.replace("-", "_")):
+        if name in ("log-dir", "run-name") or not flag_table.is_recorded(name.replace("-", "_")):
             raise CommandError(f"--{name} is for a single run: leave it out of a comparison")
         grid[name].append(seeds_below(value) if flag == "seeds" else value)
     return dict(grid)

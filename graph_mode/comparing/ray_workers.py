@@ -49,11 +49,6 @@ def connect(address, runs):
     return ray
 
 
-def cores(ray):
-    """How many tasks fit into the cluster."""
-    return max(1, int(ray.cluster_resources().get("CPU", 1)))
-
-
 class Task:
     """Trains runs as tasks of a Ray cluster."""
 

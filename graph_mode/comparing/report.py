@@ -235,14 +235,14 @@ def diagnostics_section(settings):
             row = cells_of(setting) + [str(number)]
             for runs in sides:
                 name = f"{INPUTS}/layer_{number}/percentile_"
-                ends = [last(runs, f"{name}{percent}", ".2f") for percent in (LOW, UPPER)]
+                ends = [mean_text(runs, f"{name}{end}", ".2f") for end in (LOW, UPPER)]
                 row.append(NOTHING if NOTHING in ends else " to ".join(ends))
-            row += [last(runs, f"{NORM}/{kernel}", ".2g") for runs in sides]
-            row += [last(runs, f"{DEAD}/layer_{number}", ".1%") for runs in sides]
+            row += [mean_text(runs, f"{NORM}/{kernel}", ".2g") for runs in sides]
+            row += [mean_text(runs, f"{DEAD}/layer_{number}", ".1%") for runs in sides]
             layers.append(row)
         for side, runs in pair.sides.items():
             tags = [f"{ALONG}/{end}" for end in ("start", "smallest", "largest")]
-            cells = [mean_text(runs, tag, np.mean, ".4f") for tag in tags]
+            cells = [mean_text(runs, tag, ".4f", np.mean) for tag in tags]
             along.append(cells_of(setting) + [SIDES[side]] + cells)
     if along:
         names = (f"inputs, {LOW}th to {UPPER}th percentile", "gradient norm", "dead units")
@@ -254,11 +254,7 @@ def diagnostics_section(settings):
         yield markdown(heads_of(settings) + heads, along)
 
 
-def last(runs, tag, form):
-    return mean_text(runs, tag, lambda values: values[-1], form)
-
-
-def mean_text(runs, tag, measure, form):
+def mean_text(runs, tag, form, measure=lambda values: values[-1]):
     """The mean over the runs of measure(values of a diagnostic); a dash where none has it."""
     band = diagnostic_lines.over_seeds(runs, tag)
     return NOTHING if band is None else format(float(measure(band.mean)), form)

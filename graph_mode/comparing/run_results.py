@@ -13,6 +13,10 @@ from graph_mode.runs.record import read_json
 ACCURACIES = (0.95, 0.97, 0.98, 0.99)
 # The batches after which validation is reported besides.
 BATCHES = (100, 200, 500, 1000)
+# The names of the training steps done at the first evaluation with an accuracy, and of the
+# validation accuracy after a batch.
+steps_to = "steps_to_{:g}".format
+accuracy_after = "validation_accuracy_after_{}".format
 # How names of scalars and results end by what batch norm normalized with in the evaluation.
 MOVING, POPULATION = "", "_population"
 # The loss has diverged if it ends, over this many steps, so many times as high as it began.
@@ -28,16 +32,6 @@ class RunResult(typing.NamedTuple):
     status: str
     reason: str
     numbers: dict
-
-
-def steps_to(accuracy):
-    """The name of the training steps done at the first evaluation with this accuracy."""
-    return f"steps_to_{accuracy:g}"
-
-
-def accuracy_after(batch):
-    """The name of the validation accuracy after this batch."""
-    return f"validation_accuracy_after_{batch}"
 
 
 def read(folders, log_dir, say):
