@@ -69,7 +69,7 @@ def learning_rates(arguments):
 
 
 def read_mnist(folder, validation_size=5000):
-    """The splits, {name: (uint8 images [n, 28, 28], int64 labels [n])}, of files that are trusted."""
+    """The splits, {name: (uint8 images [n, 28, 28], int64 labels [n])}, of trusted files."""
 
     def read(name, header_bytes):
         with gzip.open(os.path.join(folder, f"{name}-ubyte.gz")) as file:
