@@ -19,7 +19,7 @@ def write(network, results, settings, output_dir, say):
     """Draws the figures of one network; returns [(caption, file name)]."""
     written = []
     for caption, words, figure in draw_all(network, results, settings, say):
-        name = f"{names.safe('_'.join([network, *words]))}.png"
+        name = f"{names.safe('_'.join([network, *words]).replace(',', '_'))}.png"
         figures.save(figure, os.path.join(output_dir, name), "png", DPI)
         written.append((caption, name))
     return written
