@@ -67,10 +67,10 @@ check-requirements: .venv/tests-installed  ## show which TensorFlow each system 
 	.venv/bin/python tests/check_requirements.py
 
 benchmark: .venv/installed  ## compare with the alternatives, and write docs/benchmarks.md (two hours)
-	.venv/bin/python benchmarks/run.py
+	.venv/bin/python benchmarks/run.py --only startup,steps,whole,accuracy,growth,events
 
 ablation: .venv/installed  ## measure what each idea brings, and write docs/ablation.md (an hour)
-	.venv/bin/python benchmarks/ablation.py
+	.venv/bin/python benchmarks/run.py --only ablation
 
 results: .venv/installed  ## repeat all experiments of docs/results.md (hours); goes on where it was
 	for f in $(EXPERIMENTS); do \

@@ -7,12 +7,11 @@
     python compare.py --config my_grid.json             several grids in one comparison
     python compare.py --ray auto                        on a Ray cluster
 
---networks takes fc, conv and paths of training scripts; --seeds N means the seeds 0 to N-1; and
-every flag that describes a run can be given (not --fast, --run-name, --resume, --evaluate and what
-goes with them). Each takes several values with commas between them, but --threads and --device take
-one, and --hidden-units, whose value has commas itself, is repeated: --hidden-units 8,8
---hidden-units 16,16. A switch takes true, false or both. The default grid is: both networks; sgd,
-momentum, rmsprop and adam; without and with batch norm; seeds 0 to 4.
+--networks takes fc, conv and paths of training scripts, --seeds N means the seeds 0 to N-1, and
+every flag that describes a run can be given, with commas between several values; a switch takes
+true, false or both. --threads and --device take one value; --hidden-units, whose value has commas
+itself, is repeated. The default grid is: both networks; sgd, momentum, rmsprop and adam; without
+and with batch norm; seeds 0 to 4.
 
 Interrupted, killed or without its terminal, it stops, and the same command continues: what has
 ended is never trained again. If the reader of its output leaves (`compare.py | head`), it continues
@@ -36,14 +35,51 @@ with command_line.loading():
 
 # What a process that trains the convolutional network takes, in bytes.
 WORKER_MEMORY = 900 * 2**20
+OWN_FLAGS = {
+    "--config": {
+        "metavar": "FILE", "help": 'JSON: {"grids": [{flag: values, ...}, ...]}; flags given '
+        "besides replace theirs",
+    },
+    "--jobs": {
+        "metavar": "N", "type": flags.positive_integer, "help": "runs side by side, each in a "
+        "process with one thread (default: one for each core, as far as the free memory allows; "
+        "with --device gpu, one for each GPU)",
+    },
+    "--ray": {
+        "metavar": "ADDRESS", "help": "train on this Ray cluster (pip install ray), auto for the "
+        "one that runs here; what is trained comes back to the log folder",
+    },
+    "--log-dir": {
+        "metavar": "FOLDER", "default": os.path.join("runs", "compare"), "help": "where the runs "
+        "are written",
+    },
+    "--report-dir": {
+        "metavar": "FOLDER", "help": "where the report is written (default: report in the log "
+        "folder)",
+    },
+    "--report-only": {
+        "action": "store_true", "help": "train nothing: write the report of the runs that have "
+        "ended so far",
+    },
+    "--retry-failed": {
+        "action": "store_true", "help": "train again what failed or diverged; otherwise a failed "
+        "run counts as a result",
+    },
+    "--dry-run": {"action": "store_true", "help": "list the runs, train nothing"},
+}  # fmt: skip
 
 
 def main(arguments=None):
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments == [workers.WORKER]:
         worker.serve()
-    own, grid_arguments = parse_arguments(arguments)
-    runs = grid.expand(grids_of(own, grid_arguments))
+    parser = command_line.OneLineParser(description=__doc__)
+    for flag, options in OWN_FLAGS.items():
+        parser.add_argument(flag, **options)
+    own, rest = parser.parse_known_args(arguments)
+    given = grid.grid_of_arguments(rest)
+    grids = grid.read_config(own.config) if own.config else [grid.DEFAULTS]
+    runs = grid.expand([{**one, **given} for one in grids])
     if own.dry_run:
         print_plan(runs, own)
         return 0
@@ -58,59 +94,6 @@ def main(arguments=None):
                 ) from None
         write_report(runs, own)
     return 0
-
-
-def parse_arguments(arguments):
-    """The flags of compare.py itself, and the rest of the command line, which is the grid."""
-    parser = command_line.OneLineParser(description=__doc__)
-    parser.add_argument(
-        "--config",
-        metavar="FILE",
-        help='JSON: {"grids": [{flag: values, ...}, ...]}; flags given besides replace theirs',
-    )
-    parser.add_argument(
-        "--jobs",
-        type=flags.positive_integer,
-        metavar="N",
-        help="runs side by side, each in a process with one thread (default: one for each core, "
-        "as far as the free memory allows; with --device gpu, one for each GPU)",
-    )
-    parser.add_argument(
-        "--ray",
-        metavar="ADDRESS",
-        help="train on this Ray cluster (pip install ray), auto for the one that runs here; what "
-        "is trained comes back to the log folder",
-    )
-    parser.add_argument(
-        "--log-dir",
-        default=os.path.join("runs", "compare"),
-        metavar="FOLDER",
-        help="where the runs are written",
-    )
-    parser.add_argument(
-        "--report-dir",
-        metavar="FOLDER",
-        help="where the report is written (default: report in the log folder)",
-    )
-    parser.add_argument(
-        "--report-only",
-        action="store_true",
-        help="train nothing: write the report of the runs that have ended so far",
-    )
-    parser.add_argument(
-        "--retry-failed",
-        action="store_true",
-        help="train again what failed or diverged; otherwise that is a result like another",
-    )
-    parser.add_argument("--dry-run", action="store_true", help="list the runs, train nothing")
-    return parser.parse_known_args(arguments)
-
-
-def grids_of(own, grid_arguments):
-    """The grids of the config file, or the default one, with the command line's values in place."""
-    given = grid.grid_of_arguments(grid_arguments)
-    grids = grid.read_config(own.config) if own.config else [grid.DEFAULTS]
-    return [{**one, **given} for one in grids]
 
 
 def print_plan(runs, own):
@@ -161,7 +144,7 @@ def start_trainers(runs, own):
     if own.ray:
         ray = ray_workers.connect(own.ray, runs)
         data = {}
-        jobs = own.jobs or ray_workers.cores(ray)
+        jobs = own.jobs or max(1, int(ray.cluster_resources().get("CPU", 1)))
         return [ray_workers.Task(ray, data) for _ in range(min(jobs, len(runs)))]
     gpus = workers.gpus()
     return [
@@ -172,15 +155,16 @@ def start_trainers(runs, own):
 
 def write_report(runs, own):
     """Writes the report of all runs of the grid that have ended, and says where it is."""
-    folders = [folder for folder in comparison_folder.folders_of(runs, own.log_dir) if folder]
-    if not folders:
+    folders = comparison_folder.folders_of(runs, own.log_dir)
+    ended = {folder: run.settings["flags"] for run, folder in zip(runs, folders) if folder}
+    if not ended:
         raise command_line.CommandError(
             f"{own.log_dir}: none of the {len(runs)} runs has ended with these flags (runs of "
             "another version of the scripts, with other flags or numbers, do not count): leave out "
             "--report-only to train them"
         )
     output_dir = own.report_dir or os.path.join(own.log_dir, "report")
-    path = report.write(folders, own.log_dir, output_dir, command_line.say)
+    path = report.write(ended, own.log_dir, output_dir, command_line.say)
     command_line.print_line(f"wrote {path}")
 
 

@@ -56,22 +56,15 @@ TRAINING_NETWORKS = {
 }
 
 
-def parse_flags(arguments=None):
-    parser = command_line.OneLineParser(description=__doc__)
-    parser.add_argument(
-        "--network",
-        choices=sorted(TRAINING_NETWORKS),
-        help="check this training network on MNIST, in place of problems 1 to 3",
-    )
-    parser.add_argument("--seed", type=seed, default=0, help="of the values that are drawn")
-    parser.add_argument(
-        "--logdir", metavar="FOLDER", help="write the graphs here, for TensorBoard's graph tab"
-    )
-    return parser.parse_args(arguments)
-
-
 def main(arguments=None):
-    flags = parse_flags(arguments)
+    parser = command_line.OneLineParser(description=__doc__)
+    networks = sorted(TRAINING_NETWORKS)
+    words = "check this training network on MNIST, in place of problems 1 to 3"
+    parser.add_argument("--network", choices=networks, help=words)
+    parser.add_argument("--seed", type=seed, default=0, help="of the values that are drawn")
+    words = "write the graphs here, for TensorBoard's graph tab"
+    parser.add_argument("--logdir", metavar="FOLDER", help=words)
+    flags = parser.parse_args(arguments)
     return comparison.report(training_network(flags) if flags.network else exercise(flags))
 
 
@@ -84,14 +77,9 @@ def training_network(flags):
         data = trainer.load_data(network_flags).train
         examples = random.choice(data.num_examples, EXAMPLES, replace=False)
         with tf.Graph().as_default() as graph:
+            batch = data.images[examples], data.labels[examples], data.num_classes
             comparisons = network_check.check(
-                script.network,
-                data.images[examples],
-                data.labels[examples],
-                data.num_classes,
-                network_flags,
-                random,
-                backward,
+                script.network, *batch, network_flags, random, backward
             )
             name = "_".join([flags.network] + variant).replace("--", "")
             write_graph(flags.logdir, name, graph)
@@ -101,29 +89,45 @@ def training_network(flags):
 def exercise(flags):
     """Yields (title, comparisons) for problems 1 to 3 and their edge cases."""
     random = np.random.RandomState(flags.seed)
-    for problem in (network_sections, softmax_sections, batch_norm_sections):
+    for name, sections in PROBLEMS.items():
         with tf.Graph().as_default() as graph, tf.quiet_session() as session:
-            yield from problem(session, random)
-            write_graph(flags.logdir, problem.__name__[: -len("_sections")], graph)
+            yield from sections(session, random)
+            write_graph(flags.logdir, name, graph)
 
 
 def network_sections(session, random):
+    """dL/do and dL/d of each parameter."""
     edge = network_graph()
     for examples in (6, 1):
+        parameters = {
+            name: random.normal(size=edge[name].shape.as_list())
+            for name in ("W1", "b1", "W2", "b2", "W3", "b3")
+        }
+        given = parameters, random.normal(size=(FEATURES, examples)), draw_labels(random, examples)
+        value = backpropagation.network_forward(*given)
+        hand = backpropagation.network_gradients(*given)
+        nodes = backpropagation.network_backward(value)
+        by = ("o", "W3", "b3", "W2", "b2", "W1", "b1")
         title = f"Problems 1 and 2, the network: a batch of {examples}"
-        yield title, check_network(session, edge, random, examples)
+        yield title, compare(session, edge, value, "L", by, hand, nodes)
 
 
 def softmax_sections(session, random):
+    """dL/do where a probability may underflow to zero."""
     edge = softmax_graph()
     ordinary = random.normal(size=(CLASSES, 6))
     saturated = SATURATED * np.sign(ordinary)
     for logits, name in ((ordinary, "ordinary logits"), (saturated, "logits of 1e4 and -1e4")):
+        labels = draw_labels(random, 6)
+        hand = {"o": backpropagation.softmax_cross_entropy_gradient(logits, labels)}
+        nodes = {"o": backpropagation.log_softmax_cross_entropy_backward(logits, labels)}
         title = f"Problem 1 in the form that cannot overflow: {name}"
-        yield title, check_softmax(session, edge, logits, draw_labels(random, 6))
+        value = {"o": logits, "y": labels}
+        yield title, compare(session, edge, value, "L", ("o",), hand, nodes)
 
 
 def batch_norm_sections(session, random):
+    """dF/dgamma, dF/dbeta and dF/dx."""
     edge = batch_norm_graph()
     constant = random.normal(2, 3, size=(8, FEATURES))
     constant[:, 0] = 0.1
@@ -132,16 +136,19 @@ def batch_norm_sections(session, random):
         (random.normal(2, 3, size=(1, FEATURES)), "a batch of one"),
         (constant, "a constant feature"),
     ):
+        gamma, beta = random.normal(size=(2, FEATURES))
+        value = backpropagation.batch_norm_forward(inputs, gamma, beta, EPSILON)
+        value["w"] = random.normal(size=inputs.shape)
+        output_gradient = value["w"] * np.cos(value["y"])
+        hand = backpropagation.batch_norm_gradients(inputs, gamma, output_gradient, EPSILON)
+        nodes = backpropagation.batch_norm_backward(value, output_gradient)
         title = f"Problem 3, batch normalization: {name}"
-        yield title, check_batch_norm(session, edge, random, inputs)
+        yield title, compare(session, edge, value, "F", ("gamma", "beta", "x"), hand, nodes)
 
 
 def network_graph():
     """The graph of problems 1 and 2 in the name scopes of its drawing; its tensors by name."""
-    edge = {
-        "X": placeholder("X", [FEATURES, None]),
-        "y": placeholder("y", [CLASSES, None]),
-    }
+    edge = {"X": placeholder("X", [FEATURES, None]), "y": placeholder("y", [CLASSES, None])}
     with tf.name_scope("layer_1"):
         edge["W1"] = placeholder("W1", [INNER_UNITS, FEATURES])
         edge["b1"] = placeholder("b1", [INNER_UNITS, 1])
@@ -161,32 +168,8 @@ def network_graph():
         edge["o"] = tf.add(edge["u3"], edge["b3"], name="8_add")
         edge["p"] = tf.nn.softmax(edge["o"], axis=0, name="9_softmax")
         with tf.name_scope("10_cross_entropy"):
-            example_losses = -tf.reduce_sum(edge["y"] * tf.log(edge["p"]), axis=0)
-            edge["L"] = tf.reduce_mean(example_losses)
+            edge["L"] = tf.reduce_mean(-tf.reduce_sum(edge["y"] * tf.log(edge["p"]), axis=0))
     return edge
-
-
-def check_network(session, edge, random, examples):
-    """dL/do and dL/d of each parameter, on values drawn from `random`."""
-    parameters = {
-        name: random.normal(size=edge[name].shape.as_list())
-        for name in ("W1", "b1", "W2", "b2", "W3", "b3")
-    }
-    inputs = random.normal(size=(FEATURES, examples))
-    labels = draw_labels(random, examples)
-    value = backpropagation.network_forward(parameters, inputs, labels)
-    feed = {edge[name]: array for name, array in dict(parameters, X=inputs, y=labels).items()}
-    return compare(
-        session,
-        "L",
-        edge,
-        feed,
-        {name: value[name] for name in ("o", "W3", "b3", "W2", "b2", "W1", "b1")},
-        {
-            "hand": backpropagation.network_gradients(parameters, inputs, labels),
-            "nodes": backpropagation.network_backward(value),
-        },
-    )
 
 
 def softmax_graph():
@@ -195,21 +178,6 @@ def softmax_graph():
     losses = tf.nn.softmax_cross_entropy_with_logits_v2(edge["y"], edge["o"], axis=0)
     edge["L"] = tf.reduce_mean(losses)
     return edge
-
-
-def check_softmax(session, edge, logits, labels):
-    """dL/do where a probability may underflow to zero."""
-    return compare(
-        session,
-        "L",
-        edge,
-        {edge["o"]: logits, edge["y"]: labels},
-        {"o": logits},
-        {
-            "hand": {"o": backpropagation.softmax_cross_entropy_gradient(logits, labels)},
-            "nodes": {"o": backpropagation.log_softmax_cross_entropy_backward(logits, labels)},
-        },
-    )
 
 
 def batch_norm_graph():
@@ -235,41 +203,32 @@ def batch_norm_graph():
     return edge
 
 
-def check_batch_norm(session, edge, random, inputs):
-    """dF/dx, dF/dgamma and dF/dbeta at `inputs` [m, FEATURES]."""
-    gamma, beta = random.normal(size=(2, FEATURES))
-    weights = random.normal(size=inputs.shape)
-    value = backpropagation.batch_norm_forward(inputs, gamma, beta, EPSILON)
-    output_gradient = weights * np.cos(value["y"])
-    hand = backpropagation.batch_norm_gradients(inputs, gamma, output_gradient, EPSILON)
-    return compare(
-        session,
-        "F",
-        edge,
-        {edge["x"]: inputs, edge["gamma"]: gamma, edge["beta"]: beta, edge["w"]: weights},
-        {"gamma": gamma, "beta": beta, "x": inputs},
-        {"hand": hand, "nodes": backpropagation.batch_norm_backward(value, output_gradient)},
-    )
+def compare(session, edge, value, target, names, hand, nodes):
+    """Comparisons of `hand` and `nodes`, {name: gradient}, with TensorFlow's and differences.
 
-
-def compare(session, target, edge, feed, points, gradients):
-    """Completes `gradients`, {source: {name: array}}, with TensorFlow's and with differences.
-
-    target: the name of the scalar; points: {name: value} of the edges to differentiate by.
+    edge, value: {name: tensor or array}; target: the name of the scalar that is differentiated by
+    the edges `names`.
     """
-    names = list(points)
+    feed = {tensor: value[name] for name, tensor in edge.items() if tensor.op.type == "Placeholder"}
     found = session.run(tf.gradients(edge[target], [edge[name] for name in names]), feed)
     comparisons = []
     for name, by_tensorflow in zip(names, found):
-        sources = {source: by_name[name] for source, by_name in gradients.items()}
-        sources["tf"] = by_tensorflow
-        sources["diff"] = comparison.central_differences(
-            # Feeding an inner edge cuts the graph there: what lies before it is not computed.
-            lambda point, name=name: session.run(edge[target], {**feed, edge[name]: point}),
-            points[name],
+        sources = {"hand": hand[name], "nodes": nodes[name], "tf": by_tensorflow}
+        # Feeding an inner edge cuts the graph there: what lies before it is not computed.
+        differences = comparison.central_differences(
+            lambda point, name=name: (session.run(edge[target], {**feed, edge[name]: point}), ()),
+            value[name],
         )
+        sources["diff"] = np.reshape(list(differences.values()), value[name].shape)
         comparisons.append(Comparison(f"d{target}/d{name}", sources))
     return comparisons
+
+
+PROBLEMS = {
+    "network": network_sections,
+    "softmax": softmax_sections,
+    "batch_norm": batch_norm_sections,
+}
 
 
 def placeholder(name, shape):

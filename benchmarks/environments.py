@@ -1,13 +1,13 @@
 """Makes the virtual environment of a contestant, with the real released packages."""
 
 import contextlib
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
+sys.path.append(str(PROJECT))
 
 
 def python_of(environment):
@@ -15,9 +15,8 @@ def python_of(environment):
 
     One without packages is made elsewhere: it only has to be there.
     """
-    folder = PROJECT / environment.folder
-    python = folder / "bin" / "python"
-    stamp = folder / "installed.txt"
+    python = PROJECT / environment.folder / "bin" / "python"
+    stamp = PROJECT / environment.folder / "installed.txt"
     is_ready = stamp.exists() and stamp.read_text() == _wanted(environment)
     return str(python) if python.exists() and (is_ready or not environment.packages) else None
 
@@ -28,31 +27,27 @@ def set_up(environment):
         return None
     if not environment.packages:
         return "it is not there"
-    pythons = environment.pythons
-    python = next(filter(None, map(find_python, pythons)), None)
+    python = next(filter(None, map(find_python, environment.pythons)), None)
     if python is None:
-        return f"found no Python {' or '.join(pythons)} on this machine: install one of them"
+        wanted = " or ".join(environment.pythons)
+        return f"found no Python {wanted} on this machine: install one of them"
     folder = PROJECT / environment.folder
     print(f"setting up {folder.name}: {' '.join(environment.packages)}", file=sys.stderr)
     shutil.rmtree(folder, ignore_errors=True)
     subprocess.run([python, "-m", "venv", str(folder)], check=True)
     install = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
-    quiet = dict(os.environ, PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_ROOT_USER_ACTION="ignore")
-    result = subprocess.run(
-        install + list(environment.packages), stderr=subprocess.PIPE, env=quiet, cwd=str(PROJECT)
-    )
+    install += ["--disable-pip-version-check", *environment.packages]
+    result = subprocess.run(install, stderr=subprocess.PIPE, cwd=str(PROJECT))
     if result.returncode:
-        reason = result.stderr.decode(errors="replace").strip().splitlines()
-        return f"pip failed: {reason[-1] if reason else result.returncode}"
+        return f"pip failed: {result.stderr.decode(errors='replace').strip()[-300:]}"
     (folder / "installed.txt").write_text(_wanted(environment))
     return None
 
 
 def find_python(version):
     """The interpreter of this version on PATH or in pyenv that starts, or None."""
-    candidates = [f"python{version}"]
-    candidates += sorted(map(str, Path.home().glob(f".pyenv/versions/{version}.*/bin/python")))
-    for candidate in candidates:
+    pyenv = sorted(map(str, Path.home().glob(f".pyenv/versions/{version}.*/bin/python")))
+    for candidate in [f"python{version}", *pyenv]:
         with contextlib.suppress(OSError):
             # One of pyenv's names may start nothing.
             if subprocess.run([candidate, "--version"], capture_output=True).returncode == 0:

@@ -1,8 +1,5 @@
-"""Data made for measuring: an image set of any number of images, an event file of any length.
-
-python benchmarks/made_data.py images 1000000 FOLDER
-python benchmarks/made_data.py events 100000 FOLDER
-"""
+"""python benchmarks/made_data.py images 1000000 FOLDER makes an image set of so many images;
+python benchmarks/made_data.py events 100000 FOLDER an event file of so many events."""
 
 import gzip
 import math
@@ -21,13 +18,13 @@ def write_images(folder, count):
     source = PROJECT / "MNIST_data"
     for name in ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"):
         os.symlink(source / name, os.path.join(folder, name))
-    for name, header_bytes, shape in (
-        ("train-images-idx3-ubyte.gz", 16, (28, 28)),
-        ("train-labels-idx1-ubyte.gz", 8, ()),
+    for name, header_bytes in (
+        ("train-images-idx3-ubyte.gz", 16),
+        ("train-labels-idx1-ubyte.gz", 8),
     ):
         with gzip.open(source / name) as file:
             header, values = file.read(header_bytes), np.frombuffer(file.read(), np.uint8)
-        values = values.reshape((-1,) + shape)
+        values = values.reshape(60000, -1)
         with gzip.open(os.path.join(folder, name), "wb", 1) as file:
             file.write(header[:4] + struct.pack(">I", count) + header[8:])
             for start in range(0, count, len(values)):

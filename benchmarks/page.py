@@ -1,111 +1,24 @@
-"""docs/benchmarks.md, from the stored measurements."""
+"""The tables of docs/benchmarks.md and ablation.md, from the stored measurements."""
 
 import statistics
 
 import results
 from environments import PROJECT
-from peers import PEERS, READERS
+from peers import IDEAS, PEERS, READERS
 
-PAGE = PROJECT / "docs" / "benchmarks.md"
-HEAD = """# Benchmarks
-
-How this project compares with what a user would pick instead. `make benchmark` gives each program a
-virtual environment of its own with the real released packages, measures, and writes this page;
-`.venv/bin/python benchmarks/run.py --only steps` measures one table. The measured programs are in
-[benchmarks/peers/](../benchmarks/peers/), with the exact versions of their packages, and the
-measurements in [benchmarks/results/](../benchmarks/results/). What each of this project's own ideas
-brings is in [ablation.md](ablation.md), and what was tried and not kept in [tried.md](tried.md).
-
-All programs train the same networks on MNIST: batches of 128, Adam at 0.002, Glorot uniform
-kernels, hidden layers without bias, batch norm with momentum 0.99 and epsilon 0.001, mean sigmoid
-cross-entropy. This project and the published program write the loss of every step as event files;
-the others do not. Programs run one at a time as processes of their own, in turn (A B A B), with
-their own default number of threads. A figure is a median over n processes, with the lowest and the
-highest in brackets; "×" is its ratio to the figure in the first row: above 1, the first row needs
-less.
-"""
+from graph_mode.show.tables import markdown
 
 
 def write():
-    """Writes the page; a table that was never measured says so."""
-    sections = [HEAD]
-    for title, table, section in (
-        ("A training step", "steps", steps_section),
-        ("A whole process", "whole", whole_section),
-        ("Time to a test accuracy", "accuracy", accuracy_section),
-        ("Memory as the data grows", "growth", growth_section),
-        ("Reading event files", "events", events_section),
-    ):
+    """Writes the tables that were measured into the pages, between the comments that name them."""
+    for table, (name, section) in SECTIONS.items():
         stored = results.load(table)
-        text = section(stored["measurements"]) + foot(stored) if stored else "Not measured yet.\n"
-        sections.append(f"## {title}\n\n{text}")
-    PAGE.write_text("\n".join(sections))
-
-
-def steps_section(measurements):
-    labels = [(label, group, step_time) for label, group in by_label(measurements).items()]
-    return (
-        "Milliseconds a step, evaluation not counted. The figure of a process is the median of its "
-        "windows of 100 steps (conv: 25, this project 100); the first window, with compilation, is "
-        "left out.\n\n"
-        + comparison(PEERS, labels)
-        + "\nThe fastest process of each:\n\n"
-        + comparison(PEERS, labels, summary=min)
-    )
-
-
-def whole_section(measurements):
-    text = (
-        "Seconds from the start of the interpreter to its end, 3,000 steps with batch norm: "
-        "importing, loading, compiling, training, validating every 500 steps, validation and test "
-        "at the end. Start-up is the time to the end of the first training step. Memory is the "
-        "peak resident set. Keras trains 7 epochs cut off at 3,000 steps and validates after "
-        "each.\n"
-    )
-    startup = by_label((results.load("startup") or {"measurements": []})["measurements"])
-    for label, group in by_label(measurements).items():
-        columns = [
-            ("whole process, s", group, lambda m: m["process_seconds"]),
-            ("start-up, s", startup.get(label, []), lambda m: m["startup_seconds"]),
-            ("peak memory, MiB", group, peak),
-            ("test accuracy, %", group, test_accuracy),
-        ]
-        text += f"\n**{label}**\n\n" + comparison(PEERS, columns)
-    return text
-
-
-def accuracy_section(measurements):
-    text = (
-        "Seconds of training, with compilation. Importing, loading and evaluating are not in it: "
-        "add the start-up above. All of them train the networks of `--fast` by its recipe: the "
-        "learning rate rises to 0.02 and falls again, and batch norm's momentum is 0.9. Each "
-        "process has another seed.\n"
-    )
-    for label, group in by_label(measurements).items():
-        columns = [
-            ("training, s", group, lambda m: m["training_seconds"]),
-            ("test accuracy, %", group, test_accuracy),
-        ]
-        text += f"\n**{label}**\n\n" + comparison(PEERS, columns)
-    return text
-
-
-def growth_section(measurements):
-    text = "fc with batch norm on more and more training images: MNIST's own, again and again.\n"
-    for title, value in (("Peak memory, MiB", peak), ("Milliseconds a step", step_time)):
-        columns = [(label, group, value) for label, group in by_label(measurements).items()]
-        text += f"\n**{title}**\n\n" + comparison(PEERS, columns)
-    return text
-
-
-def events_section(measurements):
-    columns = [
-        ("reading, s", measurements, lambda m: m["read_seconds"]),
-        ("import and reading, s", measurements, lambda m: m["import_seconds"] + m["read_seconds"]),
-        ("peak memory, MiB", measurements, peak),
-    ]
-    text = f"One file of {measurements[0]['label']}, read in a fresh process.\n\n"
-    return text + comparison(READERS, columns)
+        if stored:
+            path = PROJECT / "docs" / name
+            start, end = f"<!-- {table} -->\n", f"<!-- end of {table} -->"
+            before, rest = path.read_text().split(start)
+            content = section(stored["measurements"]) + foot(stored)
+            path.write_text(f"{before}{start}\n{content}\n{end}{rest.split(end)[1]}")
 
 
 def step_time(measurement):
@@ -113,23 +26,82 @@ def step_time(measurement):
     return statistics.median(measurement["windows_ms"][1:])
 
 
-def peak(measurement):
-    return measurement["peak_megabytes"]
+# Titles of columns, and their values.
+WHOLE = "whole process, s", lambda m: m["process_seconds"]
+STARTUP = "start-up, s", lambda m: m["startup_seconds"]
+TRAINING = "training, s", lambda m: m["training_seconds"]
+ACCURACY = "test accuracy, %", lambda m: 100 * m["accuracies"]["test"]
+PEAK = "peak memory, MiB", lambda m: m["peak_megabytes"]
+READING = "reading, s", lambda m: m["read_seconds"]
+ALL_READING = "import and reading, s", lambda m: m["import_seconds"] + m["read_seconds"]
 
 
-def test_accuracy(measurement):
-    return 100 * measurement["accuracies"]["test"]
+def steps_section(measurements):
+    labels = [(label, step_time, group) for label, group in by_label(measurements).items()]
+    fastest = comparison(PEERS, labels, summary=min)
+    return f"{comparison(PEERS, labels)}\nThe fastest process of each:\n\n{fastest}"
+
+
+def whole_section(measurements):
+    startup = by_label((results.load("startup") or {"measurements": []})["measurements"])
+    text = []
+    for label, group in by_label(measurements).items():
+        start = (*STARTUP, startup.get(label, []))
+        text.append(titled(label, [(*WHOLE, group), start, (*PEAK, group), (*ACCURACY, group)]))
+    return "\n".join(text)
+
+
+def accuracy_section(measurements):
+    return "\n".join(
+        titled(label, [(*TRAINING, group), (*ACCURACY, group)])
+        for label, group in by_label(measurements).items()
+    )
+
+
+def growth_section(measurements):
+    return "\n".join(
+        titled(title, [(label, value, group) for label, group in by_label(measurements).items()])
+        for title, value in (("Peak memory, MiB", PEAK[1]), ("Milliseconds a step", step_time))
+    )
+
+
+def events_section(measurements):
+    columns = [(*column, measurements) for column in (READING, ALL_READING, PEAK)]
+    return comparison(READERS, columns)
+
+
+def ablation_section(measurements):
+    text = []
+    for version, found in by_label(measurements, lambda m: m["versions"]["tensorflow"]).items():
+        labels = by_label(found).items()
+        columns = [(label.split(" (")[0], step_time, group) for label, group in labels]
+        text.append(titled(f"TensorFlow {version}", columns, IDEAS))
+    return "\n".join(text)
+
+
+SECTIONS = {
+    "steps": ("benchmarks.md", steps_section),
+    "whole": ("benchmarks.md", whole_section),
+    "accuracy": ("benchmarks.md", accuracy_section),
+    "growth": ("benchmarks.md", growth_section),
+    "events": ("benchmarks.md", events_section),
+    "ablation": ("ablation.md", ablation_section),
+}
+
+
+def titled(title, columns, contestants=PEERS):
+    return f"**{title}**\n\n{comparison(contestants, columns)}"
 
 
 def comparison(contestants, columns, summary=statistics.median):
     """A Markdown table with a row for each of the `contestants` that was measured.
 
-    Columns are (title, measurements, value of a measurement). A cell is the summary of the values,
+    Columns are (title, value of a measurement, measurements). A cell is the summary of the values,
     with their range and number, and its ratio to the one of the first row; percentages have none.
     """
-    measured = {m["contestant"] for _, found, _ in columns for m in found}
+    measured = {m["contestant"] for _, _, found in columns for m in found}
     rows = [[c.name] for c in contestants if c.name in measured]
-    for title, found, value in columns:
+    for title, value, found in columns:
         first = None
         for row in rows:
             values = [value(m) for m in found if m["contestant"] == row[0]]
@@ -138,8 +110,7 @@ def comparison(contestants, columns, summary=statistics.median):
                 first = first or summary(values)
                 text += f", {summary(values) / first:.2f} ×"
             row.append(text)
-    lines = [[""] + [title for title, _, _ in columns], ["---"] * (1 + len(columns))] + rows
-    return "".join("| " + " | ".join(cells) + " |\n" for cells in lines)
+    return markdown(["", *(title for title, _, _ in columns)], rows) + "\n"
 
 
 def spread(values, summary):
@@ -152,11 +123,11 @@ def spread(values, summary):
     return text
 
 
-def by_label(measurements):
+def by_label(measurements, label_of=lambda measurement: measurement["label"]):
     """{label: its measurements}, in the order measured."""
     groups = {}
     for measurement in measurements:
-        groups.setdefault(measurement["label"], []).append(measurement)
+        groups.setdefault(label_of(measurement), []).append(measurement)
     return groups
 
 
@@ -170,6 +141,4 @@ def foot(stored):
 
 def number(value):
     """Three significant digits, without an exponent."""
-    if value >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.{1 if value >= 10 else 2}f}"

@@ -4,47 +4,25 @@ import datetime
 import json
 import os
 import platform
-import sys
-from pathlib import Path
 
-sys.path.append(str(Path(__file__).resolve().parent.parent))
+from environments import PROJECT
 
-from graph_mode.machine import processor  # noqa: E402
+from graph_mode.machine import processor
 
-FOLDER = Path(__file__).resolve().parent / "results"
-UNFINISHED = FOLDER / "unfinished"
+FOLDER = PROJECT / "benchmarks" / "results"
 
 
-def load(table, folder=FOLDER):
+def load(table):
     """{"machine": {...}, "measurements": [{...}]} of a table, or None where it is not measured."""
-    path = folder / f"{table}.json"
+    path = FOLDER / f"{table}.json"
     return json.loads(path.read_text()) if path.exists() else None
 
 
-def begin(table):
-    """What an interrupted measuring of the table left on this machine, or an empty start."""
-    here = machine()
-    stored = load(table, UNFINISHED)
-    if stored and all(stored["machine"][key] == here[key] for key in ("processor", "cores")):
-        return stored
-    return {"machine": here, "measurements": []}
-
-
-def keep(table, content):
-    """Writes what is measured so far, whole or not at all."""
-    UNFINISHED.mkdir(parents=True, exist_ok=True)
-    path = UNFINISHED / f"{table}.json"
-    lines = ",\n".join(map(json.dumps, content["measurements"]))
-    text = f'{{"machine": {json.dumps(content["machine"])},\n"measurements": [\n{lines}\n]}}\n'
-    temporary = path.with_suffix(".partial")
-    temporary.write_text(text)
-    temporary.replace(path)
-
-
-def finish(tables):
-    """Puts the tables, measured to their end, in the place of those measured before."""
-    for table in tables:
-        (UNFINISHED / f"{table}.json").replace(FOLDER / f"{table}.json")
+def store(table, here, measurements):
+    """Writes a table that was measured to its end; here: machine() before it began."""
+    lines = ",\n".join(map(json.dumps, measurements))
+    text = f'{{"machine": {json.dumps(here)},\n"measurements": [\n{lines}\n]}}\n'
+    (FOLDER / f"{table}.json").write_text(text)
 
 
 def machine():

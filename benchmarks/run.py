@@ -1,12 +1,12 @@
-"""Measures this project beside what a user would pick instead, and writes docs/benchmarks.md.
+"""Measures this project beside what a user would pick instead, and each of its ideas.
 
-python benchmarks/run.py                       every table (two hours on 2 cores)
-python benchmarks/run.py --only steps,events   these tables, and the page again
-python benchmarks/run.py --page                the page alone, from the stored measurements
+python benchmarks/run.py                       every table (three hours on 2 cores)
+python benchmarks/run.py --only steps,events   these tables
+python benchmarks/run.py --page                docs/*.md alone, from the stored measurements
 
 Each contestant of benchmarks/peers/__init__.py gets a virtual environment of its own with the real
-released packages. Contestants take turns (A B A B), each time as a process of its own. A run that
-was interrupted goes on where it stopped; benchmarks/results/ changes when all of it is measured.
+released packages. Contestants take turns (A B A B), each time as a process of its own. A table in
+benchmarks/results/ changes when all of it is measured.
 """
 
 import argparse
@@ -17,77 +17,52 @@ import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+import environments
+import page
+import results
+import tables
+from tqdm import tqdm
 
-import environments  # noqa: E402
-import page  # noqa: E402
-import results  # noqa: E402
-import tables  # noqa: E402
-from tqdm import tqdm  # noqa: E402
-
-PEERS = environments.PROJECT / "benchmarks" / "peers"
+BENCHMARKS = environments.PROJECT / "benchmarks"
 LONGEST_SECONDS = 1200
 
 
-def measure(groups_of):
-    """Measures {table: [Group]} and stores the results; what fails is told and left out."""
-    groups = [(table, group) for table in groups_of for group in groups_of[table]]
-    ready = set_up({c.environment: None for _, group in groups for c in group.contestants})
-    total = sum(group.rounds * len(group.contestants) for _, group in groups)
-    try:
-        with tqdm(total=total, unit="process") as progress:
-            for table, group in groups:
-                measure_group(group, table, ready, progress)
-    except KeyboardInterrupt:
-        print("interrupted: the same command continues from here", file=sys.stderr)
-        sys.exit(130)
-    results.finish(groups_of)
-
-
-def set_up(environment_list):
-    """Those of the environments that are there or could be made."""
+def measure(table, groups):
+    """Measures the [Group] of a table and stores the results; what fails is told and left out."""
     ready = []
-    for environment in environment_list:
+    for environment in dict.fromkeys(c.environment for group in groups for c in group.contestants):
         reason = environments.set_up(environment)
         if reason:
             print(f"{environment.folder} is left out: {reason}", file=sys.stderr)
         else:
             ready.append(environment)
-    return ready
-
-
-def measure_group(group, table, ready, progress):
-    """Measures what is missing of the group, and stores it after each process."""
-    content = results.begin(table)
-    done = {(m["label"], m["contestant"], m["round"]) for m in content["measurements"]}
-    with tempfile.TemporaryDirectory() as folder:
-        for number, contestant in itertools.product(range(group.rounds), group.contestants):
-            progress.set_description(f"{table}: {group.label}: {contestant.name}")
-            key = {"label": group.label, "contestant": contestant.name, "round": number}
-            if tuple(key.values()) not in done and contestant.environment in ready:
-                if group.data and not os.listdir(folder):
-                    make_data(folder, *group.data)
-                measurement = run(contestant, group, number, folder)
-                if measurement:
-                    content["measurements"].append({**key, **measurement})
-                    results.keep(table, content)
-            progress.update()
-
-
-def make_data(folder, kind, count):
-    """In another process: the memory of this one would count as that of the programs it starts."""
-    script = environments.PROJECT / "benchmarks" / "made_data.py"
-    quiet = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="3")
-    subprocess.run([sys.executable, str(script), kind, str(count), folder], check=True, env=quiet)
+    here, measurements = results.machine(), []
+    total = sum(group.rounds * len(group.contestants) for group in groups)
+    with tqdm(total=total, unit="process") as progress:
+        for group in groups:
+            with tempfile.TemporaryDirectory() as folder:
+                if group.data:
+                    # In another process: the memory of this one would count as that of the
+                    # programs it starts.
+                    script = [sys.executable, str(BENCHMARKS / "made_data.py")]
+                    subprocess.run([*script, *map(str, group.data), folder], check=True)
+                for number, contestant in itertools.product(range(group.rounds), group.contestants):
+                    progress.set_description(f"{table}: {group.label}: {contestant.name}")
+                    key = {"label": group.label, "contestant": contestant.name, "round": number}
+                    if contestant.environment in ready:
+                        measurements += [
+                            {**key, **m} for m in run(contestant, group, number, folder)
+                        ]
+                    progress.update()
+    results.store(table, here, measurements)
 
 
 def run(contestant, group, seed, data_dir):
-    """What one process of the contestant reports, or None if it fails."""
-    command = [environments.python_of(contestant.environment), str(PEERS / contestant.file)]
-    command += ["--mode", contestant.mode] + list(map(str, group.arguments))
-    command += ["--data-dir", data_dir] if group.data else []
+    """What one process of the contestant reports, in a list; empty if it fails."""
+    python = environments.python_of(contestant.environment)
+    command = [python, str(BENCHMARKS / "peers" / contestant.file), "--mode", contestant.mode]
+    command += [*map(str, group.arguments), *(["--data-dir", data_dir] if group.data else [])]
     with tempfile.TemporaryDirectory() as folder:
         if group.arguments:
             command += ["--seed", str(seed), "--log-dir", folder]
@@ -104,17 +79,15 @@ def run(contestant, group, seed, data_dir):
         except subprocess.SubprocessError as error:
             output = (error.stderr or b"").decode(errors="replace").strip()[-2000:]
             tqdm.write(f"{contestant.name}: {error}\n{output}", file=sys.stderr)
-            return None
+            return []
         seconds = time.time() - started
     measurement = json.loads(result.stdout.decode().strip().splitlines()[-1])
-    return dict(measurement, process_seconds=round(seconds, 3))
+    return [dict(measurement, process_seconds=round(seconds, 3))]
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    names = ", ".join(tables.TABLES)
+    raw, names = argparse.RawDescriptionHelpFormatter, ", ".join(tables.TABLES)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("--only", metavar="TABLE,...", help=f"some of {names}")
     parser.add_argument("--rounds", type=int, default=5, help="processes a figure (default: 5)")
     parser.add_argument("--page", action="store_true", help="measure nothing")
@@ -124,7 +97,8 @@ def main():
     if unknown:
         parser.error(f"found table {unknown[0]!r}, expected one of {names}")
     if not arguments.page:
-        measure({table: list(tables.TABLES[table](arguments.rounds)) for table in chosen})
+        for table in chosen:
+            measure(table, list(tables.TABLES[table](arguments.rounds)))
     page.write()
 
 

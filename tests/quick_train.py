@@ -36,7 +36,7 @@ def main(arguments=None):
     settings = {
         "network": NETWORK,
         "flags": {name: value for name, value in given.items() if flags.is_recorded(name)},
-        "versions": {"numbers": record.NUMBERS},
+        "versions": {"numbers": record.NUMBERS, "script": "that of another file"},
         "data": mnist_data.checksums(given["data_dir"]),
     }
     made_runs.write_run(folder, ended=False)

@@ -12,25 +12,19 @@ import random
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 
 import idx_files
 import pytest
-from helpers import ROOT, tree
+from helpers import ROOT, read_scalars, tree
 
 import compare as compare_script
 from graph_mode import command_line, machine
 from graph_mode.comparing import grid
-from graph_mode.runs import recorded
+from graph_mode.runs import record
 
-QUICK = [
-    "--networks",
-    os.path.join(ROOT, "tests", "quick_train.py"),
-    "--optimizers=sgd",
-    "--jobs=2",
-]
+QUICK = ["--networks", os.path.join(ROOT, "tests", "quick_train.py")]
+QUICK += ["--optimizers=sgd", "--jobs=2"]
 REAL = ["--num-batches=30", "--batch-size=20", "--validation-size=50", "--hidden-units=8"]
 PATIENCE_SECONDS = 300
 # What graph_mode/tensorflow1.py needs of TensorFlow before anything is trained.
@@ -57,16 +51,14 @@ def python_finds(monkeypatch, tmp_path):
     """python_finds(module, content) makes that module the one which any Python here imports."""
 
     def python_finds(module, content):
-        folder = tmp_path / "path"
-        folder.mkdir()
-        *packages, name = module.split(".")
-        for package in packages:
-            folder /= package
-            folder.mkdir()
-            (folder / "__init__.py").touch()
-        (folder / f"{name}.py").write_text(content)
-        monkeypatch.syspath_prepend(str(tmp_path / "path"))
-        places = filter(None, [str(tmp_path / "path"), os.environ.get("PYTHONPATH")])
+        folder = tmp_path / f"path of {module}"
+        path = folder.joinpath(*module.split(".")).with_suffix(".py")
+        path.parent.mkdir(parents=True)
+        path.write_text(content)
+        for package in path.relative_to(folder).parents:
+            (folder / package / "__init__.py").touch()
+        monkeypatch.syspath_prepend(str(folder))
+        places = filter(None, [str(folder), os.environ.get("PYTHONPATH")])
         monkeypatch.setenv("PYTHONPATH", os.pathsep.join(places))
 
     return python_finds
@@ -78,23 +70,15 @@ def without_tensorflow(python_finds):
 
 
 @pytest.fixture
-def start(data_dir, log_dir):
+def start(start_script, data_dir, log_dir):
     """start(*flags) starts compare.py as a process, and returns the Popen."""
-    processes = []
 
-    def start(*flags, seconds_a_seed=0, **pipes):
-        command = [sys.executable, os.path.join(ROOT, "compare.py"), f"--data-dir={data_dir}"]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **pipes}
-        environment = {**os.environ, "SECONDS_A_SEED": str(seconds_a_seed)}
-        command += [f"--log-dir={log_dir}", *flags]
-        process = subprocess.Popen(command, env=environment, universal_newlines=True, **pipes)
-        processes.append(process)
-        return process
+    def start(*flags, seconds_a_seed=0, **keywords):
+        given = [f"--data-dir={data_dir}", f"--log-dir={log_dir}", *flags]
+        keywords["environment"] = {"SECONDS_A_SEED": str(seconds_a_seed)}
+        return start_script("compare.py", *given, **keywords)
 
-    yield start
-    for process in processes:
-        process.kill()
-        process.communicate()
+    return start
 
 
 @pytest.fixture
@@ -121,14 +105,11 @@ def compare(data_dir, log_dir, without_tensorflow, capsys):
 
 @pytest.fixture
 def results(log_dir):
-    """results() is {folder: (result.json, its time)} of all runs that have finished."""
+    """results() is {folder: time of its result.json} of all runs that have finished."""
 
     def results():
-        found = {}
-        for path in glob.glob(os.path.join(glob.escape(log_dir), "*", "*", "result.json")):
-            with open(path) as file:
-                found[os.path.dirname(path)] = (json.load(file), os.stat(path).st_mtime_ns)
-        return found
+        paths = glob.glob(os.path.join(glob.escape(log_dir), "*", "*", "result.json"))
+        return {os.path.dirname(path): os.stat(path).st_mtime_ns for path in paths}
 
     return results
 
@@ -149,7 +130,7 @@ def wait_until(condition):
         time.sleep(0.02)
 
 
-def wait_until_gone(workers):
+def wait_until_gone(*workers):
     wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers))
 
 
@@ -169,12 +150,6 @@ def report_in(log_dir):
         return file.read()
 
 
-def training_losses(folder):
-    (run,) = recorded.read_runs(recorded.find_event_files([folder]), [folder], pytest.fail)
-    series = run.scalars["train"]["loss"]
-    return series.steps.tolist(), series.values.tolist()
-
-
 def test_a_run_whose_worker_was_killed_is_the_one_that_the_script_alone_would_be(
     start, data_dir, log_dir, script_server, tmp_path
 ):
@@ -192,10 +167,13 @@ def test_a_run_whose_worker_was_killed_is_the_one_that_the_script_alone_would_be
         assert file.read().splitlines()[-1].startswith("Final test accuracy: ")
     alone = [f"--data-dir={data_dir}", "--batch-norm", "--seed=1", "--threads=1", "--run-name=own"]
     assert script_server.run(tmp_path, "fc_train.py", *alone, *REAL)[0] == 0
-    assert training_losses(run) == training_losses(str(tmp_path / "runs" / "fc" / "own"))
+    own = os.path.join(log_dir, "fc", "own")
+    assert read_scalars(f"{run}/train", "loss") == read_scalars(f"{own}/train", "loss")
 
 
 def test_a_grid_is_trained_and_reported_and_never_trained_again(compare, log_dir, results):
+    code, _, errors = compare("--seeds=1", "--report-only")
+    assert code == 2 and "none of the 2 runs has ended" in errors and not results()
     code, lines, errors = compare("--seeds=1", "--width=7,8", "--sizes=2,3")
     assert (code, errors) == (0, "")
     assert len(lines) == 5 and lines[-1] == f"wrote {os.path.join(log_dir, 'report', 'report.md')}"
@@ -232,7 +210,7 @@ def test_kills_at_random_lose_no_run_and_repeat_none(start_quick, compare, log_d
             workers = children(process.pid)
         process.kill()
         process.communicate()
-        wait_until_gone(workers)
+        wait_until_gone(*workers)
         now = results()
         assert {folder: now[folder] for folder in finished} == finished
         finished = now
@@ -259,7 +237,7 @@ def test_a_worker_of_a_compare_that_was_killed_writes_nothing_into_the_next_ones
     # Where the tests have no terminal, the system itself ends a stopped process without a parent.
     with contextlib.suppress(ProcessLookupError):
         os.kill(worker, signal.SIGCONT)
-    wait_until_gone([worker])
+    wait_until_gone(worker)
     after = tree(log_dir)
     assert {path: after.get(path) for path in before} == before
     assert all(path.startswith(".unfinished") for path in set(after) - set(before))
@@ -294,7 +272,9 @@ def own_terminal(descriptor):
 
 
 @pytest.mark.parametrize("how", ["Ctrl-C", "terminal closes"])
-def test_stopped_it_ends_its_workers_and_the_next_start_goes_on(how, start_quick, compare, results):
+def test_it_is_alone_in_its_folder_and_stopped_it_ends_its_workers_and_the_next_start_goes_on(
+    how, start_quick, compare, results
+):
     terminal = {}
     if how == "terminal closes":
         ours, theirs = pytest.importorskip("pty").openpty()
@@ -306,10 +286,12 @@ def test_stopped_it_ends_its_workers_and_the_next_start_goes_on(how, start_quick
     wait_until(lambda: results() or process.poll() is not None)
     workers = children(process.pid)
     assert len(workers) == 2
+    code, _, errors = compare("--seeds=2")
+    assert code == 2 and "another compare.py" in errors
     if terminal:
         os.close(ours)
         process.wait(PATIENCE_SECONDS)
-        wait_until_gone(workers)
+        wait_until_gone(*workers)
     else:
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=PATIENCE_SECONDS)
@@ -321,33 +303,18 @@ def test_stopped_it_ends_its_workers_and_the_next_start_goes_on(how, start_quick
     assert {folder: results()[folder] for folder in finished} == finished
 
 
-def test_two_comparisons_never_work_in_one_folder(start_quick, compare, log_dir):
-    process = start_quick("--seeds=2", seconds_a_seed=99)
-    wait_until(lambda: glob.glob(os.path.join(log_dir, ".unfinished", "*")))
-    process.send_signal(signal.SIGSTOP)
-    code, _, errors = compare("--seeds=2")
-    assert code == 2 and "another compare.py" in errors
-    process.send_signal(signal.SIGCONT)
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=PATIENCE_SECONDS)
-
-
-def test_without_tensorflow_no_run_is_blamed(compare, log_dir, python_finds, tmp_path):
-    shutil.rmtree(str(tmp_path / "path"))
-    python_finds("tensorflow", "raise ImportError('no such wheel')")
-    code, _, errors = compare("--seeds=1")
-    assert code == 2
-    assert errors.count("\n") == 1 and "no such wheel" in errors, errors
+@pytest.mark.parametrize(
+    "module, flags, told",
+    [("tensorflow", [], "no such wheel"), ("ray", ["--ray=auto"], "pip install ray")],
+)
+def test_without_a_package_one_line_says_so_and_no_run_is_blamed(
+    module, flags, told, compare, log_dir, python_finds, tmp_path
+):
+    shutil.rmtree(str(tmp_path / "path of tensorflow.compat.v1"))
+    python_finds(module, "raise ImportError('no such wheel')")
+    code, _, errors = compare("--seeds=1", *flags)
+    assert code == 2 and errors.count("\n") == 1 and told in errors, errors
     assert not glob.glob(os.path.join(log_dir, "quick", "*"))
-
-
-def test_without_ray_one_line_says_what_to_install(compare, python_finds, tmp_path):
-    shutil.rmtree(str(tmp_path / "path"))
-    python_finds("ray", "raise ImportError('no ray here')")
-    code, _, errors = compare("--seeds=1", "--ray=auto")
-    assert code == 2 and errors.count("\n") == 1 and "pip install ray" in errors, errors
-    # Nothing else asks for it.
-    assert compare("--seeds=1", "--dry-run")[::2] == (0, "")
 
 
 def test_the_training_goes_on_when_the_reader_of_its_output_leaves(start_quick, log_dir, results):
@@ -369,52 +336,26 @@ def test_what_a_run_shall_write_besides_is_trained_for_and_never_lost(compare, l
     assert len(compare("--seeds=1")[1]) == 1
 
 
-def test_a_report_alone_trains_nothing(compare, log_dir):
-    code, _, errors = compare("--seeds=1", "--report-only")
-    assert code == 2 and "none of the 2 runs has ended" in errors
-    assert not glob.glob(os.path.join(log_dir, "quick", "*"))
+def test_a_run_older_than_a_flag_counts_as_one_with_its_default(compare, log_dir):
+    assert len(compare("--seeds=1")[1]) == 3
+    for path in glob.glob(os.path.join(log_dir, "quick", "*", "settings.json")):
+        settings = record.read_json(path)
+        for name in ("width", "schedule", "validate_every"):
+            del settings["flags"][name]
+        record.write_json(path, settings)
+    assert len(compare("--seeds=1")[1]) == 1
+    assert "`width` 7" in report_in(log_dir)
+    assert len(compare("--seeds=1", "--width=8")[1]) == 3
 
 
 def test_jobs_are_bounded_by_the_cores_and_the_memory_and_the_gpus(monkeypatch):
-    def jobs(**flags):
+    def jobs(memory, **flags):
+        monkeypatch.setattr(machine, "free_memory", lambda: memory)
         return compare_script.jobs_for([grid.Run("fc", "", [], "", {"flags": flags}, "")])
 
     monkeypatch.setattr(machine, "cores", lambda: 8)
-    monkeypatch.setattr(machine, "free_memory", lambda: 100 * 2**30)
-    assert (jobs(threads=1), jobs(threads=3), jobs(threads=0)) == (8, 2, 1)
-    for gigabytes, expected in ((3, 3), (0, 1)):
-        monkeypatch.setattr(machine, "free_memory", lambda g=gigabytes: g * 2**30)
-        assert jobs(threads=1) == expected
-    monkeypatch.setattr(machine, "free_memory", lambda: None)
-    assert jobs(threads=1) == 8
+    plenty = 100 * 2**30
+    assert [jobs(plenty, threads=n) for n in (1, 3, 0)] == [8, 2, 1]
+    assert [jobs(memory, threads=1) for memory in (3 * 2**30, 0, None)] == [3, 1, 8]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
-    assert jobs(threads=1, device="gpu") == 2
-
-
-def test_a_network_from_another_file_is_found_ended_until_the_script_is_edited(
-    run_script, small_mnist, tmp_path
-):
-    """The checksum is that of the script, not of the file that it has its network from."""
-    (tmp_path / "nets.py").write_text(
-        "from graph_mode import layers\n"
-        "def network(images, training, num_classes, flags):\n"
-        "    return layers.dense(layers.flatten(images), num_classes)\n"
-    )
-    script = tmp_path / "mine_train.py"
-    text = (
-        "import functools\nimport nets\nfrom graph_mode import commands\n"
-        "NETWORK, FLAGS = 'mine', []\n"
-        "script = commands.Script(NETWORK, functools.partial(nets.network), FLAGS, 'Mine.')\n"
-        "parse_flags, main = script.parse_flags, script.main\n"
-    )
-    script.write_text(text)
-    grid = ["--networks", str(script), "--optimizers=adam", "--batch-norm=false", "--seeds=1"]
-    grid += ["--num-batches=5", "--validation-size=100", f"--data-dir={small_mnist}"]
-    environment = {"PYTHONPATH": ROOT}
-    code, _, stderr = run_script("compare.py", *grid, environment=environment)
-    assert code == 0, stderr
-    _, stdout, _ = run_script("compare.py", *grid, "--dry-run", environment=environment)
-    assert "1 runs, 1 ended" in stdout
-    script.write_text(text + "# edited\n")
-    _, stdout, _ = run_script("compare.py", *grid, "--dry-run", environment=environment)
-    assert "1 runs, 0 ended" in stdout
+    assert jobs(plenty, threads=1, device="gpu") == 2

@@ -14,7 +14,7 @@ from helpers import ROOT
 import conv_train
 import fc_train
 from graph_mode.comparing import report, report_tables, run_results
-from graph_mode.plotting.run_lines import NETWORKS
+from graph_mode.flags import deciding
 from graph_mode.runs import recorded
 
 sys.path.insert(0, os.path.join(ROOT, "docs"))
@@ -25,7 +25,6 @@ EXPERIMENTS = sorted(
     os.path.splitext(os.path.basename(path))[0]
     for path in glob.glob(os.path.join(RESULTS, "*.json"))
 )
-SIDES = ("", "_population")
 
 
 def text_of(*parts):
@@ -42,46 +41,25 @@ def value_of(cell):
 
 def results_of(experiment):
     """The run_results.RunResult of each row of the experiment's runs.csv, as far as it tells."""
-    results = []
     path = os.path.join(RESULTS, experiment, "runs.csv")
     with open(path, encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             row = {name: value_of(cell) for name, cell in row.items()}
             names = list(row)
             flags = {n: row[n] for n in names[names.index("network") + 1 : names.index("status")]}
-            steps_to = {
-                (side, accuracy): row[f"steps_to_{accuracy:g}{side}"] or float("inf")
-                for side in SIDES
-                for accuracy in run_results.ACCURACIES
-                if f"steps_to_{accuracy:g}{side}" in row
-            }
-            after = {
-                (side, batch): row[f"validation_accuracy_after_{batch}{side}"]
-                for side in SIDES
-                for batch in run_results.BATCHES
-                if row.get(f"validation_accuracy_after_{batch}{side}") is not None
-            }
             numbers = {name: value for name, value in row.items() if value is not None}
             run = recorded.Run(row["run"], row["network"], flags, {}, {}, numbers, {})
-            results.append(
-                run_results.RunResult(
-                    run, row["status"], row["reason"], numbers, steps_to, after, {}
-                )
-            )
-    return results
+            yield run_results.RunResult(run, row["status"], row["reason"], numbers)
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_the_tables_of_a_report_are_computed_from_its_runs(experiment):
     written = text_of("docs", "results", experiment, "report.md")
-    results = results_of(experiment)
+    results = list(results_of(experiment))
     for network in dict.fromkeys(result.run.network for result in results):
         some = [result for result in results if result.run.network == network]
-        settings = report_tables.settings_of(some)
-        lines = report.accuracy_section(settings, some) + report.on_the_way_section(settings)
-        lines += report.loss_section(settings)
-        for line in lines + report.speed_section(settings):
-            assert line in written
+        for block in report.sections(report_tables.group_by_setting(some), some):
+            assert block in written
 
 
 def sections_of_the_page():
@@ -114,15 +92,9 @@ def known_rows(experiment):
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
-def test_a_table_of_the_page_has_rows_of_the_report(experiment):
-    known = known_rows(experiment)
-    missing = [row for row in rows_of(sections_of_the_page()[experiment]) if row not in known]
-    assert missing == []
-
-
-@pytest.mark.parametrize("experiment", EXPERIMENTS)
-def test_percentages_in_the_text_of_the_page_stand_in_the_report(experiment):
-    text = sections_of_the_page()[experiment]
+def test_tables_and_percentages_of_the_page_stand_in_the_report(experiment):
+    text, known = sections_of_the_page()[experiment], known_rows(experiment)
+    assert [row for row in rows_of(text) if row not in known] == []
     prose = "\n".join(line for line in text.splitlines() if not line.startswith("|"))
     written = text_of("docs", "results", experiment, "report.md")
     found = re.findall(r"(?<![\d.])[+-]?\d+\.\d\d(?= %|, \+|\]| \[| percentage)", prose)
@@ -139,29 +111,21 @@ def test_the_experiment_fast_is_that_of_the_flag():
     config = json.loads(text_of("docs", "results", "fast.json"))
     for grid, script in zip(config["grids"], (fc_train, conv_train)):
         given = {name.replace("-", "_"): value for name, value in grid.items()}
-        recipe = {**script.fast([]), "batch_norm": "both"}
-        assert given.pop("network") in NETWORKS
-        assert given.pop("seeds") == 10
-        assert given == recipe
+        own = {"network": script.NETWORK, "seeds": 10, "batch_norm": "both"}
+        assert deciding(given) == {**script.fast([]), **own}
 
 
-def test_what_readme_and_the_scripts_say_of_fast_is_in_its_report():
+def test_what_is_said_of_fast_is_in_its_report_and_in_the_benchmark():
     written = text_of("docs", "results", "fast", "report.md")
-    claims = {
-        name: re.findall(r"\d\d\.\d\d ± \d\.\d\d", text_of(name).split("## Results")[0])
-        for name in ("README.md", "fc_train.py", "conv_train.py")
-    }
-    assert [len(found) for found in claims.values()] == [2, 1, 1]
-    assert all(f"{claim} (n = 10)" in written for found in claims.values() for claim in found)
-
-
-def test_the_seconds_of_fast_are_those_of_the_benchmark():
     measured = json.loads(text_of("benchmarks", "results", "accuracy.json"))["measurements"]
-    for network, row in (("fc", "98.10 ± 0.09"), ("conv", "99.04 ± 0.07")):
+    claims = re.findall(r"\d\d\.\d\d ± \d\.\d\d", text_of("README.md").split("## Results")[0])
+    for network, claim in zip(("fc", "conv"), claims):
+        assert f"{claim} (n = 10)" in written and claim in text_of(f"{network}_train.py")
         seconds = statistics.median(
             each["training_seconds"]
             for each in measured
             if each["contestant"].startswith("this project") and each["label"].startswith(network)
         )
-        assert f"| {row} | {seconds:.1f} |" in text_of("README.md")
+        assert f"| {claim} | {seconds:.1f} |" in text_of("README.md")
         assert f"in {seconds:.1f} s of training" in text_of(f"{network}_train.py")
+    assert len(claims) == 2

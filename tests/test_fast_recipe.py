@@ -20,17 +20,18 @@ def own_values(script, *arguments):
 
 
 @pytest.mark.parametrize("script", [fc_train, conv_train])
-def test_fast_is_the_recipe_and_without_it_nothing_changes(script):
+def test_fast_is_the_recipe_and_a_flag_given_besides_wins(script):
     assert own_values(script, "--fast") == script.fast([])
     assert own_values(script) != script.fast([])
+    given = own_values(script, "--fast", "--no-batch-norm", "--num-batches", "3")
+    assert given == {**script.fast([]), "batch_norm": False, "num_batches": 3}
 
 
-def test_a_flag_given_besides_fast_wins():
-    flags = conv_train.parse_flags(["--fast", "--no-batch-norm", "--num-batches", "3"])
-    assert (flags.batch_norm, flags.num_batches, flags.filters_step) == (False, 3, 16)
-    assert fc_train.parse_flags(["--fast"]).hidden_units == [256, 128]
-    assert fc_train.parse_flags(["--fast", "--hidden-units", "9,9,9"]).hidden_units == [9, 9, 9]
-    assert fc_train.parse_flags(["--fast", "--layers", "1"]).hidden_units == [256]
+@pytest.mark.parametrize(
+    "flags, units", [([], [256, 128]), (["--hidden-units", "9,9"], [9, 9]), (["--layers=1"], [256])]
+)
+def test_sizes_given_besides_fast_win(flags, units):
+    assert fc_train.parse_flags(["--fast", *flags]).hidden_units == units
 
 
 def test_settings_hold_what_fast_stands_for_and_the_folder_is_named_by_it(small_mnist, tmp_path):

@@ -9,20 +9,14 @@ import made_runs
 import numpy as np
 import pytest
 
-from graph_mode.comparing import intervals, report, report_tables, run_results
+from graph_mode.comparing import report, report_tables, run_results
 
 
 @pytest.mark.parametrize("count", [2, 5, 31, 40])
 def test_an_interval_covers_the_mean_as_often_as_it_says(count):
     random = np.random.RandomState(0)
-    found = [intervals.confidence_interval(random.normal(3, 2, count)) for _ in range(1000)]
+    found = [report_tables.confidence_interval(random.normal(3, 2, count)) for _ in range(1000)]
     assert np.mean([i.low < 3 < i.high for i in found]) == pytest.approx(0.95, abs=0.025)
-
-
-def test_one_value_has_a_mean_but_no_spread():
-    interval = intervals.confidence_interval([0.5])
-    assert interval.mean == 0.5 and math.isnan(interval.low)
-    assert math.isnan(intervals.standard_deviation([0.5]))
 
 
 def write_run(
@@ -34,10 +28,10 @@ def write_run(
     failure=None,
     population=None,
     code="abc",
-    processor="a processor",
+    steps=(0, 100, 200, 300),
     **flags,
 ):
-    """A run that was evaluated every 100 steps with these validation accuracies.
+    """A run that was evaluated at these steps with these validation accuracies.
 
     population: (test accuracy, [validation accuracy]) with population statistics.
     """
@@ -49,70 +43,57 @@ def write_run(
         result["test_accuracy_population"] = population[0]
         for each, accuracy in zip(scalars, population[1]):
             each["accuracy_population"] = accuracy
-    events = [made_runs.scalar_event(100 * i, **each) for i, each in enumerate(scalars)]
+    events = [made_runs.scalar_event(step, **each) for step, each in zip(steps, scalars)]
     path = os.path.join(folder, "validation", "events.out.tfevents.1700000000.host")
     made_runs.write_event_file(path, events)
     path = os.path.join(folder, "settings.json")
     with open(path, encoding="utf-8") as file:
         settings = json.load(file)
-    made_runs.write_json(
-        path,
-        {**settings, "versions": {"tensorflow": "2.21.0", "code": code, "processor": processor}},
-    )
-    if failure:
-        made_runs.write_json(os.path.join(folder, "failure.json"), failure)
-    else:
-        made_runs.write_json(os.path.join(folder, "result.json"), result)
+    settings["versions"] = {"tensorflow": "2.21.0", "code": code, "processor": "a processor"}
+    made_runs.write_json(path, settings)
+    written = ("failure.json", failure) if failure else ("result.json", result)
+    made_runs.write_json(os.path.join(folder, written[0]), written[1])
     return folder
 
 
-@pytest.fixture
-def folders(tmp_path):
-    """Runs of two learning rates, without and with batch norm, two seeds each."""
-    found = []
-    for rate, accuracies in (
-        (0.1, {False: (0.95, 0.97), True: (0.98, 0.99)}),
-        (0.2, {False: (0.10, None), True: (0.96, 0.94)}),
-    ):
-        for batch_norm, values in accuracies.items():
-            for seed, accuracy in enumerate(values):
-                found.append(
-                    write_run(
-                        tmp_path,
-                        f"{rate}-{batch_norm}-{seed}",
-                        accuracy,
-                        (0.1, 0.94, 0.96 if seed else 0.955, 0.985 if batch_norm else 0.96),
-                        losses=[0.6] + [1.5, 1.7] * 100 if rate == 0.2 and not batch_norm else None,
-                        failure=None if accuracy else {"reason": "nan at 7", "diverged": True},
-                        optimizer="sgd",
-                        batch_norm=batch_norm,
-                        learning_rate=rate,
-                        seed=seed,
-                    )
-                )
-    return found
-
-
-@pytest.fixture
-def written(folders, tmp_path):
-    notes = []
-    path = report.write(folders, str(tmp_path), str(tmp_path / "report"), notes.append)
-    assert notes == []
-    return os.path.dirname(path)
-
-
-def rows_of(folder, name):
-    with open(os.path.join(folder, name), encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def text_of(path):
+def report_of(folders, tmp_path, flags=None, say=pytest.fail):
+    """The text of the report of these runs; flags: those that a run may be older than."""
+    folders = {folder: flags or {} for folder in folders}
+    path = report.write(folders, str(tmp_path), str(tmp_path / "report"), say)
     with open(path, encoding="utf-8") as file:
         return file.read()
 
 
-def test_the_tables_have_accuracies_their_spread_the_paired_interval_and_the_steps(written):
-    text = text_of(os.path.join(written, "report.md"))
+def rows_of(tmp_path):
+    path = str(tmp_path / "report" / "runs.csv")
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_tables_rows_and_figures_of_two_learning_rates(tmp_path):
+    folders = []
+    for rate, batch_norm, accuracies in (
+        (0.1, False, (0.95, 0.97)),
+        (0.1, True, (0.98, 0.99)),
+        (0.2, False, (0.10, None)),
+        (0.2, True, (0.96, 0.94)),
+    ):
+        for seed, accuracy in enumerate(accuracies):
+            folders.append(
+                write_run(
+                    tmp_path,
+                    f"{rate}-{batch_norm}-{seed}",
+                    accuracy,
+                    (0.1, 0.94, 0.96 if seed else 0.955, 0.985 if batch_norm else 0.96),
+                    losses=[0.6] + [1.5, 1.7] * 100 if rate == 0.2 and not batch_norm else None,
+                    failure=None if accuracy else {"reason": "nan at 7", "diverged": True},
+                    optimizer="sgd",
+                    batch_norm=batch_norm,
+                    learning_rate=rate,
+                    seed=seed,
+                )
+            )
+    text = report_of(folders, tmp_path)
     # Differences 0.03 and 0.02: mean 0.025, s = 0.00707, half = 12.706 * s / sqrt(2).
     assert "| 0.1 | 96.00 ± 1.41 (n = 2) | 98.50 ± 0.71 (n = 2) | +2.50 [-3.85, +8.85] |" in text
     assert "| 0.2 | 10.00 (n = 1, 2 diverged) | 95.00 ± 1.41 (n = 2) | +86.00 |" in text
@@ -125,39 +106,41 @@ def test_the_tables_have_accuracies_their_spread_the_paired_interval_and_the_ste
     assert "TensorFlow 2.21.0; trained by code abc on a processor." in text
     assert "population" not in text and "lag" not in text
 
+    rows = rows_of(tmp_path)
+    assert [row["run"] for row in rows] == [os.path.relpath(f, str(tmp_path)) for f in folders]
+    assert rows[0]["steps_to_0.95"] == "201" and rows[0]["steps_to_0.99"] == ""
+    assert rows[0]["status"] == "finished" and json.loads(rows[0]["batch_norm"]) is False
 
-def written_with_population(tmp_path, seeds, moving, population, code=("abc",)):
+    shown = [line.split("](")[1][:-1] for line in text.splitlines() if line[:2] == "!["]
+    assert "fc_loss.png" in shown
+    assert {*shown, "report.md", "runs.csv"} == set(os.listdir(str(tmp_path / "report")))
+    for name in shown:
+        assert (tmp_path / "report" / name).read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def report_with_population(tmp_path, seeds, moving, population, codes=("abc",)):
     """The report of a pair of runs for each seed, with batch norm with these test accuracies."""
     folders = []
     for seed in range(seeds):
-        label = code[seed % len(code)]
-        shared = {"optimizer": "adam", "seed": seed, "code": label}
+        shared = {"optimizer": "adam", "seed": seed, "code": codes[seed % len(codes)]}
         folders.append(write_run(tmp_path, f"a{seed}", 0.97, batch_norm=False, **shared))
-        folders.append(
-            write_run(
-                tmp_path,
-                f"b{seed}",
-                moving + 0.001 * seed,
-                (0.1, 0.2, 0.3, 0.96),
-                population=(population + 0.002 * seed, (0.1, 0.95, 0.96, 0.97)),
-                batch_norm=True,
-                **shared,
-            )
-        )
-    return report.write(folders, str(tmp_path), str(tmp_path / "report"), print)
+        measured = {"population": (population + 0.002 * seed, (0.1, 0.95, 0.96, 0.97))}
+        moving_averages = (moving + 0.001 * seed, (0.1, 0.2, 0.3, 0.96))
+        shared.update(measured, batch_norm=True)
+        folders.append(write_run(tmp_path, f"b{seed}", *moving_averages, **shared))
+    return report_of(folders, tmp_path, say=print)
 
 
 def test_both_accuracies_of_batch_norm_are_in_every_table(tmp_path):
-    path = written_with_population(tmp_path, 3, 0.25, 0.98)
-    text = text_of(path)
+    text = report_with_population(tmp_path, 3, 0.25, 0.98)
     assert (
         "| 97.00 ± 0.00 (n = 3) | 25.10 ± 0.10 (n = 3) | -71.90 [-72.15, -71.65] "
         "| 98.20 ± 0.20 (n = 3) | +1.20 [+0.70, +1.70] |" in text
     )
     assert "| with | 301 | – | – | – |" in text
     assert "| with, population | 101 | 301 | – | – |" in text
-    assert "In 1 of 1 rows the two differ by more than the seeds explain" in text
-    rows = rows_of(os.path.dirname(path), "runs.csv")
+    assert "In 1 of 1 rows" in text
+    rows = rows_of(tmp_path)
     assert [row["test_accuracy_population"] for row in rows[:2]] == ["", "0.98"]
     assert [row["steps_to_0.95_population"] for row in rows[:2]] == ["", "101"]
 
@@ -169,48 +152,28 @@ def test_both_accuracies_of_batch_norm_are_in_every_table(tmp_path):
 def test_that_moving_averages_lag_is_said_where_chance_does_not_explain_it(
     tmp_path, seeds, population, lags
 ):
-    path = written_with_population(tmp_path, seeds, 0.9725, population)
-    assert ("do not fit the weights" in text_of(path)) == lags
+    text = report_with_population(tmp_path, seeds, 0.9725, population)
+    assert ("do not fit the weights" in text) == lags
 
 
 def test_a_report_says_when_different_code_trained_its_runs(tmp_path):
-    text = text_of(written_with_population(tmp_path, 2, 0.97, 0.97, code=("abc", "def")))
-    assert "trained by code abc, def on a processor." in text
-    assert "2 versions of the code trained these runs" in text
-
-
-def test_each_run_is_one_row(written):
-    rows = rows_of(written, "runs.csv")
-    assert len(rows) == 8 and len({row["run"] for row in rows}) == 8
-    assert rows[0]["steps_to_0.95"] == "201" and rows[0]["steps_to_0.99"] == ""
-    assert rows[0]["status"] == "finished" and json.loads(rows[0]["batch_norm"]) is False
-
-
-def test_every_figure_that_the_report_shows_is_there(written):
-    with open(os.path.join(written, "report.md"), encoding="utf-8") as file:
-        shown = [line.split("](")[1][:-1] for line in file.read().splitlines() if line[:2] == "!["]
-    assert "fc_loss.png" in shown
-    for name in shown:
-        with open(os.path.join(written, name), "rb") as file:
-            assert file.read(8) == b"\x89PNG\r\n\x1a\n"
-    assert sorted(shown) == sorted(name for name in os.listdir(written) if name.endswith(".png"))
+    text = report_with_population(tmp_path, 2, 0.97, 0.97, codes=("abc", "def"))
+    assert "code abc, def on" in text and "2 versions of the code" in text
 
 
 def test_a_loss_that_is_not_finite_is_told_with_its_step(tmp_path):
     folder = write_run(tmp_path, "a", 0.1, losses=[0.7, 0.6, math.nan, 0.5])
-    (result,) = run_results.read([folder], str(tmp_path), print)
+    (result,) = run_results.read({folder: {}}, str(tmp_path), print)
     assert (result.status, result.reason) == ("diverged", "loss nan at step 2")
 
 
 def test_a_run_that_failed_before_it_began_is_in_the_report(tmp_path):
     folder = tmp_path / "fc" / "a"
-    os.makedirs(str(folder))
+    folder.mkdir(parents=True)
     settings = {"network": "fc", "flags": {"seed": 0, "batch_norm": True}, "data": {}}
     made_runs.write_json(str(folder / "settings.json"), settings)
     made_runs.write_json(str(folder / "failure.json"), {"reason": "no space", "diverged": False})
-    path = report.write([str(folder)], str(tmp_path), str(tmp_path / "report"), print)
-    with open(path, encoding="utf-8") as file:
-        assert "| fc/a | failed | no space |" in file.read()
+    assert "| fc/a | failed | no space |" in report_of([str(folder)], tmp_path)
 
 
 def test_a_flag_that_varies_only_along_with_another_is_no_column(tmp_path):
@@ -218,8 +181,16 @@ def test_a_flag_that_varies_only_along_with_another_is_no_column(tmp_path):
         write_run(tmp_path, str(layers), 0.9, layers=layers, hidden_units=[9] * layers)
         for layers in (2, 3)
     ]
-    results = run_results.read(folders, str(tmp_path), print)
-    assert report_tables.telling_flags(results) == ["layers"]
+    assert "\n| layers | without" in report_of(folders, tmp_path)
+
+
+def test_a_run_older_than_a_flag_is_of_the_same_setting_as_a_newer_one(tmp_path):
+    folders = [
+        write_run(tmp_path, "older", 0.9, batch_norm=False),
+        write_run(tmp_path, "newer", 0.95, batch_norm=True, width=7),
+    ]
+    text = report_of(folders, tmp_path, flags={"width": 7})
+    assert "| 90.00 (n = 1) | 95.00 (n = 1) | +5.00 |" in text and "`width` 7" in text
 
 
 def test_how_batch_norm_is_done_is_compared_with_the_one_run_without_it(tmp_path):
@@ -228,7 +199,7 @@ def test_how_batch_norm_is_done_is_compared_with_the_one_run_without_it(tmp_path
         write_run(tmp_path, str(momentum), accuracy, batch_norm=True, batch_norm_momentum=momentum)
         for momentum, accuracy in ((0.9, 0.95), (0.99, 0.5))
     ]
-    text = text_of(report.write(folders, str(tmp_path), str(tmp_path / "report"), print))
+    text = report_of(folders, tmp_path)
     assert "| 0.9 | 90.00 (n = 1) | 95.00 (n = 1) | +5.00 |" in text
     assert "| 0.99 | 90.00 (n = 1) | 50.00 (n = 1) | -40.00 |" in text
 
@@ -238,29 +209,17 @@ def test_validation_on_the_way_is_the_mean_over_the_seeds(tmp_path):
         write_run(tmp_path, str(seed), 0.9, (0.1, accuracy, 0.7), seed=seed, batch_norm=True)
         for seed, accuracy in enumerate((0.5, 0.6))
     ]
-    text = text_of(report.write(folders, str(tmp_path), str(tmp_path / "report"), print))
+    text = report_of(folders, tmp_path)
     assert "| batch norm | test loss | validation loss |" in text
     assert "| batch norm | 100 | 200 |\n|---|---|---|\n| with | 55.00 | 70.00 |" in text
 
 
 def test_the_median_counts_a_run_that_never_got_there_as_the_longest():
-    def speed(*steps):
-        results = [
-            run_results.RunResult(None, "finished", "", {}, {("", 0.95): each}, {}, {})
-            for each in steps
-        ]
-        return report.speed_text(results, "", 0.95)
-
-    assert speed(math.inf, 700, 900) == "900, 2 of 3"
-    assert speed(math.inf, 700) == "700, 1 of 2"
+    assert report.speed_text([None, 700, 900]) == "900, 2 of 3"
+    assert report.speed_text([None, 700]) == "700, 1 of 2"
 
 
 def test_the_evaluation_at_the_end_counts_the_steps_that_were_trained(tmp_path):
-    folder = write_run(tmp_path, "a", 0.9, (0.1, 0.2, 0.3))
-    made_runs.write_event_file(
-        os.path.join(folder, "validation", "events.out.tfevents.1700000001.host"),
-        [made_runs.scalar_event(301, accuracy=0.995)],
-    )
-    (result,) = run_results.read([folder], str(tmp_path), pytest.fail)
-    by_moving_averages = {steps for (end, _), steps in result.steps_to.items() if end == ""}
-    assert by_moving_averages == {301}
+    folder = write_run(tmp_path, "a", 0.9, (0.1, 0.995), steps=(0, 301))
+    (result,) = run_results.read({folder: {}}, str(tmp_path), pytest.fail)
+    assert result.numbers["steps_to_0.95"] == result.numbers["steps_to_0.99"] == 301

@@ -8,7 +8,8 @@ import collections
 
 # `folder` of the virtual environment, the Python versions that can hold it, what pip installs.
 Environment = collections.namedtuple("Environment", "folder pythons packages")
-# `fc` and `conv` name the tables in which the contestant is measured with that network.
+# `fc` and `conv` name the tables in which the contestant is measured with that network. Of an idea,
+# `fc` names the networks in which it is there to be taken away.
 Peer = collections.namedtuple(
     "Peer", "name environment file fc conv mode", defaults=((), (), "default")
 )
@@ -56,4 +57,14 @@ READERS = [
     Peer("this project, graph_mode/plotting", TENSORFLOW_2, "event_readers.py", mode="ours"),
     Peer("tensorboard 2.21, EventAccumulator", TBPARSE, "event_readers.py", mode="tensorboard"),
     Peer("tbparse 0.0.9", TBPARSE, "event_readers.py", mode="tbparse"),
+]
+BATCH_NORM, CONVOLUTION = ("fc, batch norm", "conv, batch norm"), ("conv, batch norm", "conv")
+EVERYWHERE = BATCH_NORM + ("fc", "conv")
+PLAIN_BATCH_NORM = "plain batch norm, TensorFlow's gradient"
+IDEAS = [
+    Peer("as it is", None, "ours.py", EVERYWHERE),
+    Peer(PLAIN_BATCH_NORM, None, "ours.py", BATCH_NORM, (), "plain-batch-norm"),
+    Peer("one slice in place of two", None, "ours.py", EVERYWHERE, (), "one-slice"),
+    Peer("one session call a step", None, "ours.py", EVERYWHERE, (), "one-step-a-call"),
+    Peer("plain convolution", None, "ours.py", CONVOLUTION, (), "plain-convolution"),
 ]

@@ -16,7 +16,7 @@ glorot_uniform = jax.nn.initializers.glorot_uniform()
 
 
 def initialize(key, arguments):
-    """(parameters, moving averages): a list of layers, each a dict of arrays."""
+    """(parameters, moving averages of mean and variance): lists of a layer's arrays."""
     shapes = []
     network = measuring.network_of(arguments)
     channels, size = 1, 28
@@ -33,7 +33,7 @@ def initialize(key, arguments):
         layer = {"kernel": glorot_uniform(layer_key, shape)}
         if arguments.batch_norm:
             layer.update(gamma=jnp.ones(shape[-1]), beta=jnp.zeros(shape[-1]))
-            averages.append({"mean": jnp.zeros(shape[-1]), "variance": jnp.ones(shape[-1])})
+            averages.append([jnp.zeros(shape[-1]), jnp.ones(shape[-1])])
         parameters.append(layer)
     parameters.append({"kernel": glorot_uniform(keys[-1], (inputs, 10)), "bias": jnp.zeros(10)})
     return parameters, averages
@@ -41,15 +41,12 @@ def initialize(key, arguments):
 
 def normalize(x, layer, average, training, momentum):
     """Batch normalization over all axes but the last; returns (y, new moving averages)."""
-    axes = tuple(range(x.ndim - 1))
+    mean, variance = average
     if training:
+        axes = tuple(range(x.ndim - 1))
         mean, variance = x.mean(axes), x.var(axes)
-        average = {
-            "mean": momentum * average["mean"] + (1 - momentum) * mean,
-            "variance": momentum * average["variance"] + (1 - momentum) * variance,
-        }
-    else:
-        mean, variance = average["mean"], average["variance"]
+        pairs = zip(average, (mean, variance))
+        average = [momentum * old + (1 - momentum) * new for old, new in pairs]
     scale = layer["gamma"] * jax.lax.rsqrt(variance + 0.001)
     return (x - mean) * scale + layer["beta"], average
 
@@ -130,15 +127,9 @@ def main():
         return (logits.argmax(1) == labels).sum()
 
     def accuracy(split):
-        images, labels = splits[split]
-        counts = [
-            int(correct(state[0], state[1], images[i : i + 1000], labels[i : i + 1000]))
-            for i in range(0, len(images), 1000)
-        ]
-        return sum(counts) / len(images)
+        return measuring.share_of(lambda *batch: correct(*state[:2], *batch), *splits[split])
 
-    stopwatch, accuracies = measuring.train_and_evaluate(arguments, train, accuracy)
-    measuring.report(arguments, stopwatch, accuracies, {"jax": jax.__version__})
+    measuring.measure(arguments, train, accuracy, {"jax": jax.__version__})
 
 
 if __name__ == "__main__":

@@ -13,11 +13,7 @@ import tensorflow as tf  # noqa: E402
 
 
 class Rates(keras.optimizers.schedules.LearningRateSchedule):
-    """The learning rate of every step, from an array."""
-
-    def __init__(self, rates):
-        super().__init__()
-        self.rates = rates
+    """The learning rate of every step, from the array `rates`."""
 
     def __call__(self, step):
         return keras.ops.take(self.rates, step)
@@ -42,14 +38,11 @@ def build_model(arguments):
         add(keras.layers.Dense(count, use_bias=False))
     layers.append(keras.layers.Dense(10))
     model = keras.Sequential(layers)
-    rate = arguments.learning_rate
+    rate = Rates() if arguments.fast else arguments.learning_rate
     if arguments.fast:
-        rate = Rates(measuring.learning_rates(arguments))
-    model.compile(
-        keras.optimizers.Adam(rate),
-        keras.losses.BinaryCrossentropy(from_logits=True),
-        metrics=["categorical_accuracy"],
-    )
+        rate.rates = measuring.learning_rates(arguments)
+    loss = keras.losses.BinaryCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(rate), loss, metrics=["categorical_accuracy"])
     return model
 
 
@@ -76,19 +69,14 @@ def main():
     arguments = measuring.parse_arguments(__doc__, ["default"])
     keras.utils.set_random_seed(arguments.seed)
     splits = {
-        name: (
-            images[..., None].astype(np.float32) / 255,
-            keras.utils.to_categorical(labels, 10),
-        )
-        for name, (images, labels) in measuring.read_mnist(arguments.data_dir).items()
+        name: (x[..., None].astype(np.float32) / 255, keras.utils.to_categorical(y, 10))
+        for name, (x, y) in measuring.read_mnist(arguments.data_dir).items()
     }
     model = build_model(arguments)
     measurement = Measurement(arguments)
-    images, labels = splits["train"]
-    steps_per_epoch = -(-len(images) // arguments.batch_size)
+    steps_per_epoch = -(-len(splits["train"][0]) // arguments.batch_size)
     model.fit(
-        images,
-        labels,
+        *splits["train"],
         batch_size=arguments.batch_size,
         epochs=-(-arguments.steps // steps_per_epoch),
         validation_data=splits["validation"],
@@ -98,12 +86,8 @@ def main():
     accuracies = {
         split: model.evaluate(*splits[split], verbose=0)[1] for split in ("validation", "test")
     }
-    measuring.report(
-        arguments,
-        measurement.stopwatch,
-        accuracies,
-        {"keras": keras.__version__, "tensorflow": tf.__version__},
-    )
+    versions = {"keras": keras.__version__, "tensorflow": tf.__version__}
+    measuring.report(arguments, measurement.stopwatch, accuracies, versions)
 
 
 if __name__ == "__main__":

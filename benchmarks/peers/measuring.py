@@ -22,19 +22,13 @@ EXERCISE = {
     "fc": Network((), None, (256, 128, 64, 32, 16)),
     "conv": Network(((4, 1), (8, 1), (12, 2), (16, 1), (20, 1)), 3, (100,)),
 }
-# What --fast of this project's scripts stands for, as far as the measured programs take flags.
+# What --fast of this project's scripts stands for: networks and flags; momentum is batch norm's.
 FAST = {
     "fc": Network((), None, (256, 128)),
     "conv": Network(((16, 2), (32, 2), (48, 2)), 5, (100,)),
 }
-FAST_FLAGS = {
-    "fc": {"batch_norm": True, "learning_rate": 0.02, "steps": 400, "batch_size": 256},
-    "conv": {"batch_norm": True, "learning_rate": 0.02, "steps": 430},
-}
-FAST_MOMENTUM = 0.9
-IMAGES_HEADER_BYTES = 16
-LABELS_HEADER_BYTES = 8
-MOMENTUM = 0.99
+FAST_FLAGS = {"batch_norm": True, "momentum": 0.9, "learning_rate": 0.02}
+FAST_STEPS = {"fc": {"steps": 400, "batch_size": 256}, "conv": {"steps": 430}}
 
 
 def parse_arguments(description, modes):
@@ -51,12 +45,11 @@ def parse_arguments(description, modes):
     parser.add_argument("--window", type=int, default=100, help="steps in one timed window")
     parser.add_argument("--log-dir", help="where a program that writes event files puts them")
     parser.add_argument("--data-dir", default="MNIST_data")
+    parser.set_defaults(momentum=0.99)
     arguments = parser.parse_args()
     if arguments.fast:
-        parser.set_defaults(**FAST_FLAGS[arguments.network])
-        arguments = parser.parse_args()
-    arguments.momentum = FAST_MOMENTUM if arguments.fast else MOMENTUM  # of batch norm
-    return arguments
+        parser.set_defaults(**FAST_FLAGS, **FAST_STEPS[arguments.network])
+    return parser.parse_args()
 
 
 def network_of(arguments):
@@ -65,11 +58,8 @@ def network_of(arguments):
 
 
 def learning_rates(arguments):
-    """The rate of every step of one cycle, for peers that have no such schedule of their own.
-
-    As PyTorch's OneCycleLR has it: half a cosine up from a 25th of the rate, over 30 % of the
-    steps, then half a cosine down to a 250,000th.
-    """
+    """The rate of every step of one cycle, as PyTorch's OneCycleLR has it: half a cosine up from a
+    25th of the rate, over 30 % of the steps, then half a cosine down to a 250,000th."""
     rate, steps = arguments.learning_rate, np.arange(arguments.steps)
     peak = 0.3 * arguments.steps
     up = rate + (rate / 25 - rate) * (1 + np.cos(np.pi * steps / peak)) / 2
@@ -79,24 +69,19 @@ def learning_rates(arguments):
 
 
 def read_mnist(folder, validation_size=5000):
-    """The three splits as {name: (uint8 images [n, 28, 28], int64 labels [n])}, in a few lines.
-
-    It trusts the files: the checks are in mnist_data.py.
-    """
+    """The splits, {name: (uint8 images [n, 28, 28], int64 labels [n])}, of trusted files."""
 
     def read(name, header_bytes):
-        with gzip.open(os.path.join(folder, name + ".gz")) as file:
+        with gzip.open(os.path.join(folder, f"{name}-ubyte.gz")) as file:
             return np.frombuffer(file.read(), np.uint8, offset=header_bytes)
 
-    def read_split(prefix):
-        images = read(prefix + "-images-idx3-ubyte", IMAGES_HEADER_BYTES).reshape(-1, 28, 28)
-        return images, read(prefix + "-labels-idx1-ubyte", LABELS_HEADER_BYTES).astype(np.int64)
-
-    images, labels = read_split("train")
+    images, test_images = (read(f"{p}-images-idx3", 16) for p in ("train", "t10k"))
+    labels, test_labels = (read(f"{p}-labels-idx1", 8).astype(np.int64) for p in ("train", "t10k"))
+    images = images.reshape(-1, 28, 28)
     return {
         "train": (images[validation_size:], labels[validation_size:]),
         "validation": (images[:validation_size], labels[:validation_size]),
-        "test": read_split("t10k"),
+        "test": (test_images.reshape(-1, 28, 28), test_labels),
     }
 
 
@@ -107,30 +92,33 @@ class Stopwatch:
         self.window = window
         self.windows = []  # milliseconds a step
         self.startup_seconds = None  # from the start of the process to the end of the first step
-        self.training_seconds = 0.0
-        self.steps = 0
-        self._seconds, self._steps = 0.0, 0
+        self.training_seconds = self.window_seconds = 0.0
+        self.steps = self.window_steps = 0
 
     def add(self, seconds, steps, ended=None):
         """Counts `seconds` of `steps` training steps that `ended` at this time, or just now."""
         self.training_seconds += seconds
+        self.window_seconds += seconds
         self.steps += steps
-        if self.startup_seconds is None:
-            self.startup_seconds = (ended or time.time()) - STARTED
-        self._seconds += seconds
-        self._steps += steps
+        self.window_steps += steps
         # The first call is a window of its own: compilation and cold caches are in it.
-        if self._steps >= self.window or not self.windows:
-            self.windows.append(1000 * self._seconds / self._steps)
-            self._seconds, self._steps = 0.0, 0
+        if self.window_steps >= self.window or not self.windows:
+            self.startup_seconds = self.startup_seconds or (ended or time.time()) - STARTED
+            self.windows.append(1000 * self.window_seconds / self.window_steps)
+            self.window_seconds, self.window_steps = 0.0, 0
 
 
-def train_and_evaluate(arguments, train, accuracy):
-    """Trains, with validation every 500 steps, and validation and test at the end.
+def share_of(count_right, images, labels):
+    """The accuracy; count_right(images, labels) counts the right answers of 1000 examples."""
+    parts = (slice(start, start + 1000) for start in range(0, len(images), 1000))
+    return sum(int(count_right(images[part], labels[part])) for part in parts) / len(images)
+
+
+def measure(arguments, train, accuracy, versions):
+    """Trains, with validation every 500 steps, and validation and test at the end; reports.
 
     `train(steps)` trains and returns only when the last step is done; `accuracy(split)` is of all
-    images of "validation" or "test", and is not timed as training. Returns (stopwatch,
-    {split: accuracy}).
+    images of "validation" or "test", and is not timed as training.
     """
     stopwatch = Stopwatch(arguments.window)
     while stopwatch.steps < arguments.steps:
@@ -142,7 +130,8 @@ def train_and_evaluate(arguments, train, accuracy):
         stopwatch.add(time.perf_counter() - started, chunk)
         if stopwatch.steps % 500 == 0:
             accuracy("validation")
-    return stopwatch, {split: accuracy(split) for split in ("validation", "test")}
+    accuracies = {split: accuracy(split) for split in ("validation", "test")}
+    report(arguments, stopwatch, accuracies, versions)
 
 
 def report(arguments, stopwatch, accuracies, versions):

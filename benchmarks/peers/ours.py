@@ -1,6 +1,5 @@
 """This project's own scripts, with a clock that is told of every call of the training loop."""
 
-import json
 import os
 import sys
 import time
@@ -13,6 +12,7 @@ import conv_train  # noqa: E402
 import fc_train  # noqa: E402
 from graph_mode import fast  # noqa: E402
 from graph_mode import tensorflow1 as tf  # noqa: E402
+from graph_mode.runs import record  # noqa: E402
 from graph_mode.train import training  # noqa: E402
 
 SCRIPTS = {"fc": fc_train.script, "conv": conv_train.script}
@@ -47,15 +47,11 @@ class Clock(training.Hook):
 
 def flags_of(arguments):
     """The flags of the script for what `arguments` ask to measure."""
-    flags = ["--seed", arguments.seed, "--data-dir", arguments.data_dir]
-    flags += ["--log-dir", arguments.log_dir, "--num-batches", arguments.steps]
-    if arguments.fast:
-        flags += ["--fast"]
-    else:
-        flags += ["--batch-size", arguments.batch_size]
-        flags += ["--learning-rate", arguments.learning_rate]
-        flags += ["--batch-norm"] if arguments.batch_norm else []
-    return list(map(str, flags)) + FLAGS.get(arguments.mode, [])
+    names = ["seed", "data_dir", "log_dir", "batch_size", "learning_rate"]
+    flags = [f"--{name.replace('_', '-')}={getattr(arguments, name)}" for name in names]
+    flags += [f"--num-batches={arguments.steps}", *["--fast"] * arguments.fast]
+    flags += ["--batch-norm"] * arguments.batch_norm
+    return flags + FLAGS.get(arguments.mode, [])
 
 
 def main():
@@ -65,8 +61,7 @@ def main():
     flags = script.parse_flags(flags_of(arguments))
     with fast.without(*WITHOUT.get(arguments.mode, [])):
         folder = script.run(flags, hooks=[clock])
-    with open(os.path.join(folder, "result.json")) as file:
-        result = json.load(file)
+    result = record.read_json(os.path.join(folder, record.RESULT))
     accuracies = {split: result[split + "_accuracy"] for split in ("validation", "test")}
     measuring.report(arguments, clock.stopwatch, accuracies, {"tensorflow": tf.VERSION})
 

@@ -29,9 +29,8 @@ tf.logging.set_verbosity(tf.logging.ERROR)
 
 def normalized_relu(layer, is_training, arguments):
     if arguments.batch_norm:
-        layer = tf.layers.batch_normalization(
-            layer, momentum=arguments.momentum, training=is_training
-        )
+        momentum = arguments.momentum
+        layer = tf.layers.batch_normalization(layer, momentum=momentum, training=is_training)
     return tf.nn.relu(layer)
 
 
@@ -39,9 +38,8 @@ def build_logits(layer, is_training, arguments):
     """Logits [n, 10] of images [n, 28, 28, 1]."""
     network = measuring.network_of(arguments)
     for filters, stride in network.convolutions:
-        layer = tf.layers.conv2d(
-            layer, filters, network.kernel_size, stride, "same", use_bias=False
-        )
+        size = network.kernel_size
+        layer = tf.layers.conv2d(layer, filters, size, stride, "same", use_bias=False)
         layer = normalized_relu(layer, is_training, arguments)
     _, height, width, channels = layer.get_shape().as_list()
     layer = tf.reshape(layer, [-1, height * width * channels])
@@ -53,9 +51,8 @@ def build_logits(layer, is_training, arguments):
 
 def main():
     arguments = measuring.parse_arguments(__doc__, ["default"])
-    mnist = input_data.read_data_sets(
-        arguments.data_dir, one_hot=True, reshape=False, seed=arguments.seed
-    )
+    options = {"one_hot": True, "reshape": False, "seed": arguments.seed}
+    mnist = input_data.read_data_sets(arguments.data_dir, **options)
     tf.set_random_seed(arguments.seed)
 
     inputs = tf.placeholder(tf.float32, [None, 28, 28, 1])
@@ -94,9 +91,8 @@ def main():
             feed = {inputs: data.images, labels: data.labels, is_training: False}
             return session.run([loss, accuracy], feed)[1]
 
-        stopwatch, accuracies = measuring.train_and_evaluate(arguments, train_steps, accuracy_of)
+        measuring.measure(arguments, train_steps, accuracy_of, {"tensorflow": tf.__version__})
         writer.close()
-    measuring.report(arguments, stopwatch, accuracies, {"tensorflow": tf.__version__})
 
 
 if __name__ == "__main__":

@@ -45,11 +45,8 @@ def main():
     arguments = measuring.parse_arguments(__doc__, MODES)
     torch.manual_seed(arguments.seed)
     splits = {
-        name: (
-            torch.from_numpy(images.astype(np.float32) / 255).unsqueeze(1),
-            torch.from_numpy(labels),
-        )
-        for name, (images, labels) in measuring.read_mnist(arguments.data_dir).items()
+        name: (torch.from_numpy(x.astype(np.float32) / 255).unsqueeze(1), torch.from_numpy(y))
+        for name, (x, y) in measuring.read_mnist(arguments.data_dir).items()
     }
     images, labels = splits["train"]
     one_hot = nn.functional.one_hot(labels, 10).float()
@@ -84,15 +81,9 @@ def main():
     @torch.no_grad()
     def accuracy(split):
         network.eval()
-        images, labels = splits[split]
-        correct = [
-            (network(images[i : i + 1000]).argmax(1) == labels[i : i + 1000]).sum().item()
-            for i in range(0, len(images), 1000)
-        ]
-        return sum(correct) / len(images)
+        return measuring.share_of(lambda x, y: (network(x).argmax(1) == y).sum(), *splits[split])
 
-    stopwatch, accuracies = measuring.train_and_evaluate(arguments, train, accuracy)
-    measuring.report(arguments, stopwatch, accuracies, {"torch": torch.__version__})
+    measuring.measure(arguments, train, accuracy, {"torch": torch.__version__})
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ log_dir/<network>/<name> once it has ended, with a result.json, or with a failur
 there is none. Whatever is killed in between, a run is there whole or not at all.
 """
 
-import collections
 import contextlib
 import glob
 import itertools
@@ -13,17 +12,10 @@ import os
 import shutil
 import uuid
 
-from graph_mode import machine
+from graph_mode import machine, names
 from graph_mode.command_line import CommandError
 from graph_mode.comparing import grid
-from graph_mode.runs.record import (
-    NUMBERS,
-    SETTINGS,
-    has_result,
-    has_these_numbers,
-    read_json,
-    write_json,
-)
+from graph_mode.runs import record
 
 UNFINISHED = ".unfinished"
 FAILURE, OUTPUT = "failure.json", "output.txt"
@@ -72,23 +64,28 @@ def unfinished_folders(log_dir):
 
 def folders_of(runs, log_dir):
     """For each grid.Run the folder of a run below log_dir that has ended and has all that it asks
-    for, one with a result before others; None if there is none. Runs whose numbers the code of
-    today would not give again do not count.
+    for, one with a result before others; None if there is none.
+
+    Runs whose numbers the code of today would not give again do not count. A flag that is newer
+    than a run has its default there.
     """
-    ended = collections.defaultdict(list)
-    for path in sorted(glob.glob(os.path.join(glob.escape(log_dir), "*", "*", SETTINGS))):
-        folder, settings = os.path.dirname(path), read_json(path)
-        if not (settings and has_these_numbers(settings)):
-            continue
-        if has_result(folder):
-            ended[grid.key_of(settings)].insert(0, (folder, settings["flags"]))
-        elif os.path.exists(os.path.join(folder, FAILURE)):
-            ended[grid.key_of(settings)].append((folder, settings["flags"]))
-    folders = []
-    for run in runs:
-        fit = [f for f, flags in ended[run.key] if grid.fulfils(flags, run.settings["flags"])]
-        folders.append(fit[0] if fit else None)
-    return folders
+    defaults = {run.network: grid.defaults_of(run.script) for run in runs}
+    ended = {}
+    for path in sorted(glob.glob(os.path.join(glob.escape(log_dir), "*", "*", record.SETTINGS))):
+        folder = os.path.dirname(path)
+        with contextlib.suppress(CommandError):  # What is there may be no run.
+            settings = record.read_settings(folder)
+            is_ended = record.has_result(folder) or os.path.exists(os.path.join(folder, FAILURE))
+            has_these_numbers = settings.get("versions", {}).get("numbers") == record.NUMBERS
+            if is_ended and has_these_numbers and settings["network"] in defaults:
+                settings["flags"] = {**defaults[settings["network"]], **settings["flags"]}
+                ended.setdefault(grid.key_of(settings), []).append((folder, settings["flags"]))
+
+    def fitting(run):
+        wanted = run.settings["flags"]
+        return [folder for folder, had in ended.get(run.key, []) if grid.fulfils(had, wanted)]
+
+    return [min(fitting(run), key=lambda f: not record.has_result(f), default=None) for run in runs]
 
 
 def settle(log_dir, unfinished, run, failure=None):
@@ -98,19 +95,18 @@ def settle(log_dir, unfinished, run, failure=None):
     """
     folder = os.path.join(unfinished, run.network, run.name)
     os.makedirs(folder, exist_ok=True)
-    path = os.path.join(folder, SETTINGS)
-    written = read_json(path) or {**run.settings, "versions": {"numbers": NUMBERS}}
+    path = os.path.join(folder, record.SETTINGS)
+    written = record.read_json(path) or {**run.settings, "versions": {"numbers": record.NUMBERS}}
     # The file that compare.py was given, wherever the script has its network from.
     versions = {**written["versions"], **run.settings["versions"]}
-    write_json(path, {**written, "versions": versions})
+    record.write_json(path, {**written, "versions": versions})
     if failure:
-        write_json(os.path.join(folder, FAILURE), failure)
+        record.write_json(os.path.join(folder, FAILURE), failure)
     if os.path.exists(os.path.join(unfinished, OUTPUT)):
         os.replace(os.path.join(unfinished, OUTPUT), os.path.join(folder, OUTPUT))
     os.makedirs(os.path.join(log_dir, run.network), exist_ok=True)
-    place = os.path.join(log_dir, run.network, run.name)
-    places = itertools.chain([place], (f"{place}-{number}" for number in itertools.count(2)))
     # The lock is ours, so nobody else takes the name before it is used.
+    places = (os.path.join(log_dir, run.network, name) for name in names.numbered(run.name))
     place = next(path for path in places if not os.path.lexists(path))
     try:
         os.rename(folder, place)

@@ -5,18 +5,17 @@ data to the nodes, which need nothing but Python, what requirements.txt says, an
 a run come back as the task's result.
 """
 
-import glob
 import importlib
 import os
-import shutil
 import tempfile
+from pathlib import Path
 
 import mnist_data
 from graph_mode.command_line import CommandError, Stopped
 from graph_mode.comparing import scripts, worker, workers
 from graph_mode.runs.record import SETTINGS, read_json, write_json
 
-SOURCES = ("*.py", os.path.join("graph_mode", "**", "*.py"))
+SOURCES = ("*.py", "graph_mode/**/*.py")
 # No warnings of Ray to its users.
 QUIET = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_IGNORE_UNHANDLED_ERRORS": "1"}
 
@@ -32,11 +31,11 @@ def connect(address, runs):
     except ImportError as error:
         raise CommandError(f"--ray needs Ray ({error}): pip install ray") from None
     with tempfile.TemporaryDirectory() as project:
-        copy_sources(scripts.ROOT, SOURCES, project)
+        write_tree(project, read_tree(scripts.ROOT, *SOURCES))
         for run in runs:
             if os.path.dirname(run.script) != scripts.ROOT:
-                folder = os.path.join(project, run.network)
-                copy_sources(os.path.dirname(run.script), ["*.py"], folder)
+                files = read_tree(os.path.dirname(run.script), "*.py")
+                write_tree(os.path.join(project, run.network), files)
         try:
             environment = {"working_dir": project}
             quiet = {"log_to_driver": False, "logging_level": "error"}
@@ -48,19 +47,6 @@ def connect(address, runs):
                 "ray start --head"
             ) from None
     return ray
-
-
-def copy_sources(source, patterns, target):
-    for pattern in patterns:
-        for path in glob.glob(os.path.join(glob.escape(source), pattern), recursive=True):
-            copy = os.path.join(target, os.path.relpath(path, source))
-            os.makedirs(os.path.dirname(copy), exist_ok=True)
-            shutil.copyfile(path, copy)
-
-
-def cores(ray):
-    """How many tasks fit into the cluster."""
-    return max(1, int(ray.cluster_resources().get("CPU", 1)))
 
 
 class Task:
@@ -75,25 +61,26 @@ class Task:
         self.stopped = False
 
     def train(self, run, folder):
-        """Trains a run; writes its files below `folder`; returns the answer of Process.train."""
+        """Trains a run and writes its files below `folder`; returns and raises as Process.train."""
         if self.stopped:
-            return {"died": "it was stopped"}
-        settings = run.settings
-        data_dir = settings["flags"]["data_dir"]
+            raise workers.Died("it was stopped")
+        data_dir = run.settings["flags"]["data_dir"]
         if data_dir not in self.data:
-            paths = mnist_data.find_files(data_dir)
-            self.data[data_dir] = self.ray.put({os.path.basename(p): read(p) for p in paths})
+            paths = map(Path, mnist_data.find_files(data_dir))
+            self.data[data_dir] = self.ray.put({path.name: path.read_bytes() for path in paths})
         script = os.path.basename(run.script)
         if os.path.dirname(run.script) != scripts.ROOT:
             script = os.path.join(run.network, script)
         self.reference = self.remote.remote(script, run.arguments, run.name, self.data[data_dir])
         try:
-            answer, files = self.ray.get(self.reference)
+            failure, files = self.ray.get(self.reference)
         except self.ray.exceptions.RayTaskError as error:
-            stopped = isinstance(error.cause, Stopped)
-            return {"died" if stopped else "cannot_start": str(error.cause)}
+            if isinstance(error.cause, Stopped):
+                raise workers.Died(str(error.cause)) from None
+            raise CommandError(f"a worker cannot start: {error.cause}") from None
         except self.ray.exceptions.RayError as error:
-            return {"died": f"its node or its process ended ({type(error).__name__})"}
+            what = f"its node or its process ended ({type(error).__name__})"
+            raise workers.Died(what) from None
         write_tree(folder, files)
         path = os.path.join(folder, run.network, run.name, SETTINGS)
         written = read_json(path)
@@ -101,47 +88,38 @@ class Task:
             # Where the data lies here, not where it lay on the node.
             written["flags"]["data_dir"] = data_dir
             write_json(path, written)
-        return answer
+        return failure
 
     def stop(self):
         """For another thread: ends the task, whatever it does, and lets no other start."""
         self.stopped = True
         if self.reference is not None:
-            self.ray.cancel(self.reference)
+            self.ray.cancel(self.reference, force=True)
 
 
 def train_on_node(script, arguments, name, data):
-    """What Ray runs on a node: (the answer of worker.train, the run's files)."""
+    """What Ray runs on a node: (the failure of worker.train, the run's files)."""
     from graph_mode import tensorflow1 as tf
 
     tf.version()  # Where TensorFlow cannot be imported, no run shall be blamed.
     with tempfile.TemporaryDirectory(prefix="compare-") as scratch:
         data_dir, folder = os.path.join(scratch, "data"), os.path.join(scratch, "runs")
         write_tree(data_dir, data)
-        arguments = arguments + [
-            f"--data-dir={data_dir}",
-            f"--log-dir={folder}",
-            f"--run-name={name}",
-        ]
-        answer = worker.train(os.path.join(scripts.ROOT, script), arguments, folder)
-        return answer, read_tree(folder)
+        arguments = [*arguments, f"--data-dir={data_dir}", f"--log-dir={folder}"]
+        path = os.path.join(scripts.ROOT, script)
+        failure = worker.train(path, [*arguments, f"--run-name={name}"], folder)
+        return failure, read_tree(folder, "**/*")
 
 
-def read_tree(folder):
-    """{path below the folder: bytes} of every file in it."""
-    paths = [os.path.join(parent, name) for parent, _, names in os.walk(folder) for name in names]
-    return {os.path.relpath(path, folder): read(path) for path in paths}
+def read_tree(folder, *patterns):
+    """{path below the folder: bytes} of the files in it that fit a pattern."""
+    paths = [path for pattern in patterns for path in Path(folder).glob(pattern) if path.is_file()]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
 def write_tree(folder, files):
     """Writes what read_tree has read, below the folder."""
     for name, content in files.items():
-        path = os.path.join(folder, name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "wb") as file:
-            file.write(content)
-
-
-def read(path):
-    with open(path, "rb") as file:
-        return file.read()
+        path = Path(folder, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)

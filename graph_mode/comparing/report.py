@@ -4,20 +4,22 @@ import csv
 import json
 import math
 import os
-from statistics import median_low
+from statistics import mean, median_low
 
 import numpy as np
 
-from graph_mode import flags as flag_table
-from graph_mode.comparing import intervals, report_figures, report_tables, run_results
-from graph_mode.comparing.report_tables import BATCH_NORM, SEED, accuracies, difference
+from graph_mode.comparing import report_figures, report_tables, run_results
+from graph_mode.comparing.report_tables import accuracies, difference, setting_of, statistics_of
 from graph_mode.comparing.run_results import ACCURACIES, BATCHES, MOVING, POPULATION
+from graph_mode.flags import frozen
 from graph_mode.output_file import output_file
 from graph_mode.plotting import diagnostics
 from graph_mode.plotting.diagnostics import ALONG, DEAD, INPUTS, LOW, NORM, UPPER
 from graph_mode.plotting.run_lines import NETWORKS
+from graph_mode.show.tables import markdown
 
 REPORT = "report.md"
+SIDES = {False: "without", True: "with"}
 ACCURACY_NOTE = (
     "Test accuracy is that at the end of training; nothing was chosen by it. ± is the standard "
     "deviation over seeds, n their number. The difference is the mean, over the seeds, of with "
@@ -46,43 +48,32 @@ NOTHING = "–"
 def write(folders, log_dir, output_dir, say):
     """Writes the report of ended runs and returns the path of its Markdown.
 
-    folders: the runs' folders, below log_dir; say: called with one line for what a reader should
-    know besides.
+    folders, log_dir, say: see run_results.read.
     """
     results = run_results.read(folders, log_dir, say)
-    lines = ["# Without and with batch normalization", ""] + introduction(results)
+    blocks = ["# Without and with batch normalization", *introduction(results)]
     for network in dict.fromkeys(result.run.network for result in results):
         some = [result for result in results if result.run.network == network]
-        settings = report_tables.settings_of(some)
-        lines += [f"## {NETWORKS.get(network, network)}", ""]
-        lines += accuracy_section(settings, some) + loss_section(settings)
-        lines += on_the_way_section(settings)
-        lines += speed_section(settings)
-        lines += diagnostics_section(settings)
+        settings = report_tables.group_by_setting(some)
+        blocks += [f"## {NETWORKS.get(network, network)}", *sections(settings, some)]
         for caption, path in report_figures.write(network, some, settings, output_dir, say):
-            lines += [f"![{caption}]({path})", "", f"*{caption}*", ""]
-    bad = [r for r in results if r.status != "finished"]
-    rows = [[result.run.name, result.status, result.reason] for result in bad]
-    lines += ["## Diverged and failed runs", ""]
-    lines += table(["run", "what", "why"], rows) if bad else ["None."]
-    write_csv(list(report_tables.run_rows(results)), os.path.join(output_dir, "runs.csv"))
+            blocks += [f"![{caption}]({path})", f"*{caption}*"]
+    rows = [[r.run.name, r.status, r.reason] for r in results if r.status != "finished"]
+    blocks += ["## Diverged and failed runs"]
+    blocks += [markdown(["run", "what", "why"], rows) if rows else "None."]
+    with output_file(os.path.join(output_dir, "runs.csv"), newline="") as file:
+        rows = list(report_tables.run_rows(results))
+        cells = ([cell(value) for value in row.values()] for row in rows)
+        csv.writer(file, lineterminator="\n").writerows([list(rows[0]), *cells])
     path = os.path.join(output_dir, REPORT)
     with output_file(path) as file:
-        file.write("\n".join(lines) + "\n")
+        file.write("\n\n".join(blocks) + "\n")
     return path
 
 
-def write_csv(rows, path):
-    """Rows {column: value}; empty where there is no value."""
-    with output_file(path, newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            writer.writerow({name: cell(value) for name, value in row.items()})
-
-
 def cell(value):
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+    """A value for runs.csv: nothing where there is no number."""
+    if isinstance(value, float) and not math.isfinite(value):
         return ""
     return json.dumps(value).replace(" ", "") if isinstance(value, (bool, list)) else value
 
@@ -93,34 +84,45 @@ def introduction(results):
         f"{sum(result.status == status for result in results)} {status}"
         for status in ("finished", "diverged", "failed")
     ]
+    versions = [result.run.versions for result in results]
     tensorflow, code, processors = (
-        sorted({str(result.versions[name]) for result in results if result.versions.get(name)})
+        sorted({str(each[name]) for each in versions if each.get(name)})
         for name in ("tensorflow", "code", "processor")
     )
-    shared = []
-    for name in sorted({name for result in results for name in result.run.flags}):
-        values = {report_tables.frozen(result.run.flags.get(name)) for result in results}
-        told = flag_table.decides_numbers(name) and name not in (BATCH_NORM, SEED)
-        if told and len(values) == 1:
-            shared.append(f"`{name}` {text_of(results[0].run.flags[name])}")
-    lines = [
+    yield (
         f"{len(results)} runs: {', '.join(counts)}. TensorFlow "
         f"{', '.join(tensorflow) or 'unknown'}; trained by code {', '.join(code) or 'unknown'}"
-        f"{' on ' if processors else ''}{', '.join(processors)}.",
-        "",
-    ]
+        f"{' on ' if processors else ''}{', '.join(processors)}."
+    )
     if len(code) > 1:
-        lines += [
+        yield (
             f"{len(code)} versions of the code trained these runs (see `runs.csv`): a difference "
-            "between them can come from that.",
-            "",
-        ]
-    return lines + [f"The same in all runs: {', '.join(shared)}.", ""]
+            "between them can come from that."
+        )
+    flags = [setting_of(result) for result in results]
+    shared = [
+        f"`{name}` {text_of(flags[0].get(name))}"
+        for name in sorted(set().union(*flags))
+        if len({frozen(each.get(name)) for each in flags}) == 1
+    ]
+    yield f"The same in all runs: {', '.join(shared)}."
 
 
-def table(heads, rows):
-    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
-    return lines + ["| " + " | ".join(row) + " |" for row in rows]
+def sections(settings, results):
+    """Yields the blocks of text and tables on one network; results: those of the settings."""
+    yield from accuracy_section(settings, results)
+    yield from ("### Loss at the end, in nats", LOSS_NOTE)
+    losses = ("test_loss", "validation_loss")
+    yield table_of_sides(settings, {n.replace("_", " "): n for n in losses}, loss_text)
+    after = {batch: run_results.accuracy_after(batch) for batch in BATCHES}
+    after = {b: n for b, n in after.items() if any(n in result.numbers for result in results)}
+    if after:
+        yield from ("### Validation accuracy on the way", ON_THE_WAY_NOTE)
+        yield table_of_sides(settings, after, on_the_way_text)
+    yield from ("### Training steps until a validation accuracy", SPEED_NOTE)
+    speeds = {f"{100 * a:g} %": run_results.steps_to(a) for a in ACCURACIES}
+    yield table_of_sides(settings, speeds, speed_text)
+    yield from diagnostics_section(settings)
 
 
 def heads_of(settings):
@@ -134,36 +136,34 @@ def cells_of(setting):
 
 def text_of(value):
     if isinstance(value, list):
-        return ",".join(str(item) for item in value)
+        return ",".join(map(str, value))
     return "none" if value is None else str(value)
 
 
 def accuracy_section(settings, results):
     """Test accuracy of each setting without and with batch norm, and the paired difference."""
     heads = heads_of(settings) + ["without batch norm (%)"]
-    statistics = report_tables.statistics_of(results)
+    statistics = statistics_of(results)
     for words in ("", ", population")[: len(statistics)]:
         heads += [f"with{words} (%)", f"difference{words} [95 %]"]
     rows = []
     for setting in settings:
-        row = cells_of(setting) + [side_text(setting.without, MOVING)]
+        without, with_norm = setting.sides[False], setting.sides[True]
+        row = cells_of(setting) + [side_text(without, MOVING)]
         for each in statistics:
-            before = accuracies(setting.without, each)
-            interval = difference(before, accuracies(setting.with_norm, each))
-            row += [side_text(setting.with_norm, each), difference_text(interval)]
+            interval = difference(accuracies(without, MOVING), accuracies(with_norm, each))
+            row += [side_text(with_norm, each), difference_text(interval)]
         rows.append(row)
-    lines = ["### Test accuracy", "", ACCURACY_NOTE, ""] + table(heads, rows) + [""]
+    yield from ("### Test accuracy", ACCURACY_NOTE, markdown(heads, rows))
     if POPULATION in statistics:
-        lines += [POPULATION_NOTE, ""]
-    lagging = sum(report_tables.lags(setting) for setting in settings)
+        yield POPULATION_NOTE
+    lagging = sum(map(report_tables.lags, settings))
     if lagging:
-        lines += [
+        yield (
             f"In {lagging} of {len(settings)} rows the two differ by more than the seeds explain: "
             "there the moving averages do not fit the weights, so the accuracy by moving averages "
-            "is not that of what the networks have learned.",
-            "",
-        ]
-    return lines
+            "is not that of what the networks have learned."
+        )
 
 
 def side_text(side, statistics):
@@ -175,9 +175,9 @@ def side_text(side, statistics):
     notes = f" ({', '.join(notes)})" if notes else ""
     if not found:
         return NOTHING + notes
-    deviation = 100 * intervals.standard_deviation(found)
+    deviation = 100 * report_tables.standard_deviation(found)
     spread = "" if math.isnan(deviation) else f" ± {deviation:.2f}"
-    return f"{100 * intervals.mean(found):.2f}{spread}{notes}"
+    return f"{100 * mean(found):.2f}{spread}{notes}"
 
 
 def difference_text(interval):
@@ -187,68 +187,38 @@ def difference_text(interval):
     return f"{100 * interval.mean:+.2f}{ends}"
 
 
-def loss_section(settings):
-    """The loss on the test set at the end, in nats, mean over the seeds that have one."""
+def table_of_sides(settings, columns, text):
+    """A row for each setting, side and statistics, of text(a number of each run, None for none).
 
-    def text(results, statistics, name):
-        found = [run_results.final(result, name, statistics) for result in results]
-        found = [value for value in found if value is not None]
-        return f"{intervals.mean(found):.4f}" if found else NOTHING
-
-    head = ["### Loss at the end, in nats", "", LOSS_NOTE, ""]
-    columns = ("test_loss", "validation_loss")
-    return head + table_of_sides(settings, columns, text, lambda name: name.replace("_", " "))
-
-
-def on_the_way_section(settings):
-    """Validation accuracy after BATCHES, of which some run has it; nothing where none has."""
-    batches = [
-        batch
-        for batch in BATCHES
-        if any(
-            (MOVING, batch) in result.accuracy_after
-            for setting in settings
-            for _, side in report_tables.sides(setting)
-            for result in side.values()
-        )
-    ]
-    if not batches:
-        return []
-
-    def text(results, statistics, batch):
-        found = [r.accuracy_after.get((statistics, batch)) for r in results]
-        return NOTHING if None in found else f"{100 * intervals.mean(found):.2f}"
-
-    head = ["### Validation accuracy on the way", "", ON_THE_WAY_NOTE, ""]
-    return head + table_of_sides(settings, batches, text)
-
-
-def speed_section(settings):
-    """Median training steps to each validation accuracy."""
-    head = ["### Training steps until a validation accuracy", "", SPEED_NOTE, ""]
-    return head + table_of_sides(settings, ACCURACIES, speed_text, lambda a: f"{100 * a:g} %")
-
-
-def table_of_sides(settings, columns, text, head_of=str):
-    """A row for each setting and side, by each of its statistics, of text(results, statistics,
-    column)."""
+    columns: {head: name of the number}.
+    """
     rows = []
     for setting in settings:
-        for name, side in report_tables.sides(setting):
-            both = report_tables.statistics_of(side.values()) if name == "with" else (MOVING,)
-            for each in both:
-                words = f"{name}, population" if each == POPULATION else name
-                cells = [text(list(side.values()), each, column) for column in columns]
-                rows.append(cells_of(setting) + [words] + cells)
-    heads = heads_of(settings) + ["batch norm"] + [head_of(column) for column in columns]
-    return table(heads, rows) + [""]
+        for with_norm, side in setting.sides.items():
+            results = list(side.values())
+            for end in statistics_of(results) if results and with_norm else [MOVING] * bool(side):
+                words = SIDES[with_norm] + (", population" if end == POPULATION else "")
+                found = [[r.numbers.get(name + end) for r in results] for name in columns.values()]
+                rows.append([*cells_of(setting), words, *map(text, found)])
+    return markdown([*heads_of(settings), "batch norm", *columns], rows)
 
 
-def speed_text(results, statistics, target):
-    steps = [result.steps_to[statistics, target] for result in results]
+def loss_text(losses):
+    """The mean over the runs that have one."""
+    found = [loss for loss in losses if loss is not None]
+    return f"{mean(found):.4f}" if found else NOTHING
+
+
+def on_the_way_text(found):
+    return NOTHING if None in found else f"{100 * mean(found):.2f}"
+
+
+def speed_text(steps):
+    """The median, and how many of the runs came that far if not all did."""
+    steps = [math.inf if each is None else each for each in steps]
     median, reached = median_low(steps), sum(map(math.isfinite, steps))
     text = str(median) if math.isfinite(median) else NOTHING
-    return text if reached in (0, len(results)) else f"{text}, {reached} of {len(results)}"
+    return text if reached in (0, len(steps)) else f"{text}, {reached} of {len(steps)}"
 
 
 def diagnostics_section(settings):
@@ -260,38 +230,31 @@ def diagnostics_section(settings):
     layers, along = [], []
     for setting in settings:
         pair = report_tables.pair_of(setting)
-        runs = [pair.sides.get(side, []) for side in (False, True)]
-        kernels = [n for n in diagnostics.layers_of(pair, NORM) if "batch_norm" not in n]
-        for number, kernel in enumerate(kernels, 1):
+        sides = [pair.sides.get(side, []) for side in SIDES]
+        for number, kernel in enumerate(diagnostics.layers_of(pair, NORM), 1):
             row = cells_of(setting) + [str(number)]
-            for side in runs:
+            for runs in sides:
                 name = f"{INPUTS}/layer_{number}/percentile_"
-                ends = [last(side, f"{name}{percent}", ".2f") for percent in (LOW, UPPER)]
+                ends = [mean_text(runs, f"{name}{end}", ".2f") for end in (LOW, UPPER)]
                 row.append(NOTHING if NOTHING in ends else " to ".join(ends))
-            row += [last(side, f"{NORM}/{kernel}", ".2g") for side in runs]
-            row += [last(side, f"{DEAD}/layer_{number}", ".1%") for side in runs]
+            row += [mean_text(runs, f"{NORM}/{kernel}", ".2g") for runs in sides]
+            row += [mean_text(runs, f"{DEAD}/layer_{number}", ".1%") for runs in sides]
             layers.append(row)
-        for name, side in zip(("without", "with"), runs):
+        for side, runs in pair.sides.items():
             tags = [f"{ALONG}/{end}" for end in ("start", "smallest", "largest")]
-            if side:
-                cells = [mean_text(side, tag, np.mean, ".4f") for tag in tags]
-                along.append(cells_of(setting) + [name] + cells)
-    if not along:
-        return []
-    names = (f"inputs, {LOW}th to {UPPER}th percentile", "gradient norm", "dead units")
-    heads = ["layer"] + [f"{name}, {side}" for name in names for side in ("without", "with")]
-    lines = ["### What --diagnostics recorded at the last evaluation", ""]
-    lines += table(heads_of(settings) + heads, layers)
-    lines += ["", "### The loss along the gradient, mean over all evaluations", ""]
-    heads = ["batch norm", "before the step", "smallest after", "largest after"]
-    return lines + table(heads_of(settings) + heads, along) + [""]
+            cells = [mean_text(runs, tag, ".4f", np.mean) for tag in tags]
+            along.append(cells_of(setting) + [SIDES[side]] + cells)
+    if along:
+        names = (f"inputs, {LOW}th to {UPPER}th percentile", "gradient norm", "dead units")
+        heads = ["layer"] + [f"{name}, {side}" for name in names for side in SIDES.values()]
+        yield "### What --diagnostics recorded at the last evaluation"
+        yield markdown(heads_of(settings) + heads, layers)
+        yield "### The loss along the gradient, mean over all evaluations"
+        heads = ["batch norm", "before the step", "smallest after", "largest after"]
+        yield markdown(heads_of(settings) + heads, along)
 
 
-def last(runs, tag, form):
-    return mean_text(runs, tag, lambda values: values[-1], form)
-
-
-def mean_text(runs, tag, measure, form):
+def mean_text(runs, tag, form, measure=lambda values: values[-1]):
     """The mean over the runs of measure(values of a diagnostic); a dash where none has it."""
     band = diagnostics.over_seeds(runs, tag)
     return NOTHING if band is None else format(float(measure(band.mean)), form)

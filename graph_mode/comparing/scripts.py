@@ -2,10 +2,9 @@
 
 import importlib.util
 import os
-import re
 import sys
 
-from graph_mode import machine
+from graph_mode import flags, names
 from graph_mode.command_line import CommandError
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -52,9 +51,13 @@ def load(path):
 
 def check(module):
     """Raises TypeError unless the module has what a comparison uses of a training script."""
-    missing = [name for name in NEEDED if not hasattr(module, name)]
+    missing = [each for each in NEEDED if not hasattr(module, each)]
     if missing:
         raise TypeError(f"it does not define {', '.join(missing)}")
-    network = str(module.NETWORK)
-    if not re.match(r"[\w-]+$", network) or machine.refused_by_windows(network):
-        raise TypeError(f"NETWORK is {network!r}, expected letters, digits, - and _")
+    if names.safe(str(module.NETWORK)) != module.NETWORK:
+        raise TypeError(f"NETWORK is {module.NETWORK!r}, expected letters, digits, - and _")
+
+
+def table_of(path):
+    """{name: Flag} of a training script."""
+    return flags.table(load(path).FLAGS)

@@ -1,7 +1,7 @@
 """Trains the runs of a comparison side by side: gives them out, and notices what has died.
 
 A trainer is what trains one run at a time: a process on this machine (Process below) or a task on a
-Ray cluster (ray_workers.py). Each is called in a thread of its own; a queue holds what they answer.
+Ray cluster (ray_workers.py). Each is called in a thread of its own.
 """
 
 import collections
@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from concurrent import futures
 
 from graph_mode import machine
 from graph_mode.command_line import CommandError
@@ -29,62 +30,55 @@ GOODBYE_SECONDS = 10
 WORKER = "--worker"
 
 
+class Died(Exception):
+    """A trainer has ended without an answer."""
+
+
 def train_all(runs, trainers, log_dir):
     """Trains the runs, the first runs first; then stops the trainers.
 
     Yields (run, folder) for each run that has ended, and (None, None) about once a second. Raises
     CommandError if a trainer cannot start.
     """
-    waiting, answers = queue.Queue(), queue.Queue()
-    for run in runs:
-        waiting.put(run)
+    idle = queue.Queue()
+    for trainer in trainers:
+        idle.put(trainer)
+
+    def train(run, folder):
+        trainer = idle.get()
+        try:
+            return trainer.train(run, folder)
+        finally:
+            idle.put(trainer)
+
+    pool = futures.ThreadPoolExecutor(len(trainers))
     folders = comparison_folder.unfinished_folders(log_dir)
+    waiting = {pool.submit(train, *pair): pair for pair in zip(runs, folders)}
     deaths = collections.Counter()
-    threads = [
-        threading.Thread(target=work, args=(trainer, waiting, folders, answers), daemon=True)
-        for trainer in trainers
-    ]
-    left = len(runs)
     try:
-        for thread in threads:
-            thread.start()
-        while left:
-            try:
-                # Not for ever, which on Windows would keep Ctrl-C out.
-                run, unfinished, answer = answers.get(timeout=TICK_SECONDS)
-            except queue.Empty:
+        while waiting:
+            # Not for ever, which on Windows would keep Ctrl-C out.
+            done = futures.wait(waiting, TICK_SECONDS, futures.FIRST_COMPLETED).done
+            for future in done:
+                run, folder = waiting.pop(future)
+                try:
+                    failure = future.result()
+                except Died as death:
+                    deaths[folder] += 1
+                    if deaths[folder] < ATTEMPTS:
+                        shutil.rmtree(folder, ignore_errors=True)
+                        waiting[pool.submit(train, run, folder)] = run, folder
+                        continue
+                    failure = {"reason": f"{death} ({ATTEMPTS} times)", "diverged": False}
+                yield run, comparison_folder.settle(log_dir, folder, run, failure)
+            if not done:
                 yield None, None
-                continue
-            if "cannot_start" in answer:
-                raise CommandError(f"a worker cannot start: {answer['cannot_start']}")
-            failure = answer.get("failure")
-            if "died" in answer:
-                deaths[run.key] += 1
-                shutil.rmtree(unfinished, ignore_errors=True)
-                if deaths[run.key] < ATTEMPTS:
-                    waiting.put(run)
-                    continue
-                failure = {"reason": f"{answer['died']} ({ATTEMPTS} times)", "diverged": False}
-            left -= 1
-            yield run, comparison_folder.settle(log_dir, unfinished, run, failure)
     finally:
+        for future in waiting:
+            future.cancel()
         for trainer in trainers:
             trainer.stop()
-            waiting.put(None)
-        for thread in threads:
-            thread.join(GOODBYE_SECONDS)
-
-
-def work(trainer, waiting, folders, answers):
-    """Trains one waiting run after the other, until there comes a None."""
-    for run in iter(waiting.get, None):
-        folder = next(folders)
-        try:
-            answer = trainer.train(run, folder)
-        except Exception as error:
-            # A thread that ends without an answer would be waited for.
-            answer = {"cannot_start": f"{type(error).__name__}: {error}"}
-        answers.put((run, folder, answer))
+        pool.shutdown()
 
 
 class Process:
@@ -99,33 +93,31 @@ class Process:
         self.trained = 0
 
     def train(self, run, folder):
-        """Trains a run below `folder`; returns its answer.
+        """Trains a run below `folder`; returns its failure, as for comparison_folder.settle.
 
-        That is {}, {"failure": see comparison_folder.settle}, {"died": why} where the process ended
-        without one, or {"cannot_start": why}.
+        Raises Died where the process ends without an answer, CommandError where none can start.
         """
         if self.process is None or self.trained == RUNS_A_PROCESS:
             self.end()
-            if not self.start():
-                return {"died": "it was stopped"}
+            self.start()
             if self.read() is None:
-                return {"cannot_start": self.end()}
+                raise CommandError(f"a worker cannot start: {self.end()}")
         arguments = run.arguments + [f"--log-dir={folder}", f"--run-name={run.name}"]
         order = {"script": run.script, "arguments": arguments, "folder": folder}
-        try:
+        self.trained += 1
+        answer = None
+        with contextlib.suppress(OSError):
             self.process.stdin.write(json.dumps(order).encode() + b"\n")
             self.process.stdin.flush()
             answer = self.read()
-        except OSError:
-            answer = None
-        self.trained += 1
-        return {"died": self.end()} if answer is None else answer
+        if answer is None:
+            raise Died(self.end())
+        return answer["failure"]
 
     def start(self):
-        """Starts a process; returns whether it has, which it has not after stop()."""
         with self.lock:
             if self.stopped:
-                return False
+                raise Died("it was stopped")
             self.log = tempfile.TemporaryFile()
             self.trained = 0
             self.process = subprocess.Popen(
@@ -136,7 +128,6 @@ class Process:
                 env=self.environment,
                 **machine.worker_process_options(),
             )
-            return True
 
     def read(self):
         """The next answer of the process; None if it has ended."""
@@ -158,10 +149,9 @@ class Process:
         self.process = None
         with self.log:
             self.log.seek(0)
-            lines = self.log.read().decode("utf-8", "replace").splitlines()
-        said = [line.strip() for line in lines if line.strip()][-1:]
+            said = self.log.read().decode("utf-8", "replace").strip().splitlines()[-1:]
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        return ": ".join([f"its process ended with {how}"] + said)
+        return ": ".join([f"its process ended with {how}", *said])
 
     def stop(self):
         """For another thread: ends the process, whatever it does, and lets no other start."""
@@ -175,10 +165,7 @@ class Process:
 def gpus():
     """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return [name for name in visible.split(",") if name.strip()]
-    if not shutil.which("nvidia-smi"):
-        return []
-    found = subprocess.run(["nvidia-smi", "-L"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    lines = found.stdout.decode("utf-8", "replace").splitlines()
-    return [str(number) for number, _ in enumerate(x for x in lines if x.startswith("GPU "))]
+    if visible is None and shutil.which("nvidia-smi"):
+        found = subprocess.run(["nvidia-smi", "-L"], stdout=subprocess.PIPE)
+        visible = ",".join(map(str, range(found.stdout.count(b"GPU "))))
+    return [name for name in (visible or "").split(",") if name.strip()]

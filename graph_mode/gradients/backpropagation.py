@@ -23,12 +23,6 @@ def log_softmax(logits):
     return shifted - np.log(np.exp(shifted).sum(axis=0))
 
 
-def cross_entropy(logits, labels):
-    """-sum over classes of y log p, averaged over the m columns; logits and one-hot labels alike
-    [classes, m]."""
-    return -(labels * log_softmax(logits)).sum(axis=0).mean()
-
-
 def network_forward(parameters, inputs, labels):
     """The value on every edge of the network's graph, by name.
 
@@ -45,7 +39,7 @@ def network_forward(parameters, inputs, labels):
     value["u3"] = value["W3"] @ value["a2"]  # node 7
     value["o"] = value["u3"] + value["b3"]  # node 8
     value["p"] = np.exp(log_softmax(value["o"]))  # node 9
-    value["L"] = cross_entropy(value["o"], labels)  # node 10
+    value["L"] = -(labels * log_softmax(value["o"])).sum(axis=0).mean()  # node 10
     return value
 
 
@@ -69,14 +63,10 @@ def log_softmax_cross_entropy_backward(logits, labels):
     Forward: t = o - max(o); e = exp(t); s = sum(e); l = log(s); L = mean over m of l - sum(y t).
     """
     m = labels.shape[1]
-    shifted = logits - logits.max(axis=0)
-    exponentials = np.exp(shifted)
-    total = exponentials.sum(axis=0)
-    log_total_gradient = np.full(m, 1 / m)
-    total_gradient = log_total_gradient / total
-    exponentials_gradient = np.ones_like(labels) * total_gradient
+    exponentials = np.exp(logits - logits.max(axis=0))
+    sum_gradient = 1 / m / exponentials.sum(axis=0)  # through l = log(s)
     # The sum of this over the classes, which max(o) would receive, is zero.
-    return exponentials_gradient * exponentials - labels / m
+    return exponentials * sum_gradient - labels / m
 
 
 def network_backward(value):

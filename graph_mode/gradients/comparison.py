@@ -1,20 +1,28 @@
 """The same gradient from several sources: differences, relative errors and the table of them."""
 
-import collections
 import itertools
+import typing
 
 import numpy as np
+
+from graph_mode.show.tables import aligned
 
 # In the order of the table. The first three are analytic and differ by rounding alone.
 SOURCES = ("hand", "nodes", "tf", "diff")
 PAIRS = sorted(itertools.combinations(SOURCES, 2), key=lambda pair: "diff" in pair)
 ANALYTIC_LIMIT = 1e-9
 DIFFERENCES_LIMIT = 1e-6
+LIMITS = {pair: DIFFERENCES_LIMIT if "diff" in pair else ANALYTIC_LIMIT for pair in PAIRS}
 
-# gradients: {source: array of float64}; not every source is always there. All are of one shape, but
-# where `elements` is given, "diff" is only there for these elements, flat indices into the others.
-Comparison = collections.namedtuple("Comparison", "name gradients elements")
-Comparison.__new__.__defaults__ = (None,)
+
+class Comparison(typing.NamedTuple):
+    """gradients: {source: array of float64}; not every source is always there. All are of one
+    shape, but where `elements` is given, "diff" is only there for these elements, flat indices into
+    the others."""
+
+    name: str
+    gradients: dict
+    elements: list = None
 
 
 def relative_error(first, second):
@@ -33,30 +41,28 @@ def relative_error(first, second):
         return float(np.abs(first - second).max() / scale)
 
 
-def central_differences(function, point):
-    """(function(x + h) - function(x - h)) / 2h for each element x of the array `point`.
+def central_differences(function, point, elements=None):
+    """{element: (F(x + h) - F(x - h)) / 2h} for these elements x of the array `point`, or all.
 
-    function: array like `point` -> scalar. Two calls an element.
+    function: array like `point` -> (F, which ReLUs are on); element: a flat index. A difference
+    across the kink of a ReLU is not a derivative: where a step takes any ReLU across its kink, a
+    tenth of it is tried, and a tenth of that; then the element is left out.
     """
-    step = step_size(function(point))
-    differences = np.empty_like(point)
-    for index in np.ndindex(*point.shape):
-        ahead, behind = point.copy(), point.copy()
-        ahead[index] += step
-        behind[index] -= step
-        # The step as it was taken: x + h is rounded.
-        taken = ahead[index] - behind[index]
-        differences[index] = (function(ahead) - function(behind)) / taken
-    return differences
-
-
-def step_size(value):
-    """h for central differences of a function near `value`, whose argument is of order one.
-
-    Rounding of the function costs |value| eps / h, cutting off its series h squared: both are alike
-    at the cube root.
-    """
-    return (np.finfo(np.float64).eps * max(1, abs(value))) ** (1 / 3)
+    # Rounding of F costs |F| eps / h, cutting off its series h squared: both are alike at the cube
+    # root, if x is of order one.
+    step = (np.finfo(np.float64).eps * max(1, abs(function(point)[0]))) ** (1 / 3)
+    found = {}
+    for element in range(point.size) if elements is None else elements:
+        for fraction in (1, 0.1, 0.01):
+            ahead, behind = point.copy(), point.copy()
+            ahead.flat[element] += step * fraction
+            behind.flat[element] -= step * fraction
+            (after, relus_after), (before, relus_before) = function(ahead), function(behind)
+            if np.array_equal(relus_after, relus_before):
+                # The step as it was taken: x + h is rounded.
+                found[element] = (after - before) / (ahead - behind).flat[element]
+                break
+    return found
 
 
 def errors(comparison):
@@ -71,24 +77,23 @@ def errors(comparison):
     return found
 
 
-def limit(pair):
-    return DIFFERENCES_LIMIT if "diff" in pair else ANALYTIC_LIMIT
-
-
 def report(sections):
     """Prints the table of `sections`, (title, comparisons) pairs; returns the exit code, 0 or 1."""
     largest = {ANALYTIC_LIMIT: 0.0, DIFFERENCES_LIMIT: 0.0}
     failed = []
     for title, comparisons in sections:
-        print(f"\n{title}\n{heading()}")
+        rows = [["gradient", "shape", *map("-".join, PAIRS), ""]]
         for comparison in comparisons:
             found = errors(comparison)
             # Not "above the limit": a nan must fail too.
-            bad = [pair for pair, error in found.items() if not error <= limit(pair)]
-            print(row(comparison, found) + ("   FAILED" if bad else ""), flush=True)
+            bad = [pair for pair, error in found.items() if not error <= LIMITS[pair]]
             failed += [f"{comparison.name} ({first}, {second})" for first, second in bad]
             for pair, error in found.items():
-                largest[limit(pair)] = np.fmax(largest[limit(pair)], error)
+                largest[LIMITS[pair]] = np.fmax(largest[LIMITS[pair]], error)
+            shape = "x".join(map(str, next(iter(comparison.gradients.values())).shape))
+            cells = [f"{found[pair]:.1e}" if pair in found else "-" for pair in PAIRS]
+            rows.append([comparison.name, shape, *cells, "FAILED" if bad else ""])
+        print(f"\n{title}\n{aligned(rows, numbers=range(1, len(PAIRS) + 2))}", flush=True)
     print(
         f"\nLargest relative error: {largest[ANALYTIC_LIMIT]:.1e} between hand, nodes and tf "
         f"(limit {ANALYTIC_LIMIT:.0e}), {largest[DIFFERENCES_LIMIT]:.1e} against diff "
@@ -99,15 +104,3 @@ def report(sections):
         return 1
     print("Passed: all agree")
     return 0
-
-
-def heading():
-    columns = "".join(f"{first + '-' + second:>11}" for first, second in PAIRS)
-    return f"  {'gradient':<27}{'shape':>9}{columns}"
-
-
-def row(comparison, found):
-    """One line of the table: the gradient's name, its shape and its errors."""
-    shape = "x".join(map(str, next(iter(comparison.gradients.values())).shape))
-    columns = "".join(f"{found[pair]:>11.1e}" if pair in found else f"{'-':>11}" for pair in PAIRS)
-    return f"  {comparison.name:<27}{shape:>9}{columns}"

@@ -14,7 +14,6 @@ def backward(forward, labels, flags):
     normalization, an activation after each but the last, and perhaps a flatten before them. labels:
     integers [n]. flags: loss, "sigmoid" or "softmax", and activation, "relu", "sigmoid" or "tanh".
     """
-    forward = [layer for layer in forward if layer.kind != "flatten"]
     derivative = ACTIVATIONS[flags.activation]
     d_outputs = LOSSES[flags.loss](forward[-1].outputs, labels)
     pairs = []
@@ -33,17 +32,6 @@ def backward(forward, labels, flags):
     # The backward pass reads the variables again. Only when every gradient is there may the first
     # update begin, or a layer could be passed with the weights of the next step.
     return list(zip(tf.tuple(gradients), variables))
-
-
-def softmax_cross_entropy(logits, labels):
-    """d_logits [n, classes] of the mean over n of -log softmax(logits)[label]: (p - y) / n."""
-    examples = tf.cast(tf.shape(logits)[0], logits.dtype)
-    return (tf.nn.softmax(logits) - one_hot(logits, labels)) / examples
-
-
-def sigmoid_cross_entropy(logits, labels):
-    """d_logits [n, classes] of the mean over n and the classes: (p - y) / (n classes)."""
-    return (tf.sigmoid(logits) - one_hot(logits, labels)) / tf.cast(tf.size(logits), logits.dtype)
 
 
 def dense(layer, d_outputs):
@@ -68,19 +56,15 @@ def batch_normalization(layer, d_outputs, epsilon):
     }
 
 
-def relu(outputs):
-    """d relu(x) / dx from relu(x): 1 where it is positive, else 0, as TensorFlow has it."""
-    return tf.cast(outputs > 0, outputs.dtype)
+def softmax_cross_entropy(logits, labels):
+    """d_logits [n, classes] of the mean over n of -log softmax(logits)[label]: (p - y) / n."""
+    examples = tf.cast(tf.shape(logits)[0], logits.dtype)
+    return (tf.nn.softmax(logits) - one_hot(logits, labels)) / examples
 
 
-def sigmoid(outputs):
-    """d sigmoid(x) / dx from sigmoid(x)."""
-    return outputs * (1 - outputs)
-
-
-def tanh(outputs):
-    """d tanh(x) / dx from tanh(x)."""
-    return 1 - tf.square(outputs)
+def sigmoid_cross_entropy(logits, labels):
+    """d_logits [n, classes] of the mean over n and the classes: (p - y) / (n classes)."""
+    return (tf.sigmoid(logits) - one_hot(logits, labels)) / tf.cast(tf.size(logits), logits.dtype)
 
 
 def one_hot(logits, labels):
@@ -88,4 +72,9 @@ def one_hot(logits, labels):
 
 
 LOSSES = {"softmax": softmax_cross_entropy, "sigmoid": sigmoid_cross_entropy}
-ACTIVATIONS = {"relu": relu, "sigmoid": sigmoid, "tanh": tanh}
+# The derivative of each activation from its outputs; of relu as TensorFlow has it, 0 at 0.
+ACTIVATIONS = {
+    "relu": lambda outputs: tf.cast(outputs > 0, outputs.dtype),
+    "sigmoid": lambda outputs: outputs * (1 - outputs),
+    "tanh": lambda outputs: 1 - tf.square(outputs),
+}
