@@ -46,7 +46,7 @@ REFUSED = {
         lambda x, training: layers.batch_normalization(x), "training=training"
     ),
     "training in the place of the axis": (
-        lambda x, training: layers.batch_normalization(x, training), "training=True"
+        lambda x, training: layers.batch_normalization(x, training), "write training="
     ),
     "a rate of 1": (
         lambda x, training: layers.dropout(x, 1.0, training=training), "found 1.0"
@@ -74,9 +74,8 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_a_network_that_would_train_something_else_is_refused(case, small_mnist):
     change, words = REFUSED[case]
-    with pytest.raises(ValueError, match=words) as refused:
+    with pytest.raises(ValueError, match=words):
         trained(dense_after(change), small_mnist)
-    assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize("classes", [5, None])
@@ -162,7 +161,8 @@ def test_what_only_measures_changes_nothing_and_measures_the_same_again(small_mn
         ("train", "diagnostics/loss_along_gradient/smallest"),
     ):  # fmt: skip
         found = [read_scalars(os.path.join(r, split), tag) for r in (measured, again)]
-        assert {step: found[1][step] for step in found[0]} == found[0], tag
+        for step, value in found[0].items():
+            assert found[1][step] == pytest.approx(value, rel=1e-5), (tag, step)
 
 
 def shared_norm(images, training, classes):

@@ -27,10 +27,12 @@ DIGITS = {
     "onednn": "oneDNN",
     "environment": "the environment",
 }
-# Variables that TensorFlow and its libraries read; not those that only say what it logs, or that
-# "onednn" tells, or that graph_mode/tensorflow1.py sets.
-LIBRARY_VARIABLES = re.compile("(TF|XLA|ONEDNN|DNNL|OMP|KMP|MKL|CUDA|CUBLAS|CUDNN|NVIDIA)_")
-OTHER_VARIABLES = re.compile("TF_CPP_|TF_ENABLE_ONEDNN_OPTS$|TF_USE_LEGACY_KERAS$|.*_VISIBLE_")
+# Variables of the environment by which TensorFlow and its libraries compute otherwise. Not all of
+# TF_: that is Terraform's prefix too, and may hold secrets. What "onednn" tells is left out.
+LIBRARY_VARIABLES = re.compile(
+    "TF_(ALLOW|AUTO|CUBLAS|CUDA|CUDNN|DETERMINISTIC|DISABLE|ENABLE|FORCE|GPU|JIT|MKL|NUM|ONEDNN|"
+    "OVERRIDE|SET|XLA)_(?!ONEDNN_OPTS)|(XLA|ONEDNN|DNNL|OMP|KMP|MKL|NVIDIA_TF32)_"
+)
 LARGEST_THREADS = 1 << 12
 # Modules beside a script that have no part in what it trains.
 COMMANDS = ("__main__", "compare", "plot_losses", "gradient_check", "run_tf1")
@@ -91,7 +93,7 @@ def environment():
     return " ".join(
         f"{name}={value}"
         for name, value in sorted(os.environ.items())
-        if LIBRARY_VARIABLES.match(name) and not OTHER_VARIABLES.match(name)
+        if LIBRARY_VARIABLES.match(name)
     )
 
 
