@@ -59,7 +59,7 @@ matrix:  ## run both scripts on every TensorFlow release that pip still has (an 
 	"$(PYTHON)" tests/matrix.py
 
 fuzz: .venv/tests-installed  ## read N damaged image sets and event files (N=100000)
-	.venv/bin/python tests/fuzz_mnist_data.py $(or $(N),100000)
+	EXAMPLES=$(or $(N),100000) .venv/bin/python -m pytest -q tests/test_mnist_data_damage.py -k exactly
 	.venv/bin/python tests/fuzz_event_files.py $(or $(N),100000)
 
 check-requirements: .venv/tests-installed  ## show which TensorFlow each system and Python gets

@@ -10,25 +10,18 @@ TensorFlow, and is one file that can be copied into any program.
 For a training loop that keeps the images in the graph and is fed only indices:
 
     data = read_data_sets(folder, dtype=np.uint8, reshape=False, seed=0, download=False)
-    data.train.images            uint8 [55000, 28, 28, 1], as in the file
-    data.train.labels            uint8 [55000]
-    data.train.image_shape       (28, 28, 1)
-    data.train.num_classes       10: the largest label of both label files + 1
+    data.train.images, .labels   uint8 [55000, 28, 28, 1] and [55000], as in the files
     data.train.next_indices(128) int32 [128]: the examples that next_batch(128) would return
     state = data.train.state()   order, position and random numbers, as plain arrays and ints
     data.train.restore(state)    the batches go on from there, bit for bit
-    checksums(folder)            {file name: SHA-256 of the file}
-
-What is wrong with a file or a folder is raised as DataError, a ValueError whose message is one
-line. With download=False a missing file is such an error; otherwise it is downloaded, as the
-original did. From the command line:
 
     python mnist_data.py --check MNIST_data       what is there, and whether it is the real MNIST
     python mnist_data.py --download MNIST_data    fetches what is missing, then does the same
 
 What differs from the original: every DataSet has its own random numbers, so NumPy's global
 generator is not touched and tf.set_random_seed has no influence (pass `seed`); a batch is a copy,
-so writing into one does not change the data set; nothing is printed.
+so writing into one does not change the data set; a batch larger than an epoch is full; nothing is
+printed; what is wrong with a file or a folder is raised as DataError.
 """
 
 import collections
@@ -60,36 +53,17 @@ CANONICAL = {
     "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
 
-# An IDX file begins with two zero bytes, the type of its values and the number of its dimensions.
-VALUE_TYPES = {8: "uint8", 9: "int8", 11: "int16", 12: "int32", 13: "float32", 14: "float64"}
+# An IDX file begins with two zero bytes, the type of its values (8: uint8) and the number of its
+# dimensions; their sizes follow, in four bytes each, then the values.
 DIMENSIONS = {"images": (3, 4), "labels": (1,)}
 EXPECTED = {
-    "images": "expected IDX images (magic number 2051: uint8 in 3 dimensions)",
-    "labels": "expected IDX labels (magic number 2049: uint8 in 1 dimension)",
+    "images": r"IDX images (uint8 in 3 dimensions: b'\x00\x00\x08\x03'; in 4, the channels last)",
+    "labels": r"IDX labels (uint8 in 1 dimension: b'\x00\x00\x08\x01')",
 }
-ADVICE = {
-    "images": "write them as bytes from 0 to 255, the channels of coloured ones last",
-    "labels": "write the number of the class of each image as one byte",
-}
-GZIP_START = b"\x1f\x8b"
-# How other files begin, what they are, and what to do with them.
-OTHER_FILES = (
-    (b"PK\x03\x04", "a zip archive", "unpack it"),
-    (b"\xfd7zXZ", "packed with xz", "unpack it with xz -d"),
-    (b"BZh", "packed with bzip2", "unpack it with bzip2 -d"),
-    (b"version https://git-lfs", "a Git LFS pointer instead of the file", "run git lfs pull"),
-    (b"\x93NUMPY", "a NumPy array", "load it with numpy.load, and make a DataSet of it"),
-    (GZIP_START, "packed more than twice with gzip", "unpack it with gzip -d"),
-    (b"<", "a web page (HTML)", "get the file again"),
-)
-
 READ_BYTES = 1 << 20
-# Before the content in memory. A large array begins 16 bytes after a multiple of 64 with glibc, and
-# images have a header of 16: so they begin at a multiple, where TensorFlow takes them as they lie.
-BYTES_BEFORE = 32
-# Real image sets pack 2 to 20 times smaller. Beyond this it is a gzip bomb, unless it is small.
-BOMB_RATIO = 100
-BOMB_BYTES = 48 << 20
+# Before the values in memory. A large array begins 16 bytes after a multiple of 64 with glibc: so
+# they begin at a multiple, where TensorFlow takes them as they lie.
+BYTES_BEFORE = 48
 
 TIMEOUT = 10.0  # seconds without a connection, an answer or further data
 LARGEST_DOWNLOAD = 1 << 29
@@ -107,55 +81,33 @@ class DataError(ValueError):
 
 
 def read_data_sets(
-    train_dir,
-    fake_data=False,
-    one_hot=False,
-    dtype=np.float32,
-    reshape=True,
-    validation_size=5000,
-    seed=None,
-    source_url=DEFAULT_SOURCE_URL,
-    num_classes=None,
-    download=True,
-):
+    train_dir, fake_data=False, one_hot=False, dtype=np.float32, reshape=True, validation_size=5000,
+    seed=None, source_url=DEFAULT_SOURCE_URL, num_classes=None, download=True,
+):  # fmt: skip
     """Reads the four files in the folder `train_dir` and returns Datasets(train, validation, test).
 
     The first `validation_size` training images are the validation set. `one_hot`: labels float64
     [n, num_classes] instead of uint8 [n]. `dtype`, `reshape` and `seed` are those of DataSet.
     `num_classes`: by default the largest label + 1. Missing files are fetched from `source_url`,
-    and MNIST from its other mirrors too, unless `download` is False.
-
-    Raises DataError for everything that is wrong with the files or with `validation_size`.
+    and MNIST from its other mirrors too, unless `download` is False. Raises DataError for what is
+    wrong with the files or with `validation_size`.
     """
     if fake_data:
         return Datasets(*[DataSet([], [], True, one_hot, dtype, seed=seed) for _ in range(3)])
     paths = find_files(train_dir, source_url or DEFAULT_SOURCE_URL, download)
-    train_images, train_labels = _read_pair(*paths[:2])
-    test_images, test_labels = _read_pair(*paths[2:])
-    if train_images.shape[1:] != test_images.shape[1:]:
-        raise DataError(
-            f"{paths[2]}: images of {_times(test_images.shape[1:])}, but those of {paths[0]} are"
-            f" {_times(train_images.shape[1:])}; put the four files of one data set there"
-        )
-    if not 0 <= validation_size <= len(train_images):
-        raise DataError(
-            f"Validation size should be between 0 and {len(train_images)}."
-            f" Received: {validation_size}."
-        )
-    if num_classes is None:
-        num_classes = int(max(train_labels.max(), test_labels.max())) + 1
-    train_labels = _encode(train_labels, one_hot, num_classes, paths[1])
-    test_labels = _encode(test_labels, one_hot, num_classes, paths[3])
-
-    def data_set(images, labels):
-        return DataSet(
-            images, labels, dtype=dtype, reshape=reshape, seed=seed, num_classes=num_classes
-        )
-
+    train_images, test_images = extract_images(paths[0]), extract_images(paths[2])
+    train_labels, test_labels = extract_labels(paths[1]), extract_labels(paths[3])
+    classes = _classes_of(paths, (train_images, train_labels, test_images, test_labels))
+    size, most, classes = validation_size, len(train_images), num_classes or classes
+    if not 0 <= size <= most:
+        raise DataError(f"Validation size should be between 0 and {most}. Received: {size}.")
+    train_labels = _encode(train_labels, one_hot, classes, paths[1])
+    test_labels = _encode(test_labels, one_hot, classes, paths[3])
+    options = {"dtype": dtype, "reshape": reshape, "seed": seed, "num_classes": classes}
     return Datasets(
-        train=data_set(train_images[validation_size:], train_labels[validation_size:]),
-        validation=data_set(train_images[:validation_size], train_labels[:validation_size]),
-        test=data_set(test_images, test_labels),
+        train=DataSet(train_images[size:], train_labels[size:], **options),
+        validation=DataSet(train_images[:size], train_labels[:size], **options),
+        test=DataSet(test_images, test_labels, **options),
     )
 
 
@@ -172,68 +124,47 @@ class DataSet:
     batches; None takes a random one. `one_hot` is used only with `fake_data`, as in the original.
 
     Programs written for the original also read and set `_images`, `_labels`, `_num_examples`,
-    `_index_in_epoch` and `_epochs_completed`, or write into `images` and `labels`: all of it means
-    here what it means there. There every shuffle moves the images, and next_batch cuts its batch
-    out of them. Here the order is kept apart, and the images are moved only when somebody looks at
-    them. next_indices never moves them: its indices count the images in their first order.
+    `_index_in_epoch` and `_epochs_completed`: they mean here what they mean there. As there,
+    next_batch moves the images at every shuffle and cuts its batch out of them. next_indices leaves
+    them where they are: its indices count them in their first order, which `_order` remembers.
     """
 
     # These hold in a subclass that sets the inner names itself and does not call __init__. Without
     # `_random` NumPy's global generator shuffles, as in the original.
     _random = None
     _fake = False
-    _num_classes = _stored_images = _stored_labels = None
-    _order = np.arange(0)  # the stored examples in the order of the epoch
-    _origin = None  # where the stored examples were at first, if they have been moved
-    _scale = False  # whether the stored images are still to be scaled
-    _shuffled = False  # whether _order has changed since the stored examples were last moved
-    _batches_taken = False  # whether next_batch was called
-    _given_out = False  # whether somebody may hold the stored arrays
+    _num_classes = None
+    _order = np.arange(0)  # the examples in the order of the epoch
+    _places = None  # where they are in the arrays, if these have not been moved since
 
     def __init__(
-        self,
-        images,
-        labels,
-        fake_data=False,
-        one_hot=False,
-        dtype=np.float32,
-        reshape=True,
-        seed=None,
-        num_classes=None,
-    ):
+        self, images, labels, fake_data=False, one_hot=False, dtype=np.float32, reshape=True,
+        seed=None, num_classes=None,
+    ):  # fmt: skip
         # A tf.DType knows the NumPy type that it stands for.
-        dtype = getattr(dtype, "as_numpy_dtype", dtype)
-        if dtype is None or np.dtype(dtype) not in (np.uint8, np.float32):
-            raise TypeError(f"Invalid image dtype {dtype!r}, expected uint8 or float32")
+        dtype = np.dtype(getattr(dtype, "as_numpy_dtype", dtype))
+        if dtype not in (np.uint8, np.float32):
+            raise TypeError(f"Invalid image dtype {dtype}, expected uint8 or float32")
         # The original's seeds pass through TensorFlow, which truncates them so.
         self._random = np.random.RandomState(None if seed is None else seed % (2**31 - 1))
         self.one_hot = one_hot
         self._fake = fake_data
         self._num_classes = num_classes
-        self._num_examples = 10000
+        self._num_examples = 10000 if fake_data else len(images)
         if not fake_data:
-            images = self._checked(images, labels, reshape)
-            self._scale = np.dtype(dtype) == np.float32
-        # Images are scaled when they are needed. Meanwhile the caller may write into the array.
-        self._stored_images = images.copy() if self._scale else images
-        self._stored_labels = labels
-        self._order = _numbers(self._num_examples)
-        self._index_in_epoch = 0
-        self._epochs_completed = 0
-
-    def _checked(self, images, labels, reshape):
-        if images.shape[0] != labels.shape[0]:
-            raise DataError(f"images.shape: {images.shape} labels.shape: {labels.shape}")
-        self._num_examples = images.shape[0]
-        self.image_shape = images.shape[1:]
-        if not reshape:
-            return images
-        if images.ndim != 4 or images.shape[3] != 1:
-            raise DataError(
-                f"images of shape {images.shape}, expected [n, rows, columns, 1] to flatten them;"
-                " reshape=False leaves them as they are"
-            )
-        return images.reshape(images.shape[0], images.shape[1] * images.shape[2])
+            if len(images) != len(labels):
+                raise DataError(f"images.shape: {images.shape} labels.shape: {labels.shape}")
+            self.image_shape = images.shape[1:]
+            if reshape:
+                if self.image_shape[2:] != (1,):
+                    raise DataError(f"images.shape: {images.shape}, expected [n, h, w, 1]")
+                images = images.reshape(len(images), images.shape[1] * images.shape[2])
+            if dtype == np.float32:
+                images = images.astype(np.float32)
+                images *= 1.0 / 255.0
+        self._images, self._labels = images, labels
+        self._order = np.arange(self._num_examples, dtype=np.int32)
+        self._index_in_epoch = self._epochs_completed = 0
 
     @property
     def images(self):
@@ -242,7 +173,6 @@ class DataSet:
 
     @property
     def labels(self):
-        """The labels of `images`, in the same order."""
         return self._labels
 
     @property
@@ -256,121 +186,70 @@ class DataSet:
     @property
     def num_classes(self):
         """The width of one-hot labels, else the number given, else the largest label + 1."""
-        if self._num_classes is None:
-            labels = self._stored_labels
-            self._num_classes = labels.shape[1] if labels.ndim == 2 else int(labels.max()) + 1
-        return self._num_classes
-
-    @property
-    def _images(self):
-        self._give_out()
-        if self._scale:
-            self._stored_images, self._scale = _scaled(self._stored_images), False
-        return self._stored_images
-
-    @_images.setter
-    def _images(self, images):
-        self._give_out()
-        self._stored_images, self._scale = images, False
-        self._count_stored()
-
-    @property
-    def _labels(self):
-        self._give_out()
-        return self._stored_labels
-
-    @_labels.setter
-    def _labels(self, labels):
-        self._give_out()
-        self._stored_labels = labels
-        self._count_stored()
-
-    def _give_out(self):
-        if self._batches_taken and self._shuffled:
-            self._move()
-        self._given_out = True
-
-    def _move(self):
-        """Moves the stored examples into the order of the epoch."""
-        order = self._order
-        self._stored_images = self._stored_images[order]
-        self._stored_labels = self._stored_labels[order]
-        self._origin = order if self._origin is None else _read_only(self._origin[order])
-        self._order = _numbers(len(order))
-        self._shuffled = self._given_out = False
-
-    def _count_stored(self):
-        arrays = (self._stored_images, self._stored_labels)
-        size = min(len(array) for array in arrays if array is not None)
-        if size != len(self._order):
-            self._order, self._origin, self._shuffled = _numbers(size), None, False
+        if self._labels.ndim == 2:
+            return self._labels.shape[1]
+        return self._num_classes or int(self._labels.max()) + 1
 
     def next_batch(self, batch_size, fake_data=False, shuffle=True):
         """Returns the next `batch_size` (images, labels); see next_indices for their order."""
         if fake_data or self._fake:
             fake_label = [1] + [0] * 9 if self.one_hot else 0
             return [[1] * 784 for _ in range(batch_size)], [fake_label for _ in range(batch_size)]
-        self._batches_taken = True
-        chosen = self._next(batch_size, shuffle)
-        images, labels = self._stored_images[chosen], self._stored_labels[chosen]
-        if self._given_out and self._shuffled:
-            # Whoever holds the arrays keeps them as they were before the shuffle.
-            self._move()
-        return _scaled(images) if self._scale else images, labels
+        images, labels = [], []
+        for part in self._parts(batch_size, shuffle):
+            if self._places is not None:
+                self._images = self._images.take(self._places, axis=0)
+                self._labels = self._labels.take(self._places, axis=0)
+                self._places = None
+            images.append(self._images[part])
+            labels.append(self._labels[part])
+        return np.concatenate(images), np.concatenate(labels)
 
     def next_indices(self, batch_size, shuffle=True):
-        """Returns which examples make up the next batch: int32 [batch_size], read-only.
+        """Returns which examples make up the next batch: int32 [batch_size].
 
         Every epoch goes through all examples, in an order shuffled anew from that of the epoch
         before. A batch that reaches beyond the end of an epoch takes what is left of it and goes on
         in the next; an epoch counts as completed only then.
         """
-        chosen = self._next(batch_size, shuffle)
-        return chosen if self._origin is None else _read_only(self._origin[chosen])
+        return np.concatenate([self._order[part] for part in self._parts(batch_size, shuffle)])
 
-    def _next(self, batch_size, shuffle):
-        """Returns where the examples of the next batch are in the stored arrays."""
-        start = self._index_in_epoch
-        end = start + batch_size
+    def _parts(self, batch_size, shuffle):
+        """Yields the parts of the next batch as slices of an epoch, shuffling before each epoch."""
+        if batch_size < 0 or self._num_examples == 0 < batch_size:
+            raise DataError(f"a batch of {batch_size}, from {self._num_examples} examples")
+        start, rest = self._index_in_epoch, 0
         if shuffle and start == 0 and self._epochs_completed == 0:
             self._shuffle()
-        if start <= end <= self._num_examples:
-            self._index_in_epoch = end
-            return self._order[start:end]
-        return self._next_across_epochs(batch_size, shuffle)
-
-    def _next_across_epochs(self, batch_size, shuffle):
-        if batch_size < 0:
-            raise DataError(f"a batch of {batch_size} examples, expected 0 or more")
-        if self._num_examples == 0:
-            raise DataError(f"a batch of {batch_size} examples from a data set that has none")
-        pieces, rest = [], 0
         # The rest is negative if a program reduced _num_examples in the middle of an epoch. Then
         # the batch is as large as in the original.
-        while rest >= 0 and self._index_in_epoch + batch_size > self._num_examples:
-            rest = self._num_examples - self._index_in_epoch
-            pieces.append(self._order[self._index_in_epoch : self._num_examples])
-            batch_size -= rest
-            self._index_in_epoch = 0
+        while rest >= 0 and start + batch_size > self._num_examples:
+            rest = self._num_examples - start
+            yield slice(start, self._num_examples)
             self._epochs_completed += 1
             if shuffle:
                 self._shuffle()
-        self._index_in_epoch = batch_size
-        pieces.append(self._order[:batch_size])
-        return _read_only(np.concatenate(pieces))
+            start, batch_size = 0, batch_size - rest
+        self._index_in_epoch = start + batch_size
+        yield slice(start, self._index_in_epoch)
 
     def _shuffle(self):
-        # A new array: batches handed out before are slices of the old one. As in the original,
-        # it has as many examples as _num_examples says.
-        order = self._order[np.arange(self._num_examples)]
-        (self._random or np.random).shuffle(order)
-        self._order, self._shuffled = _read_only(order), True
+        places = np.arange(self._num_examples)
+        (self._random or np.random).shuffle(places)
+        if len(self._order) < len(places):  # a program has put other examples in
+            self._order, self._places = np.arange(len(places), dtype=np.int32), None
+        self._rearrange(places)
+
+    def _rearrange(self, places):
+        """Takes the examples of the epoch in another order, by their present places in it."""
+        self._order = self._order[places]
+        self._places = places if self._places is None else self._places[places]
 
     def state(self):
         """Returns the order and position of the batches as a dict of plain arrays and ints."""
         _, key, position = self._random.get_state()[:3]
         return {
-            "order": self._order.copy() if self._origin is None else self._origin[self._order],
+            "order": self._order.copy(),
             "position": self._index_in_epoch,
             "epochs_completed": self._epochs_completed,
             "random_key": key.copy(),
@@ -398,50 +277,20 @@ class DataSet:
             and 0 <= random_position <= 624
         )
         if not fits:
-            raise DataError(
-                f"the state of a data set of {order.size} examples, expected one of"
-                f" {self._num_examples}, with all its fields"
-            )
-        if self._origin is not None:
-            # The order counts the examples where they were at first.
-            self._order = np.argsort(self._origin)
-            self._move()
-            self._origin = None
+            raise DataError(f"a state of {order.size} examples does not fit {self._num_examples}")
+        self._rearrange(np.argsort(self._order)[order.astype(np.int32)])
         self._random.set_state(("MT19937", key, random_position))
-        self._order, self._shuffled = _read_only(order.astype(np.int32)), True
         self._index_in_epoch, self._epochs_completed = position, epochs_completed
 
 
-def _read_only(array):
-    array.flags.writeable = False
-    return array
-
-
-def _numbers(size):
-    return _read_only(np.arange(size, dtype=np.int32))
-
-
-def _scaled(images):
-    """float32, from [0, 255] to [0, 1], by the same two roundings as the original."""
-    images = images.astype(np.float32)
-    images *= 1.0 / 255.0
-    return images
-
-
 def extract_images(f):
-    """Reads IDX images from a binary file or a path, gzip or not: uint8 [n, rows, columns, 1].
-
-    A file in four dimensions gives [n, rows, columns, channels].
-    """
+    """Reads IDX images at a path or in a binary file, gzip or not: uint8 [n, rows, columns, 1]."""
     images = _read_idx(f, "images")
-    return images if images.ndim == 4 else images.reshape(images.shape + (1,))
+    return images if images.ndim == 4 else images[..., np.newaxis]
 
 
 def extract_labels(f, one_hot=False, num_classes=10):
-    """Reads IDX labels from a binary file or a path, gzip or not: uint8 [n].
-
-    With `one_hot` they are float64 [n, num_classes].
-    """
+    """Reads IDX labels likewise: uint8 [n], or with `one_hot` float64 [n, num_classes]."""
     labels = _read_idx(f, "labels")
     return _encode(labels, True, num_classes, _name(f)) if one_hot else labels
 
@@ -462,150 +311,79 @@ def _encode(labels, one_hot, num_classes, name):
     return np.eye(num_classes)[labels] if one_hot else labels
 
 
-def _read_pair(images_path, labels_path):
-    images, labels = extract_images(images_path), extract_labels(labels_path)
-    if len(images) != len(labels):
-        raise DataError(
-            f"{labels_path}: {len(labels)} labels, expected {len(images)}, one for each image of"
-            f" {images_path}; put the four files of one data set there"
-        )
-    return images, labels
-
-
-def _name(file):
-    return str(file if _is_path(file) else getattr(file, "name", "data"))
-
-
-def _is_path(file):
-    return isinstance(file, (str, os.PathLike))
-
-
-def _require_regular(path):
-    # Opening a pipe would wait for its writer.
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise DataError(f"{path}: a folder or a device, expected a file")
+def _classes_of(paths, arrays):
+    """Returns the number of classes of four files. Raises DataError if they are not of one set."""
+    for images, labels in ((0, 1), (2, 3)):
+        if len(arrays[images]) != len(arrays[labels]):
+            raise DataError(
+                f"{paths[labels]}: {len(arrays[labels])} labels, expected {len(arrays[images])},"
+                f" one for each image of {paths[images]}"
+            )
+    shape, expected = _times(arrays[2].shape[1:]), _times(arrays[0].shape[1:])
+    if shape != expected:
+        raise DataError(f"{paths[2]}: images of {shape}, expected {expected} as in {paths[0]}")
+    return int(max(arrays[1].max(), arrays[3].max())) + 1
 
 
 def _times(shape):
     return "x".join(str(size) for size in shape)
 
 
-def _pieces(f):
-    """Yields what is in a binary file or at a path, at most 1 MiB at a time.
+def _name(file):
+    return str(file if isinstance(file, (str, os.PathLike)) else getattr(file, "name", "data"))
 
-    What is packed with gzip, once or twice, is unpacked. Raises DataError if it cannot be read.
-    """
+
+@contextlib.contextmanager
+def _unpacked(f):
+    """Opens a path or a binary file, gzip or not. Raises DataError for what cannot be read."""
     import gzip
 
-    name = _name(f)
-    if _is_path(f):
-        _require_regular(f)
     try:
-        with open(f, "rb") if _is_path(f) else contextlib.nullcontext(f) as file:
-            packed = _Packed(file)
-            stream = io.BufferedReader(packed, 1 << 16)
-            for _ in range(2):
-                if stream.peek(2)[:2] == GZIP_START:
-                    stream = gzip.GzipFile(fileobj=stream, mode="rb")
-            unpacked = 0
-            for piece in iter(lambda: stream.read(READ_BYTES), b""):
-                unpacked += len(piece)
-                if unpacked > max(BOMB_BYTES, BOMB_RATIO * packed.size):
-                    raise DataError(
-                        f"{name}: {packed.size} bytes that unpack to {unpacked} and more, expected"
-                        f" at most {BOMB_RATIO} times as many: a gzip bomb; get the file elsewhere"
-                    )
-                yield piece
-    except EOFError:
-        raise DataError(
-            f"{name}: cut off, the gzip data does not end; get the file again"
-        ) from None
-    except (OSError, zlib.error) as error:
-        if getattr(error, "errno", None) is None:
-            raise DataError(f"{name}: damaged gzip data ({error}); get the file again") from None
-        raise DataError(f"{name}: cannot be read ({error.strerror}), expected a file") from None
-
-
-class _Packed(io.RawIOBase):
-    """Anything that has read() as a file for io.BufferedReader; `size` bytes of it were read."""
-
-    def __init__(self, file):
-        super().__init__()
-        self.file, self.size = file, 0
-
-    def readable(self):
-        return True
-
-    def readinto(self, buffer):
-        content = self.file.read(len(buffer))
-        if isinstance(content, str):
-            raise DataError(f"{_name(self.file)}: opened as text, open it as open(path, 'rb')")
-        self.size += len(content)
-        buffer[: len(content)] = content
-        return len(content)
+        is_path = isinstance(f, (str, os.PathLike))
+        with open(f, "rb") if is_path else io.BytesIO(f.read()) as file:
+            is_packed = file.read(2) == b"\x1f\x8b"
+            file.seek(0)
+            yield gzip.GzipFile(fileobj=file) if is_packed else file
+    except (EOFError, OSError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or f"damaged gzip data: {error}"
+        raise DataError(f"{_name(f)}: cannot be read ({reason})") from None
 
 
 def _read_idx(f, kind):
     """Returns the uint8 array in an IDX file. Memory grows with the data, not the promises."""
-    name, content, size, shape = _name(f), bytearray(BYTES_BEFORE), 0, None
-    for piece in _pieces(f):
-        content += piece
-        size += len(piece)
-        shape = shape or _shape(content[BYTES_BEFORE:], kind, name)
-        if shape and size > _file_bytes(shape):
-            raise DataError(
-                f"{name}: more data than the {_file_bytes(shape)} bytes that its header promises"
-                f" ({_times(shape)}): the file is damaged; get it again"
-            )
-    if not size:
-        raise DataError(f"{name}: an empty file, {EXPECTED[kind]}; get the file again")
-    if not shape:
-        raise DataError(f"{name}: cut off within its header; get the file again")
-    if size < _file_bytes(shape):
+    name, content = _name(f), bytearray(BYTES_BEFORE)
+    with _unpacked(f) as file:
+        start = file.read(4)
+        if start[:3] != b"\0\0\x08" or start[-1] not in DIMENSIONS[kind]:
+            found = f"begins with {start + file.read(4)}" if start else "an empty file"
+            raise DataError(f"{name}: {found}, expected {EXPECTED[kind]}")
+        sizes = file.read(4 * start[3])
+        if len(sizes) < 4 * start[3]:
+            raise DataError(f"{name}: cut off within its header; get the file again")
+        shape = np.frombuffer(sizes, ">u4").tolist()
+        if 0 in shape or (len(shape) == 4 and shape[3] > 4):
+            raise DataError(f"{name}: {_times(shape)} values, expected {EXPECTED[kind]}")
+        # In Python's integers, which no header makes overflow.
+        end = BYTES_BEFORE + np.prod(np.array(shape, dtype=object))  # never overflows
+        before = 0
+        while before < len(content) <= end:
+            before = len(content)
+            content += file.read(min(READ_BYTES, end + 1 - before))
+    if len(content) != end:
+        found = "more data than" if len(content) > end else f"{len(content) - BYTES_BEFORE} of"
         raise DataError(
-            f"{name}: cut off after {size} of the {_file_bytes(shape)} bytes that its"
-            f" header promises ({_times(shape)}); get the file again"
+            f"{name}: {found} the {end - BYTES_BEFORE} bytes that its header promises"
+            f" ({_times(shape)}): the file is damaged or cut off; get it again"
         )
-    offset = BYTES_BEFORE + 4 + 4 * len(shape)
-    return np.frombuffer(content, np.uint8, offset=offset).reshape(shape)
-
-
-def _file_bytes(shape):
-    pixels = 1
-    for size in shape:
-        pixels *= size
-    return 4 + 4 * len(shape) + pixels
-
-
-def _shape(content, kind, name):
-    """Returns the dimensions in the header, or None if `content` does not reach its end."""
-    magic = int.from_bytes(content[:4], "big")
-    value_type, dimensions = magic >> 8, magic & 255
-    if not b"\0\0".startswith(content[:2]) or (len(content) > 3 and value_type not in VALUE_TYPES):
-        found, advice = f"neither gzip nor IDX (magic number {magic})", "get the file again"
-        for start, other, to_do in OTHER_FILES:
-            if content.lstrip().startswith(start):
-                found, advice = other, to_do
-        raise DataError(f"{name}: {found}, {EXPECTED[kind]}; {advice}")
-    if len(content) < 4 + 4 * dimensions or len(content) < 4:
-        return None
-    shape = tuple(np.frombuffer(content[4 : 4 + 4 * dimensions], ">u4").tolist())
-    # Four dimensions are read only where the last one can be nothing but channels.
-    readable = dimensions in DIMENSIONS[kind] and (dimensions < 4 or shape[3] <= 4)
-    if VALUE_TYPES[value_type] != "uint8" or not readable:
-        found = f"IDX of {VALUE_TYPES[value_type]}, {_times(shape)} (magic number {magic})"
-        raise DataError(f"{name}: {found}, {EXPECTED[kind]}; {ADVICE[kind]}")
-    if 0 in shape:
-        raise DataError(f"{name}: a set of {_times(shape)}, expected at least one example")
-    return shape
+    return np.frombuffer(content, np.uint8, offset=BYTES_BEFORE).reshape(shape)
 
 
 def find_files(folder, source_url=DEFAULT_SOURCE_URL, download=False):
     """Returns the paths of the four files: training images and labels, test images and labels.
 
-    Each may be packed (.gz) or not, be named as in train-images-idx3-ubyte or
-    train-images.idx3-ubyte, and be in a folder of such a name. Missing ones are fetched, if
-    `download`; else DataError is raised.
+    Each may be packed (.gz) or not, be named as in train-images-idx3-ubyte or in
+    train-images.idx3-ubyte, and be in a folder of such a name, as Kaggle serves them. Missing ones
+    are fetched, if `download`; else DataError is raised.
     """
     folder = os.fsdecode(folder)
     try:
@@ -623,12 +401,12 @@ def find_files(folder, source_url=DEFAULT_SOURCE_URL, download=False):
             " name their folder, or fetch MNIST: python mnist_data.py --download FOLDER"
         )
     if missing and _is_mnist(source_url):
-        for name, path in found.items():
-            if path is not None and not is_canonical(path, name):
-                raise DataError(
-                    f"{folder}: no {missing[0]}.gz in it, and {os.path.basename(path)} is not of"
-                    " MNIST, so MNIST's cannot stand in; put the file of that set there"
-                )
+        others = [path for name, path in found.items() if path and not is_canonical(path, name)]
+        if others:
+            raise DataError(
+                f"{folder}: no {missing[0]}.gz in it, and {os.path.basename(others[0])} is not of"
+                " MNIST, so MNIST's cannot stand in; put the file of that set there"
+            )
     for name in missing:
         found[name] = maybe_download(f"{name}.gz", folder, f"{source_url}{name}.gz")
     return list(found.values())
@@ -641,42 +419,43 @@ def _path_of(name, folder):
     inner = [os.path.join(outer, spelling) for outer in spellings for spelling in spellings]
     paths = [os.path.join(folder, each) for each in (*spellings, *inner)]
     present = [path for path in paths if os.path.lexists(path)]
-    return next((path for path in present if not os.path.isdir(path)), (present or [None])[0])
+    files = [path for path in present if os.path.isfile(path)]
+    if present and not files:
+        # Nothing is opened that is none: opening a pipe would wait for its writer.
+        raise DataError(f"{present[0]}: a folder, a device or a link to nothing, expected a file")
+    return files[0] if files else None
 
 
 def checksums(folder):
     """Returns {file name: SHA-256 of the file} of the four files, as hexadecimal digits."""
     found = {}
     for path in find_files(folder):
-        _require_regular(path)
         with open(path, "rb") as file:
-            found[os.path.basename(path)] = _sha256(iter(lambda: file.read(READ_BYTES), b""))
+            found[os.path.basename(path)] = _sha256(file)
     return found
 
 
 def is_canonical(path, name):
-    """Whether the file holds what the canonical MNIST file `name` does, however it is packed."""
+    """Whether the file holds what the canonical MNIST file `name` does, packed or not."""
     try:
-        return _sha256(_pieces(path)) == CANONICAL[name]
+        with _unpacked(path) as file:
+            return _sha256(file) == CANONICAL[name]
     except DataError:
         return False
 
 
-def _sha256(pieces):
+def _sha256(file):
     import hashlib
 
-    digest = hashlib.sha256()
-    for piece in pieces:
-        digest.update(piece)
-    return digest.hexdigest()
+    return hashlib.sha256(file.read()).hexdigest()
 
 
 def maybe_download(filename, work_directory, source_url):
     """Fetches `source_url` unless the file is in the folder already; returns the file's path.
 
-    A file of the canonical MNIST is fetched from the other mirrors too and must have the right
-    SHA-256. It gets its name only when it is complete; several processes may do this at once.
-    Raises DataError when it cannot be had; then nothing is written, not even the folder.
+    MNIST's is fetched from the other mirrors too and must have the right SHA-256. The file gets its
+    name when it is complete; several processes may do this at once. Raises DataError when it cannot
+    be had; then nothing is written, not even the folder.
     """
     path = os.path.join(os.fsdecode(work_directory), filename)
     if os.path.exists(path):
@@ -691,9 +470,7 @@ def maybe_download(filename, work_directory, source_url):
     except OSError as error:
         # Where another process has just written the file and reads it, Windows refuses this one.
         if not os.path.isfile(path):
-            raise DataError(
-                f"{path}: cannot be written ({error.strerror}); name a folder that can be"
-            ) from None
+            raise DataError(f"{path}: cannot be written ({error.strerror})") from None
     return path
 
 
@@ -723,21 +500,21 @@ def _download(urls, name, is_mnist, path):
 
     problems = []
     for url in urls:
+        content = io.BytesIO()
+        content.name = "found there"
         try:
             with urllib.request.urlopen(url, timeout=TIMEOUT) as response:
-                content = io.BytesIO()
-                for piece in iter(lambda response=response: response.read(READ_BYTES), b""):
-                    content.write(piece)
+                while content.write(response.read(READ_BYTES)):
                     if content.tell() > LARGEST_DOWNLOAD:
                         raise OSError(f"more than {LARGEST_DOWNLOAD} bytes")
                 if response.length:
                     raise OSError(f"cut off, {response.length} bytes are missing")
-                content.seek(0)
+            content.seek(0)
             if name in CANONICAL:
-                content.name = "found there"
                 _read_idx(content, "images" if "images" in name else "labels")
-                if is_mnist and not is_canonical(io.BytesIO(content.getvalue()), name):
-                    raise DataError("found another file, expected that of MNIST")
+                content.seek(0)
+            if is_mnist and not is_canonical(content, name):
+                raise DataError("found another file, expected that of MNIST")
             return content.getvalue()
         except (OSError, ValueError, http.client.HTTPException) as error:
             problems.append(f"{url}: {error}")
@@ -747,65 +524,54 @@ def _download(urls, name, is_mnist, path):
     )
 
 
-def check(folder):
+def check(folder, download=False):
     """Prints a table of the four files. Raises DataError when they are not a usable set."""
-    problems, canonical = [], []
-    for name, path in zip(CANONICAL, find_files(folder)):
-        kind = "images" if "images" in name else "labels"
+    paths, arrays, problems, canonical = find_files(folder, MIRRORS[0], download), [], [], []
+    for name, path, kind in zip(CANONICAL, paths, ("images", "labels") * 2):
         try:
             array = _read_idx(path, kind)
-            size = f" of {_times(array.shape[1:])}" if kind == "images" else ""
+            size = f" of {_times(array.shape[1:])}" if array.ndim > 1 else ""
             contents = f"{len(array)} {kind}{size}"
+            arrays.append(array)
+            canonical.append(is_canonical(path, name))
         except DataError as error:
-            problems.append(str(error))
             contents = "unusable"
-        canonical.append(is_canonical(path, name))
+            problems.append(str(error))
+            canonical.append(False)
         checksum = "SHA-256 ok" if canonical[-1] else "SHA-256 unknown"
         size = os.path.getsize(path)
         print(f"{os.path.basename(path):26} {size:>12,} bytes  {contents:24}  {checksum}")
     if problems:
         raise DataError("; ".join(problems))
-    data = read_data_sets(folder, reshape=False, validation_size=0, download=False)
-    other = (
-        f"a well-formed IDX set of {data.train.num_classes} classes, but not the canonical MNIST"
-    )
-    print(f"{folder}: {'the canonical MNIST' if all(canonical) else other}")
+    other = f"an IDX set of {_classes_of(paths, arrays)} classes, but not the canonical MNIST"
+    print(f"{folder}: {'the canonical MNIST' if all(canonical) else other}", flush=True)
 
 
 def main(arguments=None):
     """Runs the command line and returns its exit code."""
     import argparse
 
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by whoever started this
-            setattr(sys, name, open(os.devnull, "w"))
-        if hasattr(getattr(sys, name), "reconfigure"):  # not in a notebook
-            getattr(sys, name).reconfigure(errors="backslashreplace")
-    parser = argparse.ArgumentParser(
-        description="Checks or downloads the four files of an image set.", allow_abbrev=False
-    )
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # not in a notebook
+            stream.reconfigure(errors="backslashreplace")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     group = parser.add_mutually_exclusive_group(required=True)
-    group.add_argument(
-        "--check", metavar="FOLDER", help="say what is there; exit code 2 if not usable"
-    )
-    group.add_argument(
-        "--download", metavar="FOLDER", help="fetch what is missing of MNIST, then check"
-    )
+    group.add_argument("--check", metavar="FOLDER", help="say what is there, and if it is MNIST")
+    group.add_argument("--download", metavar="FOLDER", help="fetch missing files, then check")
     flags = parser.parse_args(arguments)
     try:
-        if flags.download is not None:
-            find_files(flags.download, MIRRORS[0], download=True)
-        check(flags.check if flags.download is None else flags.download)
-        sys.stdout.flush()
-    except (DataError, OSError, KeyboardInterrupt) as error:
+        download = flags.download is not None
+        check(flags.download if download else flags.check, download)
+    except KeyboardInterrupt:
+        print("mnist_data.py: interrupted", file=sys.stderr)
+        return 130
+    except (DataError, OSError) as error:
         if getattr(error, "errno", None) in (errno.EPIPE, errno.EINVAL) and not error.filename:
             # The reader of the output left, for which Windows has EINVAL.
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             return 0
-        interrupted = isinstance(error, KeyboardInterrupt)
-        message = "interrupted" if interrupted else f"error: {error}"
-        print(f"mnist_data.py: {message}", file=sys.stderr)
-        return 130 if interrupted else 2
+        print(f"mnist_data.py: error: {error}", file=sys.stderr)
+        return 2
     return 0
 
 

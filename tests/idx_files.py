@@ -13,10 +13,9 @@ NAMES = (
 )
 
 
-def idx_bytes(array, dimensions=None):
-    """The IDX file of a uint8 array, unpacked; `dimensions` may lie about its shape."""
-    dimensions = array.shape if dimensions is None else dimensions
-    header = np.array([0x800 + len(dimensions)] + list(dimensions), dtype=">u4")
+def idx_bytes(array):
+    """The IDX file of a uint8 array, unpacked."""
+    header = np.array([0x800 + array.ndim] + list(array.shape), dtype=">u4")
     return header.tobytes() + array.tobytes()
 
 
@@ -41,10 +40,6 @@ def write_set(folder, arrays, packed=True, names=NAMES):
     os.makedirs(str(folder), exist_ok=True)
     for name, array in zip(names, arrays):
         path = os.path.join(str(folder), name)
-        if packed:
-            with gzip.open(path + ".gz", "wb", compresslevel=6) as file:
-                file.write(idx_bytes(array))
-        else:
-            with open(path, "wb") as file:
-                file.write(idx_bytes(array))
+        with gzip.open(path + ".gz", "wb") if packed else open(path, "wb") as file:
+            file.write(idx_bytes(array))
     return str(folder)

@@ -4,10 +4,10 @@ A digit of MNIST is light on black. It was scaled to fit a box of 20 of the 28 p
 aspect ratio, and put with its centre of mass in the middle (http://yann.lecun.com/exdb/mnist).
 """
 
-import os
 import warnings
 
 import numpy as np
+from PIL import Image, ImageFilter, ImageOps
 
 from graph_mode.command_line import CommandError
 from graph_mode.output_file import output_file
@@ -36,8 +36,7 @@ def read_digit(path, height=28, width=28):
     large = _resized(ink, 4 * scale)
     ink = _resized(_thickened(large, 4 * THINNEST_STROKE), 1 / 4)
     digit = np.zeros([height, width, 1], np.uint8)
-    top = _start(ink.sum(1), height)
-    left = _start(ink.sum(0), width)
+    top, left = _start(ink.sum(1), height), _start(ink.sum(0), width)
     inside = np.rint(255 * ink / ink.max()).astype(np.uint8)
     digit[top : top + len(inside), left : left + inside.shape[1], 0] = inside
     return digit
@@ -45,23 +44,18 @@ def read_digit(path, height=28, width=28):
 
 def picture_of(digits, captions, path):
     """Writes a PNG that shows digits, uint8 [n, height, width, 1], each with its caption."""
-    png = pictures.captioned(digits, captions, min(len(digits), 5), side=112, room=170)
     with output_file(path, "wb") as file:
-        file.write(png)
+        file.write(pictures.captioned(digits, captions, min(len(digits), 5), side=112, room=170))
 
 
 def _grey(path):
     """Returns the picture as float [height, width] from 0 (black) to 255, not too large."""
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
-    if os.path.isdir(path):
-        raise CommandError(f"{path}: a folder, expected a picture of a digit")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             image = Image.open(path)
         if image.width * image.height > LARGEST_PIXELS:
-            raise Image.DecompressionBombError
+            raise ValueError(f"more than {LARGEST_PIXELS:,} pixels")
         # A JPEG is read in a fraction of its size at once.
         image.draft("RGB", (2 * WORKING_SIZE, 2 * WORKING_SIZE))
         image = ImageOps.exif_transpose(image)
@@ -72,25 +66,15 @@ def _grey(path):
         if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
             image = _on_paper(image.convert("RGBA"))
         image = image.convert("L")
-    except Image.DecompressionBombError:
-        raise CommandError(
-            f"{path}: more than {LARGEST_PIXELS:,} pixels, expected a smaller picture of a digit"
-        ) from None
-    except FileNotFoundError:
-        raise CommandError(f"{path}: no such file, expected a picture of a digit") from None
-    except UnidentifiedImageError:
-        raise CommandError(f"{path}: not a picture, expected a PNG or JPEG of a digit") from None
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise CommandError(f"{path}: cannot be read as a picture ({reason})") from None
+        raise CommandError(f"{path}: not a picture, expected a PNG or JPEG ({reason})") from None
     image.thumbnail((WORKING_SIZE, WORKING_SIZE))
     return np.asarray(image, np.float32)
 
 
 def _on_paper(image):
     """Returns a transparent image on white; on black if what it shows is light itself."""
-    from PIL import Image
-
     pixels = np.asarray(image, np.float32)
     opaque = pixels[..., 3:] / 255
     shown = (pixels[..., :3] * opaque).sum() / max(3 * opaque.sum(), 1)
@@ -100,8 +84,6 @@ def _on_paper(image):
 
 def _ink(grey, path):
     """Returns how much ink is on each pixel, from 0 to 1, whatever its colour and the light."""
-    from PIL import Image, ImageFilter
-
     problem = f"{path}: nothing to see, expected a digit that stands out from its background"
     if min(grey.shape) < 5:
         raise CommandError(problem)
@@ -145,8 +127,6 @@ def _paper(grey):
 
     A shadow is wider than a stroke, so it belongs to the paper.
     """
-    from PIL import Image, ImageFilter
-
     size = grey.shape[::-1]
     small = Image.fromarray(grey.astype(np.uint8))
     small.thumbnail((48, 48), Image.BOX)
@@ -164,11 +144,11 @@ def _without_specks(ink):
     """Returns `ink` with only what may belong to a digit: large pieces, away from the border."""
     cell = max(1, -(-max(ink.shape) // CELLS))
     rows, columns = -(-ink.shape[0] // cell), -(-ink.shape[1] // cell)
-    padded = np.zeros([rows * cell, columns * cell], np.float32)
-    padded[: ink.shape[0], : ink.shape[1]] = ink
-    cells = padded.reshape(rows, cell, columns, cell).max((1, 3))
+    room = (0, rows * cell - ink.shape[0]), (0, columns * cell - ink.shape[1])
+    cells = np.pad(ink, room, mode="constant").reshape(rows, cell, columns, cell).max((1, 3))
     pieces = _pieces(cells > 0.4)
-    inner = [piece for piece in pieces if not _touches_border(piece, rows, columns)]
+    inside = {(row, column) for row in range(1, rows - 1) for column in range(1, columns - 1)}
+    inner = [piece for piece in pieces if inside.issuperset(piece)]
     largest = max(map(len, pieces))
     if inner and max(map(len, inner)) > largest / 4:
         pieces, largest = inner, max(map(len, inner))
@@ -196,14 +176,8 @@ def _pieces(cells):
     return pieces
 
 
-def _touches_border(piece, rows, columns):
-    return any(row in (0, rows - 1) or column in (0, columns - 1) for row, column in piece)
-
-
 def _thickened(ink, thinnest):
     """Returns `ink` with strokes at least about `thinnest` pixels wide."""
-    from PIL import Image, ImageFilter
-
     drawn = np.pad(ink > 0.5, 1)
     inside = drawn[1:-1, :-2] & drawn[1:-1, 2:] & drawn[:-2, 1:-1] & drawn[2:, 1:-1]
     area = max(drawn.sum(), 1)
@@ -217,8 +191,6 @@ def _thickened(ink, thinnest):
 
 def _resized(ink, scale):
     """Returns `ink` in another size, with its strongest at 1."""
-    from PIL import Image
-
     size = [max(1, int(round(length * scale))) for length in ink.shape[::-1]]
     method = Image.BOX if scale < 1 else Image.BICUBIC
     image = Image.fromarray(np.rint(255 * ink).astype(np.uint8)).resize(size, method)

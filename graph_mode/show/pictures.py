@@ -10,6 +10,7 @@ import io
 import os
 
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 WORST = 25
 COLUMNS = 5
@@ -33,23 +34,22 @@ def confusion_matrix(predictions, labels, num_classes):
     depth = np.log1p(counts) / max(np.log1p(counts).max(), 1)
     side = MARGIN + CELL * num_classes + 16
     image, draw = canvas(side, side)
-    right = f"{np.trace(counts)} of {counts.sum()} test images right"
-    write(draw, side / 2, 14, right, 16)
+    write(draw, side / 2, 14, f"{np.trace(counts)} of {counts.sum()} test images right", 16)
     write(draw, MARGIN + CELL * num_classes / 2, 38, "predicted class", 13)
-    image.paste(_turned_text("true class", 13), (4, side // 2))
+    turned, pen = canvas(78, 19)
+    write(pen, 39, 9.5, "true class", 13)
+    image.paste(turned.rotate(90, expand=True), (4, side // 2))
     for row in range(num_classes):
         start = MARGIN + CELL * row
         write(draw, start + CELL / 2, 55, str(row), 13)
         write(draw, 50, start + CELL / 2, str(row), 13)
-        for column in range(num_classes):
+        for column, (count, shade) in enumerate(zip(counts[row], depth[row])):
             left = MARGIN + CELL * column
-            shade = depth[row, column]
             colour = tuple(int(value) for value in LIGHT + shade * (DARK - LIGHT))
             draw.rectangle([left, start, left + CELL - 2, start + CELL - 2], fill=colour)
-            if counts[row, column]:
+            if count:
                 ink = "white" if shade > 0.55 else "black"
-                middle = (left + CELL / 2 - 1, start + CELL / 2 - 1)
-                write(draw, *middle, str(counts[row, column]), 12, ink)
+                write(draw, left + CELL / 2 - 1, start + CELL / 2 - 1, str(count), 12, ink)
     return png_of(image)
 
 
@@ -74,15 +74,12 @@ def captioned(images, captions, columns, title="", side=96, room=120):
 
     side: about how many pixels the longer side of an image gets; room: how many a caption needs.
     """
-    from PIL import Image
-
     height, width = images[0].shape[:2]
     scale = max(1, side // max(height, width))
     step_x, step_y = max(width * scale + 20, room), height * scale + 36
     above = 32 * bool(title)
     image, draw = canvas(columns * step_x, above + -(-len(images) // columns) * step_y)
-    if title:
-        write(draw, columns * step_x / 2, 16, title, 15)
+    write(draw, columns * step_x / 2, 16, title, 15)
     for place, (shown, caption) in enumerate(zip(images, captions)):
         left = place % columns * step_x + (step_x - width * scale) // 2
         top = above + place // columns * step_y + 22
@@ -93,8 +90,6 @@ def captioned(images, captions, columns, title="", side=96, room=120):
 
 
 def canvas(width, height):
-    from PIL import Image, ImageDraw
-
     image = Image.new("RGB", (int(width), int(height)), "white")
     return image, ImageDraw.Draw(image)
 
@@ -104,23 +99,14 @@ def write(draw, x, y, text, size, colour="black"):
     draw.text((x, y), text, fill=colour, font=_font(size), anchor="mm")
 
 
-def _turned_text(text, size):
-    image, draw = canvas(len(text) * size * 0.6, size + 6)
-    write(draw, image.width / 2, image.height / 2, text, size)
-    return image.rotate(90, expand=True)
-
-
 @functools.lru_cache(maxsize=None)
 def _font(size):
     """DejaVu Sans, which Matplotlib brings along."""
-    from PIL import ImageFont
-
     matplotlib = importlib.util.find_spec("matplotlib")
     if matplotlib is None:
         raise ImportError("no Matplotlib, which brings the font")
-    folder = matplotlib.submodule_search_locations[0]
-    path = os.path.join(folder, "mpl-data", "fonts", "ttf", "DejaVuSans.ttf")
-    return ImageFont.truetype(path, size)
+    fonts = os.path.join(matplotlib.submodule_search_locations[0], "mpl-data", "fonts", "ttf")
+    return ImageFont.truetype(os.path.join(fonts, "DejaVuSans.ttf"), size)
 
 
 def png_of(image):

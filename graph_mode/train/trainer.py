@@ -14,7 +14,7 @@ from graph_mode.command_line import CommandError, Stopped
 from graph_mode.output_file import output_file
 from graph_mode.runs import checkpoints, record
 from graph_mode.runs.folder import Run
-from graph_mode.show import digits, model_table, pictures, tensorboard
+from graph_mode.show import model_table, tensorboard
 from graph_mode.train import diagnostics, evaluation, histograms, hooks, program
 from graph_mode.train.training import Interruption, Training, print_line, train_batches
 
@@ -131,6 +131,8 @@ def predict(script, data, flags, checkpoint, folder):
 
     Raises CommandError for a picture without a digit, before anything is printed.
     """
+    from graph_mode.show import digits  # needs Pillow, which training does without
+
     height, width, channels = data.train.image_shape
     images = [digits.read_digit(path, height, width) for path in flags.predict]
     images = np.repeat(np.stack(images), channels, axis=3)
@@ -272,6 +274,8 @@ def write_end(training, result, of_test):
     run, test = training.run, training.data.test
     images = {}
     try:
+        from graph_mode.show import pictures
+
         images = pictures.of_mistakes(test.images, test.labels, of_test.logits)
     except (ImportError, OSError) as error:
         command_line.say(f"no pictures ({error}): run pip install -r requirements.txt")
