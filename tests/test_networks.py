@@ -5,6 +5,7 @@ import os
 
 import numpy as np
 import pytest
+import random_networks
 from helpers import Trained, read_scalars
 
 from graph_mode import batch, commands, layers
@@ -216,3 +217,9 @@ def test_what_decides_digits_is_recorded(small_mnist, tmp_path, monkeypatch):
     assert found[0]["environment"] == "ONEDNN_MAX_CPU_ISA=AVX2"
     assert found[0]["script"] != found[1]["script"]
     assert {**found[0], "script": ""} == {**found[1], "script": ""}
+
+
+@pytest.mark.parametrize("seed", [1, 7])
+def test_a_random_network_is_the_same_in_any_slices_and_with_tf_layers(seed):
+    """make test-networks tries a hundred."""
+    assert random_networks.differences(seed) == []
