@@ -15,7 +15,7 @@ PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 EXPERIMENTS = diagnostics exercise momentum loss fast learning_rate batch_size depth position width \
 	paper_rates paper
 
-.PHONY: all help test test-tf1 test-windows-like test-ray test-notebook test-kills lint gradients matrix fuzz \
+.PHONY: all help test test-tf1 test-windows-like test-ray test-notebook test-kills test-networks lint gradients matrix fuzz \
 	check-requirements benchmark ablation results results-stale clean
 
 all: .venv/installed  ## train the fully connected network without and with batch norm, and plot
@@ -47,6 +47,10 @@ test-notebook: .venv/tests-installed  ## run exercise.ipynb; KEEP=1 keeps the ou
 test-kills: .venv/tests-installed  ## kill training N times and compare what comes of it (N=30)
 	.venv/bin/python tests/kills.py $(or $(N),30)
 	test ! -e .venv-tf1/tests-installed || .venv-tf1/bin/python tests/kills.py $(or $(N),8)
+
+test-networks: .venv/tests-installed  ## compare N random networks in several slices (N=100)
+	.venv/bin/python tests/random_networks.py $(or $(N),100)
+	test ! -e .venv-tf1/tests-installed || .venv-tf1/bin/python tests/random_networks.py $(or $(N),100)
 
 lint: .venv/tests-installed  ## check the style
 	.venv/bin/python -m ruff check .

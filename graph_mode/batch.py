@@ -4,9 +4,9 @@ One operation seldom keeps two cores busy: it is over before the second has begu
 split, and each core takes a slice through the layers. A batch in one slice is a tensor.
 
 A Batch stands for the whole tensor. Arithmetic, indexing and the layers of layers.py work slice by
-slice, batch.apply does so for any function of the examples, and an operation of TensorFlow gets all
-slices joined into one tensor. Whatever would give something else than the whole tensor raises a
-TypeError.
+slice, batch.apply does so for functions that compute each example by itself, and an operation of
+TensorFlow gets all slices joined into one tensor. Whatever would give something else than the
+whole tensor raises a TypeError.
 """
 
 import contextlib
@@ -14,6 +14,13 @@ import operator
 import re
 
 from graph_mode import tensorflow1 as tf
+
+# Functions of TensorFlow that compute each element by itself, and each vector along the last axis.
+ELEMENTWISE = (
+    *("relu", "relu6", "leaky_relu", "elu", "selu", "sigmoid", "tanh", "softplus", "softsign"),
+    *("swish", "log_sigmoid", "identity", "abs", "square", "sqrt", "exp", "log", "sin", "cos"),
+)
+ALONG_LAST_AXIS = ("softmax", "log_softmax", "crelu")
 
 
 def split(tensor, slices):
@@ -40,15 +47,61 @@ def slices_of(values):
     return values.slices if isinstance(values, Batch) else [values]
 
 
-def apply(function, *values):
-    """function(*values) for a function that computes each example by itself, slice by slice.
+def by_example(function):
+    """Declares that the function computes each example by itself; returns it. A decorator.
 
-    Of tensors alone, it is function(*values). A Batch beside a tensor, or beside a Batch of other
-    slice sizes, is joined first. Raises TypeError if the function's result does not have the
-    examples along its first axis, or if the function makes variables: it is called for each slice.
+    batch.apply calls it for each slice then, which is faster than for the whole batch.
     """
+    function.computes_by_example = True
+    return function
+
+
+def apply(function, *values):
+    """function(*values), of Batches: what it gives for the whole batch, whatever it computes.
+
+    TensorFlow's activations and functions declared by by_example() are called slice by slice, any
+    other function once, with the joined tensors. Raises TypeError if a declared function's result
+    does not have the examples along its first axis, or if it makes variables.
+    """
+    batches = [value for value in values if isinstance(value, Batch)]
     with _scope(function):
-        return _applied(function, values)
+        if not batches or _is_by_example(function, values):
+            return slice_by_slice(function, *values)
+        return _split_again(function(*map(joined, values)), batches[0].sizes)
+
+
+def slice_by_slice(function, *values):
+    """function(*values) for each slice, for a function that computes each example by itself.
+
+    A Batch beside a tensor, or beside a Batch of other slice sizes, is joined first.
+    """
+    batches = [value for value in values if isinstance(value, Batch)]
+    if not batches:
+        return function(*values)
+    sizes = batches[0].sizes
+    if len(batches) < len(values) or any(other.sizes != sizes for other in batches):
+        return function(*map(joined, values))
+    scope = tf.get_variable_scope()
+    with tf.variable_scope(scope, custom_getter=_refuse_variables, auxiliary_name_scope=False):
+        return Batch([function(*slices) for slices in zip(*(x.slices for x in batches))], sizes)
+
+
+def _is_by_example(function, values):
+    """Whether the function is known to compute each example by itself."""
+    if getattr(function, "computes_by_example", False):
+        return True
+    known = [getattr(place, name, None) for place in (tf, tf.nn, tf.math) for name in ELEMENTWISE]
+    if min(value.shape.ndims or 0 for value in values) > 1:
+        known += [getattr(tf.nn, name) for name in ALONG_LAST_AXIS]
+    return any(function is each for each in known)
+
+
+def _split_again(result, sizes):
+    """The result for the whole batch as a Batch, where it has as many rows as that."""
+    shape = getattr(result, "shape", None)
+    if tf.is_tensor(result) and shape.ndims and shape.as_list()[0] == sum(sizes):
+        return Batch(tf.split(result, sizes), sizes)
+    return result
 
 
 def _scope(function):
@@ -62,22 +115,10 @@ def _scope(function):
     return tf.name_scope(name) if can_be_one else contextlib.ExitStack()
 
 
-def _applied(function, values):
-    batches = [value for value in values if isinstance(value, Batch)]
-    if not batches:
-        return function(*values)
-    sizes = batches[0].sizes
-    if len(batches) < len(values) or any(other.sizes != sizes for other in batches):
-        return function(*map(joined, values))
-    scope = tf.get_variable_scope()
-    with tf.variable_scope(scope, custom_getter=_refuse_variables, auxiliary_name_scope=False):
-        return Batch([function(*slices) for slices in zip(*(x.slices for x in batches))], sizes)
-
-
 def _refuse_variables(getter, name, *_arguments, **_keywords):
     raise TypeError(
-        f"batch.apply calls its function once for each slice, so the function cannot use the "
-        f"variable {name}: call tf.get_variable outside, and a layer with the batch itself"
+        f"a function of each slice cannot use the variable {name}: call tf.get_variable outside, "
+        "and a layer with the batch itself"
     )
 
 
@@ -126,17 +167,17 @@ class Batch:
             indices[0] is Ellipsis and rank is not None and named < rank
         )
         if keeps_examples:
-            return apply(lambda x: x[index], self)
+            return slice_by_slice(lambda x: x[index], self)
         return joined(self)[index]
 
     def __neg__(self):
-        return apply(operator.neg, self)
+        return slice_by_slice(operator.neg, self)
 
     def __abs__(self):
-        return apply(operator.abs, self)
+        return slice_by_slice(operator.abs, self)
 
     def __invert__(self):
-        return apply(operator.invert, self)
+        return slice_by_slice(operator.invert, self)
 
     def __repr__(self):
         return f"<Batch of shape {self.shape} in slices of {self.sizes}>"

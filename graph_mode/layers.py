@@ -5,8 +5,8 @@ tensor, or a Batch (see batch.py), and gives back the same. What tf.layers can d
 raises a ValueError.
 """
 
-import collections
 import contextlib
+import typing
 import zlib
 
 from graph_mode import batch, fast
@@ -23,23 +23,42 @@ INITIALIZERS = (
 )  # fmt: skip
 ACTIVATIONS = ("relu", "sigmoid", "tanh", "softmax", "elu", "selu", "softplus", "softsign")
 
-# A layer as it was built. kind: the name of its function. name: its variable scope. inputs and
-# outputs: tensors or Batches. variables: the trainable ones by name, {"kernel": variable, ...}.
-# moments: of a batch normalization, the mean [c] and the variance [c] that its averages follow.
-Layer = collections.namedtuple("Layer", "kind name inputs outputs variables moments")
+# What a batch normalization normalizes by: the batch; stored averages; either, as a tensor says; or
+# stored averages since it is not to be trained.
+BATCH, AVERAGES, EITHER, FROZEN = "batch", "averages", "either", "frozen"
+
+
+class Layer(typing.NamedTuple):
+    """A layer as it was built.
+
+    kind: the name of its function; name: its variable scope; inputs, outputs: tensors or Batches;
+    variables: the trainable ones by name, {"kernel": variable, ...}; moments: of a batch
+    normalization, the mean [c] and the variance [c] that its averages follow; normalized_by: of a
+    batch normalization, BATCH, AVERAGES, EITHER or FROZEN.
+    """
+
+    kind: str
+    name: str
+    inputs: typing.Any
+    outputs: typing.Any
+    variables: dict
+    moments: tuple = None
+    normalized_by: str = None
+
+
 _recordings = []
-_steps = []
+_drops = []
 
 
 @contextlib.contextmanager
 def dropped_by(step):
     """In the `with` block, what dropout() drops depends on its scope, the seed and the step alone,
     an int64 scalar: a run that is resumed drops what one that never stopped drops."""
-    _steps.append(step)
+    _drops.append((step, tf.get_default_graph()))
     try:
         yield
     finally:
-        _steps.pop()
+        _drops.pop()
 
 
 @contextlib.contextmanager
@@ -152,13 +171,13 @@ def _weighted(
             kernel_constraint, trainable,
         )  # fmt: skip
         variables = {"kernel": kernel}
-        outputs = batch.apply(lambda x: compute(x, kernel), _move_axis(inputs, axis, last))
+        outputs = batch.slice_by_slice(lambda x: compute(x, kernel), _move_axis(inputs, axis, last))
         if use_bias:
             variables["bias"] = bias = _variable(
                 "bias", [units], inputs.dtype, bias_initializer, bias_regularizer,
                 bias_constraint, trainable,
             )  # fmt: skip
-            outputs = batch.apply(lambda x: tf.nn.bias_add(x, bias), outputs)
+            outputs = batch.slice_by_slice(lambda x: tf.nn.bias_add(x, bias), outputs)
         outputs = _activated(_move_axis(outputs, last, axis), activation, activity_regularizer)
         return _record(kind, scope, inputs, outputs, variables)
 
@@ -189,13 +208,21 @@ def _pooling(kind, pool, inputs, pool_size, strides, padding, data_format, name)
     ]
     inputs = _checked(inputs, kind, "4 axes", lambda rank: rank == 4)
     with tf.variable_scope(None, default_name=name or kind) as scope:
-        outputs = batch.apply(lambda x: pool(x, *sizes, padding), _move_axis(inputs, axis, 3))
+        outputs = batch.slice_by_slice(
+            lambda x: pool(x, *sizes, padding), _move_axis(inputs, axis, 3)
+        )
         return _record(kind, scope, inputs, _move_axis(outputs, 3, axis), {})
 
 
 def dropout(inputs, rate=0.5, noise_shape=None, seed=None, training=False, name=None):
-    """While `training`, zeros a share `rate` of the elements and divides the others by 1 - rate."""
+    """While `training`, zeros a share `rate` of the elements and divides the others by 1 - rate.
+
+    Raises ValueError for a rate outside [0, 1), and in a loop of the network (tf.map_fn,
+    tf.while_loop) while training, where each turn would drop the same.
+    """
     inputs = _checked(inputs, "dropout")
+    if not tf.is_tensor(rate) and not 0 <= rate < 1:
+        raise ValueError(f"rate must be a number from 0 to below 1, found {rate!r}")
 
     def drop():
         # Drawn for the whole batch, so that the slices do not change what is drawn.
@@ -203,11 +230,17 @@ def dropout(inputs, rate=0.5, noise_shape=None, seed=None, training=False, name=
         sizes = noise_shape and [
             tf.shape(whole)[i] if size is None else size for i, size in enumerate(noise_shape)
         ]
-        if not _steps:
+        if not _drops:
             return tf.nn.dropout(whole, noise_shape=sizes, seed=seed, rate=rate)
+        step, outside = _drops[-1]
+        if _is_in_a_loop(outside):
+            raise ValueError(
+                "dropout in tf.map_fn or tf.while_loop would drop the same in each turn: "
+                "use it before or after the loop, on the whole tensor"
+            )
         own = tf.get_default_graph().seed if seed is None else seed
         seeds = tf.stack(
-            [tf.constant(zlib.crc32(f"{scope.name} {own}".encode()) % 2**31, tf.int64), _steps[-1]]
+            [tf.constant(zlib.crc32(f"{scope.name} {own}".encode()) % 2**31, tf.int64), step]
         )
         shape = tf.stack(sizes) if sizes else tf.shape(whole)
         kept = tf.random.stateless_uniform(shape, seeds, dtype=whole.dtype) >= rate
@@ -218,6 +251,16 @@ def dropout(inputs, rate=0.5, noise_shape=None, seed=None, training=False, name=
         if isinstance(inputs, batch.Batch):
             dropped = batch.Batch(tf.split(dropped, inputs.sizes), inputs.sizes)
         return _record("dropout", scope, inputs, dropped, {})
+
+
+def _is_in_a_loop(outside):
+    """Whether a loop is being built that is inside the graph `outside`."""
+    graph = tf.get_default_graph()
+    while graph is not None and graph is not outside:
+        if type(graph).__name__.startswith("While"):
+            return True
+        graph = getattr(graph, "outer_graph", None)
+    return False
 
 
 def flatten(inputs, name=None, data_format="channels_last"):
@@ -237,7 +280,7 @@ def flatten(inputs, name=None, data_format="channels_last"):
 
     with tf.variable_scope(None, default_name=name or "flatten") as scope:
         ordered = _move_axis(inputs, 1, rank - 1) if axis == 1 and rank > 1 else inputs
-        return _record("flatten", scope, inputs, batch.apply(flattened, ordered), {})
+        return _record("flatten", scope, inputs, batch.slice_by_slice(flattened, ordered), {})
 
 
 def batch_normalization(
@@ -296,7 +339,9 @@ def batch_normalization(
             if is_training is None:
                 moments = tf.cond(training, lambda: _Plain.moments(x, dtype), lambda: moving)
                 form = _Plain
-            outputs = batch.apply(lambda x: form.normalize_by(x, *moments, gamma, beta, epsilon), x)
+            outputs = batch.slice_by_slice(
+                lambda x: form.normalize_by(x, *moments, gamma, beta, epsilon), x
+            )
         if trainable and is_training is not False:
             if is_fused:  # by tf.layers, which then averages the unbiased variance
                 moments = [moments[0], moments[1] * _unbiased(x, dtype, training)]
@@ -305,7 +350,11 @@ def batch_normalization(
                 update = average.assign_sub((1 - momentum) * (average - value), read_value=False)
                 tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, update)
         outputs = _move_axis(outputs, last, axis)
-        return _record("batch_normalization", scope, inputs, outputs, variables, tuple(moments))
+        normalized_by = {True: BATCH, None: EITHER}.get(is_training, AVERAGES)
+        normalized_by = normalized_by if trainable or is_training else FROZEN
+        return _record(
+            "batch_normalization", scope, inputs, outputs, variables, tuple(moments), normalized_by
+        )
 
 
 class _Plain:
@@ -315,7 +364,7 @@ class _Plain:
     def normalize(inputs, gamma, beta, epsilon):
         """The normalized batch, its mean [c] and its biased variance [c] (algorithm 1)."""
         mean, variance = _Plain.moments(inputs, gamma.dtype)
-        outputs = batch.apply(
+        outputs = batch.slice_by_slice(
             lambda x: _Plain.normalize_by(x, mean, variance, gamma, beta, epsilon), inputs
         )
         return outputs, mean, variance
@@ -406,9 +455,9 @@ def _activated(outputs, activation, activity_regularizer):
     return outputs
 
 
-def _record(kind, scope, inputs, outputs, variables, moments=None):
+def _record(kind, scope, inputs, outputs, *further):
     for recording in _recordings:
-        recording.append(Layer(kind, scope.name, inputs, outputs, variables, moments))
+        recording.append(Layer(kind, scope.name, inputs, outputs, *further))
     return outputs
 
 
@@ -436,6 +485,8 @@ def _size(inputs, axis):
 
 def _one_axis(axis, inputs):
     axes, rank = axis if isinstance(axis, (list, tuple)) else [axis], inputs.shape.ndims
+    if any(tf.is_tensor(each) or type(each).__name__ in ("bool", "bool_") for each in axes):
+        raise ValueError(f"axis must be a whole number, found {axis}: write training={axis}")
     if len(axes) != 1 or not -rank <= axes[0] < rank:
         raise ValueError(f"axis must be one of the {rank} axes of the inputs, found {axis}")
     return axes[0] % rank
@@ -468,7 +519,7 @@ def _move_axis(values, source, target):
         return values
     order = list(range(values.shape.ndims))
     order.insert(target, order.pop(source))
-    return batch.apply(lambda x: tf.transpose(x, order), values)
+    return batch.slice_by_slice(lambda x: tf.transpose(x, order), values)
 
 
 def _refuse(**arguments):

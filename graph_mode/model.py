@@ -46,7 +46,7 @@ def example_losses(logits, labels, loss):
 
 def mean_loss(logits, labels, loss):
     """The mean over a batch of example_losses(); logits and labels are tensors or Batches."""
-    losses = batch.apply(lambda x, y: example_losses(x, y, loss), logits, labels)
+    losses = batch.slice_by_slice(lambda x, y: example_losses(x, y, loss), logits, labels)
     return tf.reduce_mean(batch.joined(losses))
 
 
@@ -105,4 +105,8 @@ def train_step(loss, penalties, updates, flags, gradients=None):
         raise ValueError("gradients made by hand leave out the regularizers: use none of them")
     minimize = update_rule.apply_gradients(gradients, global_step)
     with tf.control_dependencies([minimize] + list(updates)):
-        return StepScalars(loss=tf.identity(loss), learning_rate=tf.identity(rate))
+        return StepScalars(loss=_float32(loss), learning_rate=_float32(rate))
+
+
+def _float32(value):
+    return tf.identity(tf.cast(value, tf.float32))

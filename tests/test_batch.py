@@ -99,6 +99,46 @@ def test_slices_give_what_the_whole_batch_gives(network):
             np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
 
 
+# Functions that look at the batch, and one that does not, of [n, c].
+ACTIVATIONS = {
+    "centred": lambda x: x - tf.reduce_mean(x, axis=0),
+    "by the largest": lambda x: x / tf.reduce_max(x),
+    "softmax over the batch": lambda x: tf.nn.softmax(x, axis=0),
+    "cumulative": lambda x: tf.cumsum(x),
+    "reversed": lambda x: tf.reverse(x, [0]),
+    "sorted": lambda x: tf.sort(x, axis=0),
+    "normalized": lambda x: tf.nn.l2_normalize(x, 0),
+    "swish": lambda x: x * tf.sigmoid(x),
+}
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("place", ["activation of dense", "batch.apply"])
+def test_a_function_that_looks_at_the_batch_gets_all_of_it(place, name):
+    def network(images, flag):
+        if place == "batch.apply":
+            layer = batch.apply(ACTIVATIONS[name], layers.dense(layers.flatten(images), 6))
+        else:
+            layer = layers.dense(layers.flatten(images), 6, activation=ACTIVATIONS[name])
+        return layers.dense(layer, 3)
+
+    images = np.random.RandomState(1).rand(7, 3, 2, 1)
+    whole = results(network, images, 1)
+    for found, expected in zip(results(network, images, 3), whole):
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", batch.ELEMENTWISE + batch.ALONG_LAST_AXIS)
+def test_a_known_function_computes_each_example_by_itself(name, session):
+    """Slice by slice, where that is what the whole batch gives: a vector of examples is softmax's
+    last axis."""
+    function = next(f for f in (getattr(p, name, None) for p in (tf.nn, tf, tf.math)) if f)
+    for values in (VALUES, VALUES[:, 0]):
+        found = batch.apply(function, batch.split(tf.constant(values), 3))
+        expected = function(tf.constant(values))
+        np.testing.assert_allclose(*session.run([batch.joined(found), expected]), rtol=1e-12)
+
+
 @pytest.fixture
 def session():
     with tf.Graph().as_default(), tf.Session() as session:
@@ -206,6 +246,10 @@ def test_an_operation_of_tensorflow_gets_the_whole(session):
         tf.convert_to_tensor(x, tf.int32)
 
 
+def declared(function, x):
+    return batch.apply(batch.by_example(function), x)
+
+
 @pytest.mark.parametrize(
     "use",
     [
@@ -213,15 +257,17 @@ def test_an_operation_of_tensorflow_gets_the_whole(session):
         lambda x: [1.0] + x, lambda x: x + [x], lambda x: x == x,
         lambda x: x != 0, lambda x: 1 in x, lambda x: x.op, lambda x: x.set_shape([7, 3]),
         lambda x: "yes" if x else "no", lambda x: tf.gradients(tf.reduce_sum(x), x),
-        lambda x: batch.apply(tf.reduce_mean, x), lambda x: batch.apply(tf.transpose, x),
-        lambda x: batch.apply(lambda y: None, x), lambda x: batch.apply(lambda y: (y, y), x),
-        lambda x: batch.apply(lambda y: layers.dense(y, 2), x),
+        lambda x: declared(lambda y: tf.reduce_mean(y), x), lambda x: declared(lambda y: None, x),
+        lambda x: declared(lambda y: tf.transpose(y), x), lambda x: declared(lambda y: (y, y), x),
+        lambda x: declared(lambda y: layers.dense(y, 2), x),
     ],
 )  # fmt: skip
 def test_what_a_batch_cannot_do_is_refused_in_one_sentence(use):
     with tf.Graph().as_default():
         x = batch.split(tf.constant(VALUES), 2)
-        with pytest.raises(TypeError, match="^a (Batch|slice|list)|^batch.apply") as raised:
+        with pytest.raises(
+            TypeError, match="^a (Batch|slice|list|function of each slice)"
+        ) as raised:
             use(x)
     message = str(raised.value)
     assert ": use " in message or ": call " in message
@@ -259,22 +305,22 @@ def test_apply_joins_what_is_not_in_the_same_slices(session):
     x, y = (batch.split(tf.constant(VALUES), slices) for slices in (2, 3))
     assert isinstance(batch.apply(tf.add, x, x), batch.Batch)
     for other in (y, tf.constant(VALUES)):
-        found = batch.apply(tf.add, x, other)
-        assert isinstance(found, tf.Tensor)
+        found = batch.joined(batch.apply(tf.add, x, other))
         np.testing.assert_allclose(session.run(found), 2 * VALUES)
 
 
 @pytest.mark.parametrize("slices", [1, 2])
 def test_apply_makes_a_box_for_tensorboard_of_a_function_with_a_name(slices, session):
+    @batch.by_example
     def smooth_step(x):
         return tf.sigmoid(x)
 
     whole = tf.placeholder(tf.float32, [6, 3])
     names = [
         batch.slices_of(batch.apply(function, batch.split(whole, slices)))[0].op.name
-        for function in (tf.nn.relu, tf.nn.relu, smooth_step, lambda x: tf.tanh(x))
+        for function in (tf.nn.relu, tf.nn.relu, smooth_step, tf.tanh)
     ]
-    assert names == ["relu/Relu", "relu_1/Relu", "smooth_step/Sigmoid", "Tanh"]
+    assert names == ["relu/Relu", "relu_1/Relu", "smooth_step/Sigmoid", "tanh/Tanh"]
 
 
 def test_importing_the_layers_does_not_load_tensorflow(without_tensorflow):

@@ -29,7 +29,7 @@ def measured(data_dir, network, *flags):
     flags = [f"--data-dir={data_dir}", "--validation-size=20", "--batch-size=10", *flags]
     with Trained(SCRIPTS[network], *flags) as one:
         with one.graph.as_default():
-            measure = diagnostics.Diagnostics(one.program, one.data.train)
+            measure = diagnostics.Diagnostics(one.program, one.data.train, one.flags)
             variables = tf.trainable_variables()
         scalars = measure.measure(one.session)
         values = one.session.run(variables)

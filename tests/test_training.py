@@ -156,9 +156,9 @@ def test_the_program_can_be_built_in_any_order(small_mnist):
     script = commands.Script("own", residual_with_penalty, [], "A network of a user.")
     flags = script.parse_flags(["--validation-size=100", f"--data-dir={small_mnist}"])
     extras = [
-        histograms.Histograms,
-        diagnostics.Diagnostics,
-        lambda network, examples: evaluation.Population(network, examples, flags),
+        lambda network, examples: histograms.Histograms(network, examples, flags),
+        lambda network, examples: diagnostics.Diagnostics(network, examples, flags),
+        evaluation.Population,
         lambda network, examples: network.fed_tower("further", training=True),
     ]
     initial, updates = [], []
@@ -283,13 +283,16 @@ def test_evaluation_averages_over_calls_of_unequal_size(small_mnist, monkeypatch
 
 
 @pytest.mark.parametrize("network", sorted(SCRIPTS))
-def test_population_statistics_are_the_means_over_training_batches(network, small_mnist):
+def test_population_statistics_are_the_means_over_training_batches(
+    network, small_mnist, monkeypatch
+):
     """Of the first layer by hand; nothing that trains is changed."""
     flags = ["--batch-norm", "--batch-size=50", f"--data-dir={small_mnist}"]
+    monkeypatch.setattr(evaluation, "POPULATION_BATCH", 50)
     with trained(network, *flags) as one:
         one.train(20)
         with one.graph.as_default():
-            population = evaluation.Population(one.program, one.data.train, one.flags)
+            population = evaluation.Population(one.program, one.data.train)
             probe = one.program.fed_tower("probe", training=True)
         before = one.session.run(one.model_variables)
         population.take(one.session)

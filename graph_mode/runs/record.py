@@ -5,11 +5,13 @@ import inspect
 import json
 import os
 import platform
+import re
 import subprocess
+import sys
 
 from graph_mode import flags as flag_table
 from graph_mode import machine
-from graph_mode.command_line import CommandError
+from graph_mode.command_line import OWN_MODULES, CommandError
 from graph_mode.output_file import output_file
 
 SETTINGS = "settings.json"
@@ -23,8 +25,17 @@ DIGITS = {
     "numbers": "code with numbers",
     "processor": "the processor",
     "onednn": "oneDNN",
+    "environment": "the environment",
 }
+# Variables of the environment by which TensorFlow and its libraries compute otherwise. Not all of
+# TF_: that is Terraform's prefix too, and may hold secrets. What "onednn" tells is left out.
+LIBRARY_VARIABLES = re.compile(
+    "TF_(ALLOW|AUTO|CUBLAS|CUDA|CUDNN|DETERMINISTIC|DISABLE|ENABLE|FORCE|GPU|JIT|MKL|NUM|ONEDNN|"
+    "OVERRIDE|SET|XLA)_(?!ONEDNN_OPTS)|(XLA|ONEDNN|DNNL|OMP|KMP|MKL|NVIDIA_TF32)_"
+)
 LARGEST_THREADS = 1 << 12
+# Modules beside a script that have no part in what it trains.
+COMMANDS = ("__main__", "compare", "plot_losses", "gradient_check", "run_tf1")
 PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
@@ -43,6 +54,7 @@ def settings_of(network, flags, table, checksums, resolved, versions):
             "code": code_version(),
             "numbers": NUMBERS,
             "processor": machine.processor(),
+            "environment": environment(),
         },
         "data": checksums,
         "resolved": resolved,
@@ -56,12 +68,33 @@ def checksum_of(path):
 
 
 def source_of(function):
-    """The checksum of the file that defines the function; None if there is none, as for a cell of
-    a notebook or a functools.partial."""
+    """The checksum of the file that defines the function, and of the modules in its folder or below
+    that are imported, but for this project's own; None if there is no file, as for a cell of a
+    notebook or a functools.partial."""
     try:
-        return checksum_of(inspect.getfile(function))
+        script = os.path.realpath(inspect.getfile(function))
+        folder = os.path.join(os.path.dirname(script), "")
+        found = {script}
+        for name, module in list(sys.modules.items()):
+            path = os.path.realpath(getattr(module, "__file__", None) or "")
+            own = name.split(".")[0] in OWN_MODULES + COMMANDS
+            if path.startswith(folder) and not own and "site-packages" not in path:
+                found.add(path)
+        checksums = [checksum_of(path) for path in sorted(found)]
     except (TypeError, OSError):
         return None
+    if len(checksums) == 1:
+        return checksums[0]
+    return hashlib.sha256("".join(checksums).encode()).hexdigest()[:12]
+
+
+def environment():
+    """What is set of the variables by which TensorFlow and its libraries compute otherwise."""
+    return " ".join(
+        f"{name}={value}"
+        for name, value in sorted(os.environ.items())
+        if LIBRARY_VARIABLES.match(name)
+    )
 
 
 def code_version(project=PROJECT):

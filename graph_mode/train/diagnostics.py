@@ -10,6 +10,7 @@ import os
 import numpy as np
 
 from graph_mode import tensorflow1 as tf
+from graph_mode.train import evaluation
 
 SAMPLE_IMAGES = 500
 # Figure 1 of Ioffe and Szegedy (2015).
@@ -22,7 +23,7 @@ STEP_LENGTHS = (0.05, 0.1, 0.2, 0.4)
 class Diagnostics:
     """What --diagnostics measures, for the network of a Program."""
 
-    def __init__(self, program, examples):
+    def __init__(self, program, examples, flags):
         with tf.name_scope("diagnostics"):
             self._step_length = tf.placeholder(tf.float32, [], "step_length")
         start = program.fed_tower("diagnostics", training=True)
@@ -37,7 +38,7 @@ class Diagnostics:
             variable = getter(name, *args, **kwargs)
             if name not in gradients:
                 return variable
-            return variable - self._step_length * gradients[name]
+            return variable - tf.cast(self._step_length, variable.dtype) * gradients[name]
 
         moved = program.fed_tower("diagnostics_along_gradient", True, after_step)
         with tf.name_scope("diagnostics/"):
@@ -46,12 +47,13 @@ class Diagnostics:
         for inference in (start, moved):
             self._feed[inference.images] = examples.images[:SAMPLE_IMAGES]
             self._feed[inference.labels] = examples.labels[:SAMPLE_IMAGES]
-        self._activations = start.tower.activations
+        self._activations, self._towers = start.tower.activations, (start, moved)
 
-    def write(self, session, writer, step, _batch):
+    def write(self, session, writer, step):
         """Measures and writes the scalars, with diagnostics/ before each tag."""
-        scalars = {f"diagnostics/{tag}": value for tag, value in self.measure(session).items()}
-        writer.add_scalars(step, **scalars)
+        with evaluation.unchanged(session, *self._towers):
+            measured = self.measure(session)
+        writer.add_scalars(step, **{f"diagnostics/{tag}": v for tag, v in measured.items()})
 
     def measure(self, session):
         """{tag: value} of everything."""

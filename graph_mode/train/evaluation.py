@@ -6,17 +6,20 @@ weights as they are, so the two together tell how good the weights are, and how 
 """
 
 import concurrent.futures
+import contextlib
 import math
 import typing
 
 import numpy as np
 
-from graph_mode import machine
+from graph_mode import command_line, machine
 from graph_mode import tensorflow1 as tf
 
 IMAGES_PER_CALL = 500
-# Training images from which population statistics are taken.
-POPULATION_IMAGES = 2560
+# Training images from which population statistics are taken, and how many at a time: whatever the
+# run's batch size is, these give what all of them would (docs/tried.md).
+POPULATION_IMAGES, POPULATION_BATCH = 2560, 256
+AVERAGES = ("moving_mean", "moving_variance")
 
 
 class Evaluation(typing.NamedTuple):
@@ -50,8 +53,10 @@ def evaluate(session, inference, images, labels):
         feed = {inference.images: images[some], inference.labels: labels[some]}
         return session.run([inference.logits, inference.losses], feed)
 
-    # An operation computes with few threads, so each core takes some of the images.
-    with concurrent.futures.ThreadPoolExecutor(machine.cores()) as calls:
+    # An operation computes with few threads, so each core takes some of the images. A network that
+    # changes itself would give the images other numbers in another order.
+    at_once = 1 if inference.changes else machine.cores()
+    with unchanged(session, inference), concurrent.futures.ThreadPoolExecutor(at_once) as calls:
         logits, losses = zip(*calls.map(evaluate_from, range(0, len(labels), IMAGES_PER_CALL)))
     logits = np.concatenate(logits)
     return Evaluation(
@@ -61,29 +66,40 @@ def evaluate(session, inference, images, labels):
     )
 
 
+@contextlib.contextmanager
+def unchanged(session, *towers):
+    """Gives the variables that measuring by program.FedTowers may change their values back."""
+    variables = [variable for tower in towers for variable in tower.changes]
+    before = session.run(variables)
+    try:
+        yield
+    finally:
+        for variable, value in zip(variables, before):
+            session.run(variable.initializer, {variable.initializer.inputs[1]: value})
+
+
 class Population:
     """The network at inference with population statistics in place of the moving averages.
 
-    Algorithm 2 of Ioffe and Szegedy (2015): E[x] and Var[x] are the means, over training batches in
-    training mode, of what the moving averages would follow. The batches are the first images of the
-    training set, in batches of the run's size; nothing that trains is changed.
+    Algorithm 2 of Ioffe and Szegedy (2015): E[x] and Var[x] are the means, over batches of training
+    images in training mode, of what the moving averages would follow; for a batch normalization
+    that is used several times, over all its uses. The images are the first of the training set;
+    nothing that trains is changed.
     """
 
-    def __init__(self, program, examples, flags):
-        self._examples, self._batch_size = examples, flags.batch_size
+    def __init__(self, program, examples):
+        self._examples = examples
         self._in_training = program.fed_tower("population", training=True)
         self._moments, self._set, self._fed = [], [], []
         self._statistics = statistics = {}
         with tf.name_scope("population_statistics"):
-            for layer in self._in_training.tower.layers:
-                if layer.kind == "batch_normalization":
-                    for name, value in zip(("moving_mean", "moving_variance"), layer.moments):
-                        fed = tf.placeholder(value.dtype, value.shape)
-                        own = tf.Variable(fed, trainable=False, collections=[], name="population")
-                        statistics[f"{layer.name}/{name}"] = own
-                        self._moments.append(value)
-                        self._fed.append(fed)
-                        self._set.append(own.initializer)
+            for name, values in _moments_by_average(self._in_training.tower.layers).items():
+                fed = tf.placeholder(values[0].dtype, values[0].shape)
+                own = tf.Variable(fed, trainable=False, collections=[], name="population")
+                statistics[name] = own
+                self._moments.append(tf.add_n(values) / len(values))
+                self._fed.append(fed)
+                self._set.append(own.initializer)
 
         def variable(getter, name, *args, **kwargs):
             return statistics[name] if name in statistics else getter(name, *args, **kwargs)
@@ -98,21 +114,51 @@ class Population:
     def take(self, session):
         """Takes the statistics afresh, for the weights as they are."""
         images, labels = self._examples.images, self._examples.labels
-        size = min(self._batch_size, len(labels))
-        starts = range(0, max(1, min(len(labels), POPULATION_IMAGES) - size + 1), size)
+        size = min(POPULATION_BATCH, len(labels))
+        starts = range(0, min(len(labels), POPULATION_IMAGES) - size + 1, size)
+        tower = self._in_training
 
         def moments_from(start):
             some = slice(start, start + size)
-            feed = {
-                self._in_training.images: images[some],
-                self._in_training.labels: labels[some],
-            }
+            feed = {tower.images: images[some], tower.labels: labels[some]}
             return session.run(self._moments, feed)
 
-        with concurrent.futures.ThreadPoolExecutor(machine.cores()) as calls:
+        at_once = 1 if tower.changes else machine.cores()
+        with unchanged(session, tower), concurrent.futures.ThreadPoolExecutor(at_once) as calls:
             by_batch = list(calls.map(moments_from, starts))
         means = [np.mean(values, axis=0, dtype=np.float64) for values in zip(*by_batch)]
         session.run(self._set, dict(zip(self._fed, means)))
+
+
+def population_of(program, examples):
+    """The Population of a network with batch normalization; None for one without it, and, after a
+    note, for one whose batch normalization is not that of layers.py, which does not tell its
+    moments."""
+    layers = program.inference.tower.layers
+    known = [f"{layer.name}/{average}" for layer in layers for average in AVERAGES]
+    foreign = [
+        variable.op.name
+        for variable in tf.global_variables()
+        if variable.op.name.endswith(AVERAGES) and variable.op.name not in known
+    ]
+    if foreign:
+        command_line.say(
+            f"no population statistics: {foreign[0]} is an average of a batch normalization that "
+            "is not graph_mode.layers.batch_normalization"
+        )
+        return None
+    has_any = any(layer.kind == "batch_normalization" for layer in layers)
+    return Population(program, examples) if has_any else None
+
+
+def _moments_by_average(layers):
+    """{name of the moving average: what it follows, in each use of its batch normalization}."""
+    found = {}
+    for layer in layers:
+        if layer.kind == "batch_normalization":
+            for average, value in zip(AVERAGES, layer.moments):
+                found.setdefault(f"{layer.name}/{average}", []).append(value)
+    return found
 
 
 def lag(moving, population, labels):

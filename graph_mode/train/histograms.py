@@ -2,17 +2,19 @@
 
 from graph_mode import tensorflow1 as tf
 from graph_mode.show import tensorboard
+from graph_mode.train import evaluation
 
 
 class Histograms:
     """Weights, gradients, what enters and leaves each activation, and moving averages.
 
-    Measured in training mode on images of the training DataSet `examples`; nothing is changed.
+    Measured in training mode on the first training images, as many as a batch has; nothing is
+    changed.
     """
 
-    def __init__(self, program, examples):
-        self._examples = examples
-        self._inference = program.fed_tower("histograms", training=True)
+    def __init__(self, program, examples, flags):
+        self._examples, self._count = examples, flags.batch_size
+        self._tower = program.fed_tower("histograms", training=True)
         with tf.name_scope("histograms"):
             # Not tf.summary.histogram, which would name the tags after the scope.
             each = [
@@ -23,24 +25,26 @@ class Histograms:
 
     def _values(self):
         variables = tf.trainable_variables()
-        loss = tf.reduce_mean(self._inference.losses)
+        loss = tf.reduce_mean(self._tower.losses)
         values = {f"weights/{variable.op.name}": variable for variable in variables}
         for variable, gradient in zip(variables, tf.gradients(loss, variables)):
             if gradient is not None:
                 values[f"gradients/{variable.op.name}"] = gradient
-        for number, operation in enumerate(self._inference.tower.activations, 1):
+        for number, operation in enumerate(self._tower.tower.activations, 1):
             values[f"activation_inputs/layer_{number}"] = operation.inputs[0]
             values[f"activations/layer_{number}"] = operation.outputs[0]
-        values["activations/logits"] = self._inference.logits
+        values["activations/logits"] = self._tower.logits
         for variable in tf.global_variables():
             if variable.op.name.endswith(("moving_mean", "moving_variance")):
                 values[f"moving_averages/{variable.op.name}"] = variable
         return values
 
-    def write(self, session, writer, step, batch):
-        """Writes the histograms of the training images with the indices `batch`."""
+    def write(self, session, writer, step):
+        """Writes the histograms after this step."""
         feed = {
-            self._inference.images: self._examples.images[batch],
-            self._inference.labels: self._examples.labels[batch],
+            self._tower.images: self._examples.images[: self._count],
+            self._tower.labels: self._examples.labels[: self._count],
         }
-        tensorboard.add_serialized(writer, step, session.run(self._summary, feed))
+        with evaluation.unchanged(session, self._tower):
+            found = session.run(self._summary, feed)
+        tensorboard.add_serialized(writer, step, found)

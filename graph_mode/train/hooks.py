@@ -117,29 +117,23 @@ def print_evaluation(step, name, found):
 class Measuring(Hook):
     """--histograms or --diagnostics, by the schedule.
 
-    measure: has write(session, writer, step, batch).
+    measure: has write(session, writer, step).
     """
 
     def __init__(self, training, measure):
         self._training, self._measure = training, measure
-        self._batch = None
 
     def is_due(self, step):
         return schedule.is_measured(step, self._training.flags)
 
     def after_call(self, call):
-        self._batch = call.batch
         if self.is_due(call.last):
-            self._write(call.last)
+            self.write(call.last)
 
-    def at_end(self):
-        """Measures after the last batch."""
-        if self._batch is not None:
-            self._write(self._training.flags.num_batches)
-
-    def _write(self, step):
+    def write(self, step):
+        """Measures and writes, whether due or not."""
         training = self._training
-        self._measure.write(training.session, training.run.train, step, self._batch)
+        self._measure.write(training.session, training.run.train, step)
 
 
 class Saving(Hook):

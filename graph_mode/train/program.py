@@ -17,6 +17,8 @@ from graph_mode import tensorflow1 as tf
 STEPS_PER_CALL = 100
 # What a network may add to that belongs to one use of it alone.
 OWN_COLLECTIONS = ("UPDATE_OPS", "REGULARIZATION_LOSSES", "LOSSES", "ACTIVATIONS", "SUMMARIES")
+# Operations that take a variable and leave it as it is.
+READS = {"ReadVariableOp", "ResourceGather", "ResourceGatherNd", "VariableShape"}
 ACTIVATION_TYPES = {
     *("Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Sigmoid", "Tanh", "Softplus", "Softsign"),
 }
@@ -39,13 +41,18 @@ class Tower(typing.NamedTuple):
 
 class FedTower(typing.NamedTuple):
     """A Tower from two placeholders, images uint8 [n, h, w, c] and labels uint8 [n], to the losses
-    [n]."""
+    [n].
+
+    changes: the variables that the network itself may change when it computes them, as in spectral
+    normalization; see evaluation.unchanged.
+    """
 
     images: typing.Any
     labels: typing.Any
     logits: typing.Any
     losses: typing.Any
     tower: Tower
+    changes: list
 
 
 class Program:
@@ -91,20 +98,26 @@ class Program:
             made = graph.get_operations()[before:]
             activations = [op for op in made if op.type in ACTIVATION_TYPES]
             updates = list(collected("UPDATE_OPS"))
-            penalties = list(collected("REGULARIZATION_LOSSES"))
-        self._check(logits, known | shared.found)
+            penalties = list(collected("REGULARIZATION_LOSSES") + collected("LOSSES"))
+        self._check(logits, recorded, known | shared.found, training)
         return Tower(logits, recorded, activations, updates, penalties)
 
-    def _check(self, logits, known):
+    def _check(self, logits, recorded, known, training):
         shape, classes = logits.shape, self._examples.num_classes
         if shape.ndims != 2 or shape.as_list()[1] != classes:
             raise ValueError(f"the network must return logits [n, {classes}], found {shape}")
         new = [each.name for each in tf.global_variables() if id(each) not in known]
-        if new and self._is_built:
+        if new:
             raise ValueError(
                 f"the network made the variable {new[0]} anew for each use, so that evaluation "
                 "would not see it trained: make it by tf.get_variable, or by a layer of "
                 "graph_mode.layers"
+            )
+        stored = [layer.name for layer in recorded if layer.normalized_by == layers.AVERAGES]
+        if stored and training:
+            raise ValueError(
+                f"{stored[0]} normalizes by stored averages while training: give "
+                "batch_normalization training=training, or trainable=False to freeze it"
             )
 
     def fed_tower(self, name, training, variable=None, boxed=True):
@@ -115,10 +128,15 @@ class Program:
         with tf.name_scope(name):
             images = tf.placeholder(tf.uint8, [None] + list(self._examples.image_shape), "images")
             labels = tf.placeholder(tf.uint8, [None], "labels")
-        with tf.name_scope(f"{name}/") if boxed else contextlib.ExitStack():
+        with contextlib.ExitStack() as stack:
+            if boxed:
+                stack.enter_context(tf.name_scope(f"{name}/"))
+            if training:  # What a measurement drops is that of the step, too.
+                step = tf.train.get_or_create_global_step().read_value()
+                stack.enter_context(layers.dropped_by(step))
             tower = self.tower(scale(images), training, variable)
             losses = model.example_losses(tower.logits, labels, self._flags.loss)
-        return FedTower(images, labels, tower.logits, losses, tower)
+        return FedTower(images, labels, tower.logits, losses, tower, _changed_by(losses))
 
     def training_loop(self, slices, backward=None):
         """The Loop of up to STEPS_PER_CALL training steps, each batch in this many slices.
@@ -190,8 +208,8 @@ class Loop:
 
     def _step(self, indices):
         sliced = batch.split(indices, self._slices)
-        images = batch.apply(lambda i: scale(tf.gather(self._images, i)), sliced)
-        labels = batch.apply(lambda i: tf.gather(self._labels, i), sliced)
+        images = batch.slice_by_slice(lambda i: scale(tf.gather(self._images, i)), sliced)
+        labels = batch.slice_by_slice(lambda i: tf.gather(self._labels, i), sliced)
         with layers.dropped_by(tf.train.get_global_step().read_value()):
             tower = self._program.tower(images, training=True)
         loss = model.mean_loss(tower.logits, labels, self._flags.loss)
@@ -212,6 +230,22 @@ def scale(images):
     """uint8 images as float32 in [0, 1], the values that input_data gave."""
     with tf.name_scope("scale"):
         return tf.cast(images, tf.float32) * (1.0 / 255.0)
+
+
+def _changed_by(tensor):
+    """The variables that an operation may change which the tensor waits for."""
+    by_handle = {variable.handle.op.name: variable for variable in tf.global_variables()}
+    waiting, seen, changed = [tensor.op], {tensor.op.name}, set()
+    while waiting:
+        operation = waiting.pop()
+        sources = [each.op for each in operation.inputs]
+        if operation.type not in READS:
+            changed.update({source.name for source in sources} & set(by_handle))
+        for source in sources + list(operation.control_inputs):
+            if source.name not in seen:
+                seen.add(source.name)
+                waiting.append(source)
+    return [by_handle[name] for name in sorted(changed)]
 
 
 @contextlib.contextmanager

@@ -46,9 +46,11 @@ def train(script, flags, further_hooks=()):
         graph_def = tf.get_default_graph().as_graph_def()
         finite = program.all_variables_are_finite()
         saved = checkpoints.Checkpoints(data.train)
-        population = evaluation.Population(network, data.train, flags) if flags.batch_norm else None
-        measures = [histograms.Histograms(network, data.train)] if flags.histograms else []
-        measures += [diagnostics.Diagnostics(network, data.train)] if flags.diagnostics else []
+        population = evaluation.population_of(network, data.train)
+        measures = [histograms.Histograms(network, data.train, flags)] if flags.histograms else []
+        measures += (
+            [diagnostics.Diagnostics(network, data.train, flags)] if flags.diagnostics else []
+        )
         session = stack.enter_context(tf.quiet_session(config))
         session.run(tf.global_variables_initializer())
         loop.prepare(session)
@@ -66,7 +68,7 @@ def train(script, flags, further_hooks=()):
         if last < flags.num_batches - 1:
             raise stopped(run, script, flags, saving, last, interruption)
         for each in measuring:
-            each.at_end()
+            each.write(flags.num_batches)
         result = clock.result(flags.num_batches, first_step)
         finals, of_test = hooks.measure_end(training)
         result.update(finals)
