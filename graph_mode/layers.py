@@ -85,9 +85,9 @@ def dense(
 
     return _weighted(
         "dense", multiply, [_size(inputs, -1), units], inputs, units, inputs.shape.ndims - 1,
-        activation, use_bias, kernel_initializer, bias_initializer, kernel_regularizer,
-        bias_regularizer, activity_regularizer, kernel_constraint, bias_constraint, trainable,
-        name, reuse,
+        (kernel_initializer, kernel_regularizer, kernel_constraint, trainable), use_bias
+        and (bias_initializer, bias_regularizer, bias_constraint, trainable),
+        activation, activity_regularizer, name, reuse,
     )  # fmt: skip
 
 
@@ -116,10 +116,10 @@ def conv2d(
     axis = _channel_axis(data_format)
     inputs = _checked(inputs, "conv2d", "4 axes", lambda rank: rank == 4)
     return _weighted(
-        "conv2d", convolve, list(size) + [_size(inputs, axis), filters], inputs, filters, axis,
-        activation, use_bias, kernel_initializer, bias_initializer, kernel_regularizer,
-        bias_regularizer, activity_regularizer, kernel_constraint, bias_constraint, trainable,
-        name, reuse,
+        "conv2d", convolve, [*size, _size(inputs, axis), filters], inputs, filters, axis,
+        (kernel_initializer, kernel_regularizer, kernel_constraint, trainable), use_bias
+        and (bias_initializer, bias_regularizer, bias_constraint, trainable),
+        activation, activity_regularizer, name, reuse,
     )  # fmt: skip
 
 
@@ -151,32 +151,28 @@ def conv2d_transpose(
     axis = _channel_axis(data_format)
     inputs = _checked(inputs, "conv2d_transpose", "4 axes", lambda rank: rank == 4)
     return _weighted(
-        "conv2d_transpose", convolve, list(size) + [filters, _size(inputs, axis)], inputs, filters,
-        axis, activation, use_bias, kernel_initializer, bias_initializer, kernel_regularizer,
-        bias_regularizer, activity_regularizer, kernel_constraint, bias_constraint, trainable,
-        name, reuse,
+        "conv2d_transpose", convolve, [*size, filters, _size(inputs, axis)], inputs, filters, axis,
+        (kernel_initializer, kernel_regularizer, kernel_constraint, trainable), use_bias
+        and (bias_initializer, bias_regularizer, bias_constraint, trainable),
+        activation, activity_regularizer, name, reuse,
     )  # fmt: skip
 
 
 def _weighted(
-    kind, compute, kernel_shape, inputs, units, axis, activation, use_bias, kernel_initializer,
-    bias_initializer, kernel_regularizer, bias_regularizer, activity_regularizer,
-    kernel_constraint, bias_constraint, trainable, name, reuse,
+    kind, compute, kernel_shape, inputs, units, axis, of_kernel, of_bias, activation,
+    activity_regularizer, name, reuse,
 ):  # fmt: skip
-    """activation(compute(inputs, kernel) + bias), computed with the channels, at `axis`, last."""
+    """activation(compute(inputs, kernel) + bias), computed with the channels, at `axis`, last.
+
+    of_kernel, of_bias: (initializer, regularizer, constraint, trainable); of_bias may be False.
+    """
     last = inputs.shape.ndims - 1
     with _variable_scope(name, kind, reuse) as scope:
-        kernel = _variable(
-            "kernel", kernel_shape, inputs.dtype, kernel_initializer, kernel_regularizer,
-            kernel_constraint, trainable,
-        )  # fmt: skip
+        kernel = _variable("kernel", kernel_shape, inputs.dtype, *of_kernel)
         variables = {"kernel": kernel}
         outputs = batch.slice_by_slice(lambda x: compute(x, kernel), _move_axis(inputs, axis, last))
-        if use_bias:
-            variables["bias"] = bias = _variable(
-                "bias", [units], inputs.dtype, bias_initializer, bias_regularizer,
-                bias_constraint, trainable,
-            )  # fmt: skip
+        if of_bias:
+            variables["bias"] = bias = _variable("bias", [units], inputs.dtype, *of_bias)
             outputs = batch.slice_by_slice(lambda x: tf.nn.bias_add(x, bias), outputs)
         outputs = _activated(_move_axis(outputs, last, axis), activation, activity_regularizer)
         return _record(kind, scope, inputs, outputs, variables)
@@ -270,13 +266,8 @@ def flatten(inputs, name=None, data_format="channels_last"):
     rank = inputs.shape.ndims
 
     def flattened(x):
-        sizes = x.shape.as_list()[1:]
-        if None in sizes:
-            return tf.reshape(x, [tf.shape(x)[0], -1])
-        size = 1
-        for each in sizes:
-            size *= each
-        return tf.reshape(x, [-1, size])
+        size = x.shape[1:].num_elements()
+        return tf.reshape(x, [tf.shape(x)[0], -1] if size is None else [-1, size])
 
     with tf.variable_scope(None, default_name=name or "flatten") as scope:
         ordered = _move_axis(inputs, 1, rank - 1) if axis == 1 and rank > 1 else inputs
