@@ -1,5 +1,6 @@
 """Training as a script's flags ask for it: the program, its session, the run that it writes."""
 
+import concurrent.futures
 import contextlib
 import inspect
 import os
@@ -20,6 +21,8 @@ from graph_mode.train.training import Interruption, Training, print_line, train_
 
 # Slices with fewer examples cost more to start than they save.
 SMALLEST_SLICE = 16
+# How long to wait for an error in the data before TensorFlow's import, in seconds.
+FOUND_WITHIN = 0.05
 
 
 def train(script, flags, further_hooks=()):
@@ -29,7 +32,7 @@ def train(script, flags, further_hooks=()):
     CommandError and mnist_data.DataError for bad input, before anything is written, and Stopped
     after Ctrl-C or another signal.
     """
-    data = load_data(flags)
+    data = load_while_importing(flags)
     backward = script.backward(flags)
     resolved = flags.resolved or resolve(flags, one_slice=flags.xla or backward is not None)
     if resolved["device"] == "gpu" and not tf.has_gpu():
@@ -94,6 +97,18 @@ def settings_of(script, flags, resolved):
     }
     checksums = mnist_data.checksums(flags.data_dir)
     return record.settings_of(script.name, flags, script.table, checksums, resolved, versions)
+
+
+def load_while_importing(flags):
+    """The data sets of --data-dir, unpacked while TensorFlow is imported: as load_data().
+
+    What is wrong with the data is mostly found at once, and then nothing is imported.
+    """
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        loading = thread.submit(load_data, flags)
+        if not concurrent.futures.wait([loading], timeout=FOUND_WITHIN).done:
+            tf.version()
+        return loading.result()
 
 
 def load_data(flags):
