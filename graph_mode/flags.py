@@ -143,9 +143,9 @@ SHARED = [
     ),
     Flag("batch_size", positive_integer, 128, "images per step", metavar="N", group=TRAINING),
     Flag(
-        "seed", seed, 0, "of the initial weights and of the order of the batches. A seed gives the "
-        "same numbers again with the same code, TensorFlow, kind of processor, --slices and "
-        "threads inside an operation (settings.json records them)", metavar="N", group=TRAINING,
+        "seed", seed, 0, "decides the initial weights and the order of the batches. The same seed "
+        "gives the same numbers, as long as the code, TensorFlow, the kind of processor, --slices "
+        "and --threads are the same (settings.json records them)", metavar="N", group=TRAINING,
     ),
     Flag(
         "validate_every", positive_integer, 500, "batches between evaluations on the "
@@ -171,9 +171,9 @@ SHARED = [
         "networks were measured", choices=DEVICES, group=TRAINING, grid=False,
     ),
     Flag(
-        "xla", bool, False, "compile the training loop with XLA (TensorFlow 2.5 or later): after "
-        "some seconds of compiling, the fully connected network can train faster, the "
-        "convolutional one is far slower", group=TRAINING,
+        "xla", bool, False, "compile the training loop with XLA (TensorFlow 2.5 or later). "
+        "Compiling takes seconds: for the fully connected network that pays from about 10,000 "
+        "batches on; the convolutional one is far slower with it", group=TRAINING,
     ),
     Flag(
         "data_dir", str, DEFAULT_DATA_DIR, "the four IDX files of MNIST or of any set in its "
