@@ -53,9 +53,8 @@ def evaluate(session, inference, images, labels):
         feed = {inference.images: images[some], inference.labels: labels[some]}
         return session.run([inference.logits, inference.losses], feed)
 
-    # An operation computes with few threads, so each core takes some of the images. A network that
-    # changes itself would give the images other numbers in another order.
-    at_once = 1 if inference.changes else machine.cores()
+    # An operation computes with few threads, so each core takes some of the images.
+    at_once = 1 if inference.in_order else machine.cores()
     with unchanged(session, inference), concurrent.futures.ThreadPoolExecutor(at_once) as calls:
         logits, losses = zip(*calls.map(evaluate_from, range(0, len(labels), IMAGES_PER_CALL)))
     logits = np.concatenate(logits)
@@ -123,7 +122,7 @@ class Population:
             feed = {tower.images: images[some], tower.labels: labels[some]}
             return session.run(self._moments, feed)
 
-        at_once = 1 if tower.changes else machine.cores()
+        at_once = 1 if tower.in_order else machine.cores()
         with unchanged(session, tower), concurrent.futures.ThreadPoolExecutor(at_once) as calls:
             by_batch = list(calls.map(moments_from, starts))
         means = [np.mean(values, axis=0, dtype=np.float64) for values in zip(*by_batch)]

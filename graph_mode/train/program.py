@@ -6,6 +6,7 @@ reaches another. So they can be built in any order.
 """
 
 import contextlib
+import re
 import typing
 import zlib
 
@@ -44,7 +45,8 @@ class FedTower(typing.NamedTuple):
     [n].
 
     changes: the variables that the network itself may change when it computes them, as in spectral
-    normalization; see evaluation.unchanged.
+    normalization; see evaluation.unchanged. in_order: whether the numbers depend on the order of
+    the calls, since it changes variables or draws random numbers.
     """
 
     images: typing.Any
@@ -53,6 +55,7 @@ class FedTower(typing.NamedTuple):
     losses: typing.Any
     tower: Tower
     changes: list
+    in_order: bool
 
 
 class Program:
@@ -104,6 +107,7 @@ class Program:
 
     def _check(self, logits, recorded, known, training):
         shape, classes = logits.shape, self._examples.num_classes
+        outside = tf.get_default_graph()
         if shape.ndims != 2 or shape.as_list()[1] != classes:
             raise ValueError(f"the network must return logits [n, {classes}], found {shape}")
         new = [each.name for each in tf.global_variables() if id(each) not in known]
@@ -113,7 +117,14 @@ class Program:
                 "would not see it trained: make it by tf.get_variable, or by a layer of "
                 "graph_mode.layers"
             )
-        stored = [layer.name for layer in recorded if layer.normalized_by == layers.AVERAGES]
+        normalizations = [layer for layer in recorded if layer.moments]
+        for layer in normalizations:
+            if layer.normalized_by != layers.FROZEN and layer.moments[0].graph is not outside:
+                raise ValueError(
+                    f"{layer.name} is in tf.cond or a loop, where its moving averages would never "
+                    "be updated: put batch_normalization before or behind it"
+                )
+        stored = [each.name for each in normalizations if each.normalized_by == layers.AVERAGES]
         if stored and training:
             raise ValueError(
                 f"{stored[0]} normalizes by stored averages while training: give "
@@ -136,7 +147,9 @@ class Program:
                 stack.enter_context(layers.dropped_by(step))
             tower = self.tower(scale(images), training, variable)
             losses = model.example_losses(tower.logits, labels, self._flags.loss)
-        return FedTower(images, labels, tower.logits, losses, tower, _changed_by(losses))
+        changes, draws = _effects_of(losses)
+        in_order = bool(changes) or draws
+        return FedTower(images, labels, tower.logits, losses, tower, changes, in_order)
 
     def training_loop(self, slices, backward=None):
         """The Loop of up to STEPS_PER_CALL training steps, each batch in this many slices.
@@ -232,20 +245,22 @@ def scale(images):
         return tf.cast(images, tf.float32) * (1.0 / 255.0)
 
 
-def _changed_by(tensor):
-    """The variables that an operation may change which the tensor waits for."""
+def _effects_of(tensor):
+    """The variables that may be changed by the operations that the tensor waits for, and whether
+    one of these draws random numbers from a state of its own."""
     by_handle = {variable.handle.op.name: variable for variable in tf.global_variables()}
-    waiting, seen, changed = [tensor.op], {tensor.op.name}, set()
+    waiting, seen, changed, draws = [tensor.op], {tensor.op.name}, set(), False
     while waiting:
         operation = waiting.pop()
         sources = [each.op for each in operation.inputs]
+        draws = draws or re.match("Random|TruncatedNormal|Multinomial", operation.type) is not None
         if operation.type not in READS:
             changed.update({source.name for source in sources} & set(by_handle))
         for source in sources + list(operation.control_inputs):
             if source.name not in seen:
                 seen.add(source.name)
                 waiting.append(source)
-    return [by_handle[name] for name in sorted(changed)]
+    return [by_handle[name] for name in sorted(changed)], draws
 
 
 @contextlib.contextmanager
