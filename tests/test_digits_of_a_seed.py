@@ -21,9 +21,7 @@ NETWORKS = {
 def what_it_learned(folder):
     """{what: value} of the losses of a run's steps and the tensors of its last checkpoint."""
     learned = read_checkpoint(checkpoints.latest(folder))
-    # These hold the number of batches, and what was measured where the first part ended.
-    for name in ("checkpoint/settings", "checkpoint/best_validation_loss"):
-        del learned[name]
+    del learned["checkpoint/best_validation_loss"]  # measured where the first part ended
     losses = read_scalars(os.path.join(folder, "train"), "loss")
     return {**learned, **{f"loss of step {step}": loss for step, loss in losses.items()}}
 

@@ -101,7 +101,8 @@ def test_settings_name_every_flag_the_versions_and_the_data(finished_run, small_
     assert (flags["batch_norm"], flags["optimizer"], flags["seed"]) == (True, "rmsprop", 3)
     assert (flags["num_batches"], flags["learning_rate"]) == (620, 0.002)
     assert set(settings["versions"]) == {
-        *("python", "tensorflow", "numpy", "code", "numbers", "processor", "onednn", "script")
+        *("python", "tensorflow", "numpy", "code", "numbers", "processor", "onednn", "script"),
+        "environment",
     }
     assert re.fullmatch("[0-9a-f]{12}(-changed)?|unknown", settings["versions"]["code"])
     assert settings["resolved"]["slices"] == 2

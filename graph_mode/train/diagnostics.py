@@ -31,37 +31,39 @@ class Diagnostics:
             variables = tf.trainable_variables()
             found = tf.gradients(tf.reduce_mean(start.losses), variables)
             names = [variable.op.name for variable in variables]
-            gradients = {name: value for name, value in zip(names, found) if value is not None}
-            self._norms = norms_by_layer(gradients)
+            self._gradients = {n: value for n, value in zip(names, found) if value is not None}
+            self._norms = norms_by_layer(self._gradients)
+            self._fed = {
+                name: tf.placeholder(value.dtype, value.shape)
+                for name, value in self._gradients.items()
+            }
 
         def after_step(getter, name, *args, **kwargs):
             variable = getter(name, *args, **kwargs)
-            if name not in gradients:
+            if name not in self._fed:
                 return variable
-            return variable - tf.cast(self._step_length, variable.dtype) * gradients[name]
+            return variable - tf.cast(self._step_length, variable.dtype) * self._fed[name]
 
         moved = program.fed_tower("diagnostics_along_gradient", True, after_step)
-        with tf.name_scope("diagnostics/"):
-            self._loss = tf.reduce_mean(moved.losses)
-        self._feed = {self._step_length: 0.0}
-        for inference in (start, moved):
-            self._feed[inference.images] = examples.images[:SAMPLE_IMAGES]
-            self._feed[inference.labels] = examples.labels[:SAMPLE_IMAGES]
-        self._activations, self._towers = start.tower.activations, (start, moved)
+        self._towers, self._images = (start, moved), examples.images[:SAMPLE_IMAGES]
+        self._labels = examples.labels[:SAMPLE_IMAGES]
 
     def write(self, session, writer, step):
         """Measures and writes the scalars, with diagnostics/ before each tag."""
-        with evaluation.unchanged(session, *self._towers):
-            measured = self.measure(session)
+        measured = self.measure(session)
         writer.add_scalars(step, **{f"diagnostics/{tag}": v for tag, v in measured.items()})
 
     def measure(self, session):
         """{tag: value} of everything."""
-        inputs, norms, loss = session.run(
-            [[op.inputs[0] for op in self._activations], self._norms, self._loss], self._feed
+        start, moved = self._towers
+        activations = start.tower.activations
+        inputs, norms, gradients, losses = self._run(
+            session,
+            start,
+            [[op.inputs[0] for op in activations], self._norms, self._gradients, start.losses],
         )
         scalars = {f"gradient_norm/{layer}": norm for layer, norm in norms.items()}
-        for number, (operation, values) in enumerate(zip(self._activations, inputs), 1):
+        for number, (operation, values) in enumerate(zip(activations, inputs), 1):
             layer = f"layer_{number}"
             scalars.update(percentiles(f"activation_inputs/{layer}", values))
             # Figure 1 shows one typical unit; the first one was not chosen for what it shows.
@@ -69,14 +71,21 @@ class Diagnostics:
             scalars.update(percentiles(first, values[..., 0]))
             if operation.type == "Relu":
                 scalars[f"dead_units/{layer}"] = share_of_dead_units(values)
-        losses = [
-            session.run(self._loss, {**self._feed, self._step_length: length})
+        feed = {fed: gradients[name] for name, fed in self._fed.items()}
+        along = [
+            self._run(session, moved, moved.losses, {**feed, self._step_length: length}).mean()
             for length in STEP_LENGTHS
         ]
-        scalars["loss_along_gradient/start"] = loss
-        scalars["loss_along_gradient/smallest"] = np.min(losses)
-        scalars["loss_along_gradient/largest"] = np.max(losses)
+        scalars["loss_along_gradient/start"] = losses.mean()
+        scalars["loss_along_gradient/smallest"] = np.min(along)
+        scalars["loss_along_gradient/largest"] = np.max(along)
         return {tag: float(value) for tag, value in scalars.items()}
+
+    def _run(self, session, tower, fetched, feed=()):
+        """What the tower gives for the sample; what it changes in the network is taken back."""
+        feed = {tower.images: self._images, tower.labels: self._labels, **dict(feed)}
+        with evaluation.unchanged(session, tower):
+            return session.run(fetched, feed)
 
 
 def norms_by_layer(gradients):
