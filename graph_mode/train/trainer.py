@@ -41,7 +41,7 @@ def train(script, flags, further_hooks=()):
             "it where there is one"
         )
     config = configuration(flags, resolved)
-    settings = settings_of(script, flags, resolved)
+    settings = settings_to_record(script, flags, resolved)
     with tf.Graph().as_default(), contextlib.ExitStack() as stack:
         network = program.Program(script.network, data.train, flags)
         loop = network.training_loop(resolved["slices"], backward)
@@ -87,7 +87,7 @@ def train(script, flags, further_hooks=()):
     return run.folder, data
 
 
-def settings_of(script, flags, resolved):
+def settings_to_record(script, flags, resolved):
     """The content of settings.json for a run of the script with these flags."""
     versions = {
         "tensorflow": tf.VERSION,
