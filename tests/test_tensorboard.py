@@ -34,7 +34,7 @@ def tensorboard(log_dir):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "tensorboard.main", "--logdir", log_dir]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--load_fast=false"]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
     server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
 
     def get(path, body=None, **query):
