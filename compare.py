@@ -50,8 +50,8 @@ OWN_FLAGS = {
         "one that runs here; what is trained comes back to the log folder",
     },
     "--log-dir": {
-        "metavar": "FOLDER", "default": os.path.join("runs", "compare"), "help": "where the runs "
-        "are written",
+        "metavar": "FOLDER", "type": flags.path, "default": os.path.join("runs", "compare"),
+        "help": "where the runs are written",
     },
     "--report-dir": {
         "metavar": "FOLDER", "help": "where the report is written (default: report in the log "
@@ -70,7 +70,7 @@ OWN_FLAGS = {
 
 
 def main(arguments=None):
-    arguments = sys.argv[1:] if arguments is None else arguments
+    arguments = command_line.own_arguments() if arguments is None else arguments
     if arguments == [workers.WORKER]:
         worker.serve()
     parser = command_line.OneLineParser(description=__doc__)
@@ -83,15 +83,17 @@ def main(arguments=None):
     if own.dry_run:
         print_plan(runs, own)
         return 0
+    if own.report_only:  # of a folder that may be another's, or at work
+        write_report(runs, own)
+        return 0
     with comparison_folder.locked(own.log_dir):
-        if not own.report_only:
-            try:
-                train_missing(runs, own)
-            except KeyboardInterrupt as interrupt:
-                raise command_line.CommandError(
-                    "interrupted; the same command continues where it was",
-                    128 + getattr(interrupt, "number", signal.SIGINT),
-                ) from None
+        try:
+            train_missing(runs, own)
+        except KeyboardInterrupt as interrupt:
+            raise command_line.CommandError(
+                "interrupted; the same command continues where it was",
+                128 + getattr(interrupt, "number", signal.SIGINT),
+            ) from None
         write_report(runs, own)
     return 0
 

@@ -11,9 +11,14 @@ ends in one sentence with the line that asks for it, and exit code 2.
 
 import os
 import signal
+import sys
 
-from graph_mode import machine
-from graph_mode.command_line import CommandError, OneLineParser, run
+FOLDER = os.path.dirname(os.path.realpath(__file__))
+if os.path.realpath(sys.path[0]) != FOLDER:  # as after PYTHONSAFEPATH=1
+    sys.path.insert(0, FOLDER)
+
+from graph_mode import machine  # noqa: E402
+from graph_mode.command_line import CommandError, OneLineParser, run  # noqa: E402
 
 
 def main():

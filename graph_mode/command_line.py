@@ -1,8 +1,7 @@
 """How every command of this project reads its arguments and reports what went wrong.
 
 One line on standard error says what was found, what was expected and what to do; the exit code is 2
-for bad input, and 128 plus the signal's number after a signal (130 after Ctrl-C). Never a traceback
-for something a user can cause.
+for bad input, and 128 plus the signal's number after a signal (130 after Ctrl-C).
 """
 
 import argparse
@@ -48,14 +47,13 @@ class OneLineParser(argparse.ArgumentParser):
     """
 
     def __init__(self, other_names=None, **kwargs):
-        kwargs.setdefault("formatter_class", HelpFormatter)
         # An abbreviated flag would change its meaning as soon as a second flag shares the prefix.
-        kwargs.setdefault("allow_abbrev", False)
-        super().__init__(**kwargs)
+        super().__init__(formatter_class=HelpFormatter, allow_abbrev=False, **kwargs)
         self._other_names = other_names or {}
 
     def parse_args(self, args=None, namespace=None):
-        found, rest = self.parse_known_args(args, namespace)
+        arguments = own_arguments() if args is None else args
+        found, rest = self.parse_known_args(arguments, namespace)
         if rest:
             self.error(self.unknown(rest))
         return found
@@ -80,6 +78,13 @@ class OneLineParser(argparse.ArgumentParser):
         self.exit(BAD_INPUT, f"{self.prog}: error: {message}\n")
 
 
+def own_arguments():
+    """The arguments of the script; none where IPython runs no script: those are its own."""
+    script = getattr(sys.modules["__main__"], "__file__", None) or ""
+    is_run = os.path.abspath(script) == os.path.abspath(sys.argv[0])
+    return sys.argv[1:] if is_run or not machine.ipython() else []
+
+
 class HelpFormatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
     """Shows defaults, except where there is none or the help text already speaks of it."""
 
@@ -91,11 +96,8 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefau
 
 
 def run(main):
-    """Calls `main()` and exits with its return code, turning errors into one line each.
-
-    Anything but the errors of explained() is a bug and keeps its traceback. In IPython nothing
-    exits, and the signals are left alone.
-    """
+    """Calls `main()` and exits with its return code, turning the errors of explained() into one
+    line each. In IPython nothing exits, and the signals are left alone."""
     if machine.ipython():
         with one_line_errors():
             main()
@@ -103,7 +105,9 @@ def run(main):
     if sys.stdout is None or sys.stderr is None:
         problem = "standard output or standard error is closed: redirect it, as to a file"
         sys.exit(tell_error(CommandError(problem)))
-    _handle_signals()
+    for number in machine.SIGNALS:
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, _interrupt)
     code = exit_code_of(main)
     try:
         # Python flushes it once more at its end, and would say in two lines that it cannot.
@@ -116,9 +120,8 @@ def run(main):
 def exit_code_of(main):
     """Calls `main()`; returns the exit code, after one line on standard error if it failed."""
     try:
-        result = main()
+        result = main()  # of a training script, the run's folder
         sys.stdout.flush()
-        # A training script's main() returns the run's folder, for who calls it from Python.
         return result if isinstance(result, int) else 0
     except (Exception, KeyboardInterrupt) as error:
         if isinstance(error, OSError) and machine.reader_has_left(error):
@@ -158,15 +161,12 @@ def loading():
 
 
 def explained(error):
-    """The CommandError that says in one line what went wrong; None if nobody expected it: a bug.
-
-    Expected are CommandError, ValueError subclasses that carry `one_line = True` (bad data),
-    OSError (files and disks), ImportError (packages) and KeyboardInterrupt.
-    """
+    """The CommandError that says in one line what went wrong, of an error that a user can cause;
+    None of any other: a bug. Bad data raises errors that carry `one_line = True`."""
     if isinstance(error, CommandError):
         return error
     if isinstance(error, KeyboardInterrupt):
-        number = error.args[0] if set(error.args) & set(machine.SIGNALS) else signal.SIGINT
+        number = error.args[0] if error.args else signal.SIGINT
         by = "" if number == signal.SIGINT else f" by {machine.SIGNALS[number]}"
         return Stopped(f"interrupted{by}", 128 + number)
     if isinstance(error, ImportError):
@@ -181,22 +181,13 @@ def explained(error):
     return CommandError(error) if getattr(error, "one_line", False) else None
 
 
-def _handle_signals():
-    """Signals raise KeyboardInterrupt, unless they are ignored or handled already."""
-
-    def interrupt(number, _frame):
-        raise KeyboardInterrupt(number)
-
-    for number in machine.SIGNALS:
-        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
-            signal.signal(number, interrupt)
+def _interrupt(number, _frame):
+    raise KeyboardInterrupt(number)
 
 
 def print_line(text):
-    """Prints to standard output at once; where that has become impossible, says so and goes on.
-
-    Long work is not lost because a reader left, a terminal closed or a disk is full.
-    """
+    """Prints to standard output at once. Long work is not lost because a reader left, a terminal
+    closed or a disk is full: it says so and goes on."""
     try:
         print(printable(text, sys.stdout), flush=True)
     except (OSError, ValueError) as error:
@@ -206,10 +197,7 @@ def print_line(text):
 
 
 def show(text):
-    """Prints what helps a person who looks on: on a terminal to standard error, or in IPython.
-
-    Elsewhere nobody would read it.
-    """
+    """Prints what helps a person who looks on, at a terminal or in IPython."""
     with contextlib.suppress(OSError, ValueError):
         if machine.ipython():
             print(text)
@@ -235,27 +223,20 @@ def one_line(message):
     return text if machine.ipython() else f"{os.path.basename(sys.argv[0])}: {text}"
 
 
-def say(text):
-    """Prints `program: note: text` as one line on standard error."""
-    _tell(f"note: {text}")
-
-
 def tell_error(error):
-    """Prints what explained() says as one line on standard error; returns the exit code.
-
-    Raises the error if it is a bug.
-    """
+    """Says what explained() does, and returns the exit code. Raises the error if it is a bug."""
     found = explained(error)
     if found is None:
         raise error
-    _tell(found if isinstance(found, Stopped) else f"error: {found}")
+    say(found, "" if isinstance(found, Stopped) else "error: ")
     return found.exit_code
 
 
-def _tell(message):
+def say(text, kind="note: "):
+    """Prints `program: note: text` as one line on standard error."""
     # OSError: standard error is gone, as when a terminal closes. AttributeError: it is None.
     with contextlib.suppress(OSError, ValueError, AttributeError):
-        sys.stderr.write(f"{one_line(message)}\n")
+        sys.stderr.write(one_line(f"{kind}{text}") + "\n")
         sys.stderr.flush()
 
 

@@ -1,13 +1,11 @@
 """What a training script does: train, continue, evaluate or export, as its flags say.
 
-A script is its network and a line for each flag of it; everything else is here and the same for
-all. What takes long to load is imported when it is needed: --help answers at once, and a missing
-package ends in one line.
+What takes long to load is imported when it is needed: --help answers at once, and a missing package
+ends in one line.
 """
 
 import argparse
 import os
-import sys
 
 from graph_mode import command_line, machine
 from graph_mode import flags as flag_table
@@ -22,9 +20,8 @@ class Script:
     name: of the network, and of the folder of its runs. network(images, training, num_classes,
     flags): maps float32 images [n, h, w, c] in [0, 1] to logits [n, num_classes]. own_flags: the
     flags.Flag list of the network. complete(parser, flags): fills in or refuses flags that depend
-    on each other. backward(flags): what takes the place of tf.gradients, as for
-    program.Program.training_loop, or None. fast(named): {flag: value} that --fast stands for, where
-    the flags in `named` stand on the command line; without it, the script has no --fast.
+    on each other. backward(flags): what takes the place of tf.gradients, or None. fast(named):
+    {flag: value} that --fast stands for, beside the `named` flags of the command line.
     """
 
     def __init__(
@@ -40,14 +37,12 @@ class Script:
         return flag_table.parser(self.description, self.own_flags, f"the {self.name} network")
 
     def parse_flags(self, arguments=None):
-        """The flags as a namespace; with --resume, or --evaluate of a run, the run's own.
+        """The flags as a namespace; with --resume, or --evaluate of a run, the run's own, and
+        `resolved`: its slices and threads inside an operation. `default_name` is that of a new run.
 
-        `resolved` of a run is in the namespace too: its slices and threads inside an operation; and
-        `default_name`, that of a new run.
-        Raises CommandError for a run of another network, for a flag that contradicts the run's, and
-        for settings that no run of this script has.
+        Raises CommandError for a flag or a run that does not fit.
         """
-        arguments = sys.argv[1:] if arguments is None else list(arguments)
+        arguments = command_line.own_arguments() if arguments is None else list(arguments)
         parser = self.parser()
         flags = parser.parse_args(arguments)
         folder = flags.resume or _run_of(flags.evaluate)
@@ -59,23 +54,19 @@ class Script:
                 flags = parser.parse_args(arguments, argparse.Namespace(resolved=None))
             flags.default_name = default_name(flags, self.table, named)
         else:
-            self._apply_recorded(parser, flags, arguments, folder)
+            if self.fast and flags.fast:
+                raise CommandError(f"{folder} has its own flags: leave out --fast")
+            recorded = record.read_settings(folder)
+            network, own = recorded["network"], recorded["flags"]
+            if network != self.name:
+                raise CommandError(
+                    f"{folder}: a run of the {network} network: use its script, {network}_train.py"
+                )
+            flag_table.apply_recorded(parser, self.table, flags, arguments, own, folder)
+            flags.resolved = recorded.get("resolved")
         if self.complete:
             self.complete(parser, flags)
         return flags
-
-    def _apply_recorded(self, parser, flags, arguments, folder):
-        """Sets the flags to those of the run in this folder, but for what may change."""
-        if self.fast and flags.fast:
-            raise CommandError(f"{folder} has its own flags: leave out --fast")
-        recorded = record.read_settings(folder)
-        if recorded["network"] != self.name:
-            network = recorded["network"]
-            raise CommandError(
-                f"{folder}: a run of the {network} network: use its script, {network}_train.py"
-            )
-        flag_table.apply_recorded(parser, self.table, flags, arguments, recorded["flags"], folder)
-        flags.resolved = recorded.get("resolved")
 
     def main(self, arguments=None):
         """Does what the flags say; returns the run's folder if it trained, else None."""
@@ -127,13 +118,12 @@ def _run_of(checkpoint):
 def _tell_where_to_look(folder, log_dir):
     """Says how to see what was written."""
     plot = ["plot_losses.py", machine.no_flag(log_dir)]
-    show = ["--logdir", machine.no_flag(log_dir)]
+    show = ["tensorboard", "--logdir", machine.no_flag(log_dir)]
     if machine.ipython():
         plot = machine.magic(["run"] + plot)
-        show = "%load_ext tensorboard, then " + machine.magic(["tensorboard"] + show)
+        show = f"%load_ext tensorboard, then {machine.magic(show)}"
     else:
         plot = machine.command(["python"] + plot)
-        # Its smoothing would draw a short curve far from its values.
-        address = "http://localhost:6006/?smoothing=0#timeseries"
-        show = f"{machine.command(['tensorboard'] + show)}, then {address}"
+        # TensorBoard's smoothing would draw a short curve far from its values.
+        show = f"{machine.command(show)}, then http://localhost:6006/?smoothing=0#timeseries"
     command_line.show(f"Wrote {folder}\nCurves: {plot}\nOr: {show}")

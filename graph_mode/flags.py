@@ -71,14 +71,20 @@ fraction = _type(float, "a number from 0 to below 1", lambda value: 0 <= value <
 seed = _type(
     int, f"a whole number from 0 to {LARGEST_SEED}", lambda value: 0 <= value <= LARGEST_SEED
 )
+# TensorFlow takes its files' names in UTF-8 alone: encode() raises ValueError for any other.
+path = _type(
+    str,
+    "a path in UTF-8 (if it is, set PYTHONUTF8=1)",
+    lambda text: b"\0" not in text.encode("utf-8"),
+)
 folder_name = _type(
     str,
-    f"the name of one folder, of at most {LONGEST_NAME} bytes",
+    f"the name of one folder, of at most {LONGEST_NAME} bytes of UTF-8",
     lambda text: (
         text not in ("", ".", "..")
         and os.path.basename(text) == text
         and "\0" not in text
-        and len(os.fsencode(text)) <= LONGEST_NAME
+        and len(text.encode("utf-8")) <= LONGEST_NAME
     ),
 )
 
@@ -185,7 +191,7 @@ SHARED = [
         "kept for validation", metavar="N", group=FILES,
     ),
     Flag(
-        "log_dir", str, "runs", "where runs are written", metavar="FOLDER", group=FILES,
+        "log_dir", path, "runs", "where runs are written", metavar="FOLDER", group=FILES,
         role=PLACE, grid=False,
     ),
     Flag(
@@ -208,12 +214,12 @@ SHARED = [
         group=FILES, role=EXTRA, may_change=True,
     ),
     Flag(
-        "resume", str, None, "continue the run in this folder, with its own flags; with "
+        "resume", path, None, "continue the run in this folder, with its own flags; with "
         "--schedule constant, --num-batches may be raised", metavar="RUN", group=MODES, role=MODE,
         grid=False,
     ),
     Flag(
-        "evaluate", str, None, "train nothing: print loss and accuracy of a checkpoint, or of the "
+        "evaluate", path, None, "train nothing: print loss and accuracy of a checkpoint, or of the "
         "last one of a run", metavar="CHECKPOINT", group=MODES, role=MODE, grid=False,
     ),
     Flag(
@@ -223,11 +229,11 @@ SHARED = [
         metavar="PICTURE", group=MODES, role=MODE, grid=False, nargs="+",
     ),
     Flag(
-        "checkpoint_scope", str, None, "with --evaluate: the scope that the checkpoint's variables "
-        "are in", metavar="SCOPE", group=MODES, role=MODE, grid=False,
+        "checkpoint_scope", path, None, "with --evaluate: the scope that the checkpoint's "
+        "variables are in", metavar="SCOPE", group=MODES, role=MODE, grid=False,
     ),
     Flag(
-        "export", str, None, "write the trained network, or the one that --evaluate names, as a "
+        "export", path, None, "write the trained network, or the one that --evaluate names, as a "
         "SavedModel", metavar="FOLDER", group=MODES, role=MODE, grid=False,
     ),
 ]  # fmt: skip

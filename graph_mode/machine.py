@@ -1,7 +1,6 @@
-"""What differs between systems: cores, memory, locks, signals, shells. No other file asks.
+"""What differs between Linux, macOS and Windows: cores, memory, locks, signals, shells.
 
-Everything here works on Linux, macOS and Windows; what a system does not have is looked for and
-passed over.
+No other file asks. What a system does not have is passed over.
 """
 
 import contextlib
@@ -28,14 +27,13 @@ SIGNALS = {
 }
 
 # What a name on Windows cannot hold, end with, or be: devices have names such as con and com1.
-WINDOWS_REFUSES = '<>:"|?*\\/'
 WINDOWS_REFUSED = re.compile(
     r'[<>:"|?*\\/\x00-\x1f]|[. ]$|^(con|prn|aux|nul|(com|lpt)[1-9])\s*(\.|$)', re.IGNORECASE
 )
 # Words that PowerShell takes as they are; a comma, for one, would make a list.
 POWERSHELL_PLAIN = re.compile(r"[\w.:\\/=+-]+$")
-# What PowerShell takes for a single quote: the typewriter's and those of typography.
-POWERSHELL_QUOTES = re.compile("['\u2018-\u201b]")
+# Of subprocess.Popen, for a process that Ctrl-C in the terminal leaves alone.
+WORKER_OPTIONS = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP} if WINDOWS else {}
 
 # With one of these, TensorFlow 2.9 and later use oneDNN by themselves (names as in /proc/cpuinfo).
 ONEDNN_FEATURES = {"avx512_vnni", "avx512_bf16", "avx_vnni", "amx_tile", "amx_int8", "amx_bf16"}
@@ -48,10 +46,9 @@ class Locked(Exception):
 
 
 def lock(path):
-    """Claims the lock file at `path` for this process; the result's release() gives it back.
+    """Claims the lock file at `path` until the result's release() or the end of this process.
 
-    The system frees it when the process ends, however that happens. Raises Locked while another
-    process has it, and OSError where the file cannot be made.
+    Raises Locked while another process has it, and OSError where the file cannot be made.
     """
     import filelock
 
@@ -60,28 +57,18 @@ def lock(path):
         held.acquire(timeout=0)
     except filelock.Timeout:
         raise Locked(path) from None
-    except NotImplementedError as error:  # of old filelock, on a file system without locks
-        raise OSError(errno.ENOSYS, str(error), path) from None
     return held
 
 
 def cores(root="/"):
     """How many cores this process may use: by its affinity, and by the quota of its container.
-
-    root: where /proc and /sys are found.
-    """
-    if hasattr(os, "sched_getaffinity"):
-        count = len(os.sched_getaffinity(0))
-    else:
-        count = os.cpu_count() or 1
-    return max(1, min([count] + [math.ceil(quota) for quota in _quotas(root)]))
+    root: where /proc and /sys are found."""
+    affinity = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))
+    return max(1, min([len(affinity(0))] + [math.ceil(quota) for quota in _quotas(root)]))
 
 
 def _quotas(root):
-    """Yields the cores that this process's control group and those around it may use.
-
-    Linux only, control groups of version 2.
-    """
+    """Yields the cores of this process's control group and those around it (version 2)."""
     found = re.search("^0::(.*)$", _read(root, "proc/self/cgroup"), re.MULTILINE)
     names = found.group(1).split("/") if found else []
     for count in range(len(names) + 1):
@@ -107,10 +94,8 @@ def _read(*path):
 
 
 def keep_freed_memory():
-    """Has glibc hand freed memory out again, instead of asking the system for new pages each step.
-
-    On TensorFlow 1.15 a step of the convolutional network asks for up to 22,000 of them otherwise.
-    """
+    """Has glibc hand freed memory out again, instead of asking the system for new pages each step:
+    up to 22,000 of them for the convolutional network on TensorFlow 1.15."""
     mallopt = None if WINDOWS else getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(-3, 2**25)  # M_MMAP_THRESHOLD, in bytes: its largest
@@ -119,27 +104,18 @@ def keep_freed_memory():
 
 
 def switch_onednn_on(root="/"):
-    """Has TensorFlow 2.9 and later use oneDNN where it would leave it off; to be called before its
-    import. A user's own TF_ENABLE_ONEDNN_OPTS wins. root: where /proc is found.
-
-    That is Linux on processors with AVX2 and none of ONEDNN_FEATURES: AMD Zen 1 to 3, Intel before
-    Cascade Lake. docs/machines.md has the measurement.
+    """Has TensorFlow 2.9 and later use oneDNN on processors with AVX2 where it would leave it off
+    (docs/machines.md); to be called before its import. A user's own TF_ENABLE_ONEDNN_OPTS wins.
     """
-    features = _processor_fields(root).get("flags", "").split()
-    if (
-        "avx2" in features
-        and not ONEDNN_FEATURES & set(features)
-        and _tensorflow_version() >= (2, 9)
-    ):
+    features = set(_processor_fields(root).get("flags", "").split())
+    is_left_off = "avx2" in features and not ONEDNN_FEATURES & features
+    if is_left_off and _tensorflow_version() >= (2, 9):
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 def processor(root="/"):
-    """The kind of processor in a few words, on which the last digits of a run depend.
-
-    On Linux, its name, family and model (virtual machines hide the model in the name), and its
-    widest vector instructions. root: where /proc is found.
-    """
+    """The kind of processor, on which the last digits of a run depend: on Linux, its name, family
+    and model (virtual machines hide the model in the name), and its widest vector instructions."""
     fields = _processor_fields(root)
     name = fields.get("model name") or platform.processor() or platform.machine()
     if "cpu family" in fields and "model" in fields:
@@ -159,8 +135,8 @@ def _processor_fields(root):
 def _tensorflow_version():
     """TensorFlow's version as it is installed, (2, 21), without importing it; (0, 0) if unknown."""
     for name in ("tensorflow", "tensorflow-cpu"):
-        # ImportError: no such package; in Python 3.7, no module metadata and no TensorFlow 2.12.
-        with contextlib.suppress(ImportError, ValueError):
+        # ImportError: no such package, or Python 3.7, which TensorFlow 2.12 does not know.
+        with contextlib.suppress(ImportError):
             from importlib import metadata
 
             return tuple(map(int, metadata.version(name).split(".")[:2]))
@@ -170,9 +146,8 @@ def _tensorflow_version():
 def ipython():
     """Which IPython runs this process: "kernel" (Jupyter, Colab), "terminal", or None for none.
 
-    In both of them the process is the user's: a script does not end it, leaves its signals and
-    environment as they were, raises its errors to be shown in one line each, and names %run to
-    continue. Only a kernel shows figures below the cell.
+    There the process is the user's: a script does not end it, leaves its signals and environment as
+    they were, and raises its errors to be shown in one line each.
     """
     module = sys.modules.get("IPython")
     shell = module.get_ipython() if module else None
@@ -191,12 +166,14 @@ def reader_has_left(error):
 
 def command(words):
     """The words as one command line for the shell at hand: PowerShell on Windows."""
-    words = [str(word) for word in words]
     if not WINDOWS:
-        return " ".join(map(shlex.quote, words))
-    quoted = list(map(_quoted_for_powershell, words))
+        return " ".join(shlex.quote(str(word)) for word in words)
+    line = " ".join(
+        word if POWERSHELL_PLAIN.match(word) else "'{}'".format(word.replace("'", "''"))
+        for word in map(str, words)
+    )
     # A line that begins with a quoted word is a string for PowerShell, unless & calls it.
-    return " ".join((["&"] if quoted[0].startswith("'") else []) + quoted)
+    return f"& {line}" if line.startswith("'") else line
 
 
 def magic(words):
@@ -207,18 +184,10 @@ def magic(words):
     return "%" + " ".join(w if re.match(r"[\w.:/=+-]+$", w) else f'"{w}"' for w in map(str, words))
 
 
-def _quoted_for_powershell(word):
-    if POWERSHELL_PLAIN.match(word):
-        return word
-    return "'{}'".format(POWERSHELL_QUOTES.sub(r"\g<0>\g<0>", word))
-
-
 def python():
     """How to call this Python on a command line."""
-    for name in ("python", "python3"):
-        # Windows finds python.EXE, and the interpreter calls itself python.exe.
-        if os.path.normcase(shutil.which(name) or "") == os.path.normcase(sys.executable):
-            return name
+    if os.path.normcase(shutil.which("python") or "") == os.path.normcase(sys.executable):
+        return "python"
     from_here = relative(sys.executable)
     return sys.executable if from_here.startswith(os.pardir) else from_here
 
@@ -237,13 +206,5 @@ def relative(path):
 
 
 def refused_by_windows(name):
-    """What of the name Windows refuses in the name of a file; None if nothing."""
-    found = WINDOWS_REFUSED.search(name)
-    return found.group() if found else None
-
-
-def worker_process_options():
-    """Keywords of subprocess.Popen for a process that Ctrl-C in the terminal leaves alone."""
-    if WINDOWS:
-        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-    return {}
+    """Whether Windows refuses the name for a file."""
+    return WINDOWS_REFUSED.search(name) is not None

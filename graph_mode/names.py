@@ -21,6 +21,4 @@ def safe(text, longest=LONGEST):
 
 def numbered(name):
     """name, name-2, name-3, ...: the first that is not taken is for who asks."""
-    yield name
-    for number in itertools.count(2):
-        yield f"{name}-{number}"
+    return itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))

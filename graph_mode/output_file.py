@@ -13,27 +13,28 @@ STANDARD_OUTPUT = "-"
 def output_file(path, mode="w", newline=None):
     """Gives a file to write to, UTF-8 in mode "w" or bytes in "wb", which becomes `path`.
 
-    A regular file is replaced as a whole when the block ends without error: whoever reads it
-    meanwhile sees the old one or the new one, and after an error the old one is still there. What
-    a link names, a device or a named pipe is opened and written; "-" is standard output. A missing
-    folder is made. A pipe whose reader has left gets no more, which is no error.
+    A regular file is replaced as a whole when the block ends without error. What a link names, a
+    device or a named pipe is opened and written; "-" is standard output. A missing folder is made.
+    A pipe whose reader has left gets no more, which is no error.
 
     Raises OSError, naming `path`, if it cannot be written.
     """
     folder, name = os.path.split(path)
+    text = {"encoding": "utf-8", "errors": "surrogateescape", "newline": newline}
+    options = {} if "b" in mode else text
     temporary = None
     try:
         if is_standard_output(path):
             with _standard_output(newline) as file:
                 yield file
         elif os.path.lexists(path) and (os.path.islink(path) or not os.path.isfile(path)):
-            with contextlib.suppress(BrokenPipeError), _opened(path, mode, newline) as file:
+            with contextlib.suppress(BrokenPipeError), open(path, mode, **options) as file:
                 yield file
         else:
             os.makedirs(folder or os.curdir, exist_ok=True)
             # Only a file beside the old one can take its place in one step.
             temporary = os.path.join(folder, f".{name}.{os.getpid()}.part")
-            with _opened(temporary, mode, newline) as file:
+            with open(temporary, mode, **options) as file:
                 yield file
             with contextlib.suppress(FileNotFoundError):
                 shutil.copymode(path, temporary)
@@ -69,9 +70,3 @@ def _standard_output(newline):
         yield text
     finally:
         text.detach()  # which flushes it
-
-
-def _opened(path, mode, newline):
-    if "b" in mode:
-        return open(path, mode)
-    return open(path, mode, encoding="utf-8", errors="surrogateescape", newline=newline)

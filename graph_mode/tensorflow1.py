@@ -10,21 +10,27 @@ TensorFlow takes seconds to import, so the import waits for the first name that 
 import contextlib
 import importlib
 import os
+import subprocess
 import sys
 import warnings
 
 from graph_mode import machine
 from graph_mode.command_line import CommandError
 
-IMPORT_ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3"}  # no start-up lines
-# Each Keras that TensorFlow imports with itself, if it finds it: 0.7 s and 48 MB for what no script
-# here uses. One that it does not find now is imported when somebody asks for tf.keras.
+LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+# Each Keras that TensorFlow imports with itself if it finds it: 0.7 s and 48 MB for what no script
+# here uses. It is imported when somebody asks for tf.keras.
 KERAS = ("keras.src.optimizers", "tf_keras.src.optimizers")
 
 FEED_ALIGNMENT = 64  # bytes
+# What keeps the last words of a process that TensorFlow ends.
+KEEPER = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+os.write(2, sys.stdin.buffer.read())
+"""
 
-# What this process has found out: "tensorflow", the module; "onednn", a bool; "configuration", that
-# of its sessions, since the first session's threads are those of all.
+# What is known: "tensorflow", the module; "onednn", a bool; "configuration", that of all sessions.
 _known = {}
 
 
@@ -62,8 +68,7 @@ def aligned(array):
 def has_onednn():
     """Whether oneDNN computes convolutions and fused operations here: TensorFlow is asked.
 
-    That depends on its version, the processor and TF_ENABLE_ONEDNN_OPTS. Where it is so, the
-    operations that TensorFlow has left of a small convolution are oneDNN's.
+    Where it is so, the operations that TensorFlow has left of a small convolution are oneDNN's.
     """
     if "onednn" not in _known:
         loaded, ran = _load(), _load().RunMetadata()
@@ -88,8 +93,7 @@ def configuration(side_by_side, in_each, device="cpu"):
     """The ConfigProto for sessions that compute this many operations side by side, each with
     `in_each` threads, on the `device` "cpu" or "gpu".
 
-    To be called before the first graph is built: building a tf.while_loop starts the threads. A
-    process that has started them keeps them.
+    To be called before the first graph is built: a tf.while_loop starts the process's threads.
     """
     loaded = _load()
     with contextlib.suppress(RuntimeError):
@@ -133,8 +137,17 @@ def _load():
         machine.keep_freed_memory()
         machine.switch_onednn_on()
         try:
-            with _silence(), _environment(), _hidden(KERAS), warnings.catch_warnings():
+            with contextlib.ExitStack() as stack:
+                stack.enter_context(_silence())
+                stack.enter_context(warnings.catch_warnings())
                 warnings.simplefilter("ignore")
+                for module in set(KERAS) - set(sys.modules):
+                    sys.modules[module] = None
+                    stack.callback(sys.modules.pop, module)
+                if LOG_LEVEL not in os.environ:
+                    os.environ[LOG_LEVEL] = "3"  # no start-up lines
+                    if machine.ipython():  # which goes on without it
+                        stack.callback(os.environ.pop, LOG_LEVEL)
                 loaded = importlib.import_module("tensorflow.compat.v1")
         except ImportError as error:
             raise CommandError(
@@ -149,39 +162,17 @@ def _load():
 
 
 @contextlib.contextmanager
-def _hidden(modules):
-    """In the block, importing any of the modules raises ImportError, unless it is loaded."""
-    hidden = [module for module in modules if module not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))
-    try:
-        yield
-    finally:
-        for module in hidden:
-            del sys.modules[module]
-
-
-@contextlib.contextmanager
-def _environment():
-    """Sets IMPORT_ENVIRONMENT for the block, but what is set; IPython goes on without it after."""
-    missing = {name: v for name, v in IMPORT_ENVIRONMENT.items() if name not in os.environ}
-    os.environ.update(missing)
-    try:
-        yield
-    finally:
-        if machine.ipython():
-            for name in missing:
-                del os.environ[name]
-
-
-@contextlib.contextmanager
 def _silence():
-    """Leads file descriptor 2 nowhere: TensorFlow's C++ side writes there, before any log level."""
+    """Drops what is written to file descriptor 2, as TensorFlow's C++ side does before any log
+    level, unless this process ends in the block: then all of it is shown."""
     sys.stderr.flush()
     saved = os.dup(2)
-    with open(os.devnull, "wb") as nothing:
-        os.dup2(nothing.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
+    command = [sys.executable, "-I", "-S", "-c", KEEPER]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, **machine.WORKER_OPTIONS) as keeper:
+        os.dup2(keeper.stdin.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+            keeper.kill()

@@ -1,9 +1,6 @@
 """Shows which TensorFlow requirements.txt installs on each system and Python, from packages alone.
 
-    python tests/check_requirements.py        (needs uv; downloads only descriptions of packages)
-
-pip would judge the markers in requirements.txt by the system that it runs on; uv resolves for
-others. The exit code is 1 if a system that should have a TensorFlow has none, or if its tf-keras
+Needs uv. The exit code is 1 if a system that should have a TensorFlow has none, or if its tf-keras
 belongs to another.
 """
 
@@ -24,31 +21,20 @@ SYSTEMS = {
     "x86_64-apple-darwin": ("3.13", "3.14"),
     "x86_64-unknown-linux-musl": PYTHONS,
 }
-# TensorFlow 1.15.5 needs these two, which come as source in plain Python only.
+# TensorFlow 1.15.5 needs these two, which come as source only.
 FROM_SOURCE = ["--no-binary", "gast", "--no-binary", "termcolor"]
 
 
 def tensorflow_for(system, python):
     """Returns the version of TensorFlow that is installed there, or "-", and that of tf-keras."""
     # With --python: else uv looks for this version on the machine, and would fetch it, each time.
-    command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--no-header"]
-    command += ["--python", sys.executable, "--no-python-downloads", "--no-annotate"]
-    command += ["--only-binary", ":all:", "--python-platform", system, "--python-version", python]
+    command = "-m uv pip compile --quiet --no-header --no-python-downloads --no-annotate --python"
+    command = [sys.executable, *command.split(), sys.executable, "--only-binary", ":all:"]
+    command += ["--python-platform", system, "--python-version", python]
     command += (FROM_SOURCE if python == "3.7" else []) + [REQUIREMENTS]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     versions = dict(re.findall(r"^([\w-]+)==([\w.]+)", done.stdout, re.MULTILINE))
-    return versions.get("tensorflow", "-"), versions.get("tf-keras")
-
-
-def is_wrong(version, keras, python, without):
-    if (version == "-") != (python in without):
-        return True
-    # TensorFlow 1 has the Keras of its time.
-    return (
-        version != "-"
-        and python != "3.7"
-        and (keras or "").split(".")[:2] != version.split(".")[:2]
-    )
+    return versions.get("tensorflow", "-"), versions.get("tf-keras", "")
 
 
 def main():
@@ -59,7 +45,10 @@ def main():
         for system, without in SYSTEMS.items():
             found = list(threads.map(tensorflow_for, [system] * len(PYTHONS), PYTHONS))
             print(f"{system:28}" + "".join(f"{version:>9}" for version, _ in found), flush=True)
-            bad += sum(is_wrong(*each, p, without) for p, each in zip(PYTHONS, found))
+            for python, (version, keras) in zip(PYTHONS, found):
+                # TensorFlow 1 has the Keras of its time.
+                fits = python == "3.7" or keras.split(".")[:2] == version.split(".")[:2]
+                bad += (version == "-") != (python in without) or (version != "-" and not fits)
     return 1 if bad else 0
 
 

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from subprocess import PIPE
 
 import pytest
 from helpers import ROOT, write_small_mnist
@@ -42,38 +43,31 @@ def script_server():
 @pytest.fixture
 def start_script(tmp_path):
     """start_script(name, *arguments) starts a script in an empty folder and returns the Popen: a
-    process that imports all of its own, and may be given streams and signals.
-
-    `environment` adds variables; further keywords go to Popen. What still runs at the end of the
-    test is killed, and what it says on standard error is shown if the test fails.
+    process that imports all of its own. `environment` adds variables; further keywords go to Popen.
+    What still runs at the end of the test is killed.
     """
     processes = []
 
     def start(name, *arguments, environment=(), **keywords):
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         process = subprocess.Popen(
             [sys.executable, os.path.join(ROOT, name)] + [str(each) for each in arguments],
             env=dict(os.environ, **dict(environment)),
             universal_newlines=True,
-            **{"cwd": str(tmp_path), **pipes, **keywords},
+            **{"cwd": str(tmp_path), "stdout": PIPE, "stderr": PIPE, **keywords},
         )
         processes.append(process)
         return process
 
     yield start
     for process in processes:
-        if process.poll() is None:
-            process.kill()
-        _, stderr = process.communicate()
-        print(f"exit code {process.returncode}: {stderr}", file=sys.stderr)
+        process.kill()
+        process.communicate()
 
 
 @pytest.fixture
 def run_script(script_server, start_script, tmp_path):
     """run_script(name, *arguments) runs a script to its end: (exit code, stdout, stderr).
-
-    `environment` adds variables.
-    """
+    `environment` adds variables."""
 
     def run(name, *arguments, environment=()):
         if name == "run_tf1.py":  # It gives a program a TensorFlow that nobody has changed.
@@ -81,10 +75,8 @@ def run_script(script_server, start_script, tmp_path):
             stdout, stderr = process.communicate(timeout=300)
             return process.returncode, stdout, stderr
         others = dict(environment)
-        path = others.pop("PYTHONPATH", "").split(os.pathsep)
-        return script_server.run(
-            tmp_path, name, *arguments, path=filter(None, path), environment=others
-        )
+        path = [others.pop("PYTHONPATH")] if "PYTHONPATH" in others else []
+        return script_server.run(tmp_path, name, *arguments, path=path, environment=others)
 
     return run
 

@@ -1,10 +1,10 @@
 """What several test files do: train for some steps, and read back what a run wrote."""
 
-import glob
 import gzip
 import hashlib
 import json
 import os
+import pathlib
 import struct
 
 import numpy as np
@@ -74,24 +74,19 @@ class Trained:
 
     def training(self):
         """A training.Training of this network, for what hooks and the loop need of one."""
-        nothing = (None, None)
-        return training.Training(
-            self.session, self.loop, self.program.inference, None, self.data, self.flags, *nothing
-        )
+        parts = (self.session, self.loop, self.program.inference, None, self.data, self.flags)
+        return training.Training(*parts, None, None)
 
     def evaluate(self, split):
-        examples = getattr(self.data, split)
-        return evaluation.evaluate(
-            self.session, self.program.inference, examples.images, examples.labels
-        )
+        images, labels = getattr(self.data, split).images, getattr(self.data, split).labels
+        return evaluation.evaluate(self.session, self.program.inference, images, labels)
 
 
 def read_events(folder):
-    """The events of the files directly in `folder`, as the protobufs that TensorBoard reads."""
+    """The events of the files directly in `folder`, as protobufs."""
     events = []
-    for path in sorted(glob.glob(os.path.join(folder, "events.out.tfevents.*"))):
-        with open(path, "rb") as file:
-            content = file.read()
+    for path in sorted(pathlib.Path(str(folder)).glob("events.out.tfevents.*")):
+        content = path.read_bytes()
         while content:
             (length,) = struct.unpack("<Q", content[:8])
             events.append(event_pb2.Event.FromString(content[12 : 12 + length]))
@@ -112,14 +107,9 @@ def read_scalars(folder, tag):
 def tree(folder):
     """{path below `folder`: SHA-256 of the file, or None for a folder}."""
     found = {}
-    for parent, folders, files in os.walk(str(folder)):
-        for name in folders:
-            found[os.path.relpath(os.path.join(parent, name), str(folder))] = None
-        for name in files:
-            path = os.path.join(parent, name)
-            with open(path, "rb") as file:
-                digest = hashlib.sha256(file.read()).hexdigest()
-            found[os.path.relpath(path, str(folder))] = digest
+    for path in pathlib.Path(str(folder)).rglob("*"):
+        digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+        found[os.path.relpath(str(path), str(folder))] = digest
     return found
 
 
@@ -129,29 +119,22 @@ def run_contents(run):
     The names of the files, every scalar with how often its step is there, the result, and every
     tensor of every checkpoint.
     """
-    contents = {"files": []}
-    for parent, _, names in os.walk(run):
-        part = os.path.relpath(parent, run)
-        scalars = []
-        for event in read_events(parent):
-            for value in event.summary.value:
-                bits = struct.pack("<f", value.simple_value)
-                scalars.append((value.tag, event.step, bits))
-        contents[f"events of {part}"] = sorted(scalars)
-        for name in sorted(names):
-            path = os.path.join(part, name)
-            if not name.startswith("events.out.tfevents."):
-                contents["files"].append(path)
-            if name.endswith(".index"):
-                checkpoint = os.path.join(parent, name[: -len(".index")])
-                for tensor, value in read_checkpoint(checkpoint).items():
-                    contents[f"{tensor} in {path}"] = value
-    contents["files"].sort()
+    files = [path for path in tree(run) if not os.path.basename(path).startswith("events.")]
+    contents = {"files": sorted(files)}
+    for part in ("train", "validation", "test"):
+        contents[f"events of {part}"] = sorted(
+            (value.tag, event.step, struct.pack("<f", value.simple_value))
+            for event in read_events(os.path.join(run, part))
+            for value in event.summary.value
+        )
+    for path in files:
+        if path.endswith(".index"):
+            tensors = read_checkpoint(os.path.join(run, path[: -len(".index")]))
+            contents.update({f"{tensor} in {path}": tensors[tensor] for tensor in tensors})
     with open(os.path.join(run, "result.json")) as file:
         result = json.load(file)
-    for duration in ("seconds", "steps_per_second"):
-        del result[duration]
-    contents["result"] = result
+    durations = ("seconds", "steps_per_second")
+    contents["result"] = {name: result[name] for name in result if name not in durations}
     return contents
 
 
@@ -168,6 +151,5 @@ def read_checkpoint(path):
 
 def differences(expected, found):
     """The names of what differs between two results of run_contents()."""
-    return sorted(
-        name for name in set(expected) | set(found) if expected.get(name) != found.get(name)
-    )
+    names = set(expected) | set(found)
+    return sorted(name for name in names if expected.get(name) != found.get(name))

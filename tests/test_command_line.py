@@ -25,6 +25,7 @@ command_line.run(main)
 SCRIPTS = {
     "fc_train.py": ["--num-batches=1"],
     "conv_train.py": ["--num-batches=1"],
+    "run_tf1.py": [],
     "compare.py": ["--dry-run"],
     "plot_losses.py": ["--csv=points.csv"],
     "gradient_check.py": [],
@@ -43,70 +44,49 @@ def run_main(body, **keywords):
     return done.returncode, done.stdout, done.stderr
 
 
-@pytest.mark.parametrize(
-    "body, code, message",
-    [
-        ("raise command_line.CommandError('found 3, expected 4')", 2, "error: found 3, expected 4"),
-        ("raise command_line.CommandError('too late', exit_code=3)", 3, "error: too late"),
-        ("raise command_line.CommandError('two\\nlines')", 2, "error: two lines"),
-        (
-            "raise command_line.CommandError('\\x1b[31mred \\udc80')",
-            2,
-            r"error: \x1b[31mred \udc80",
-        ),
-        ("raise KeyboardInterrupt", 130, "interrupted"),
-        ("import os; os.kill(os.getpid(), 15)", 143, "interrupted by SIGTERM"),
-        ("open('/no/such/file')", 2, "error: /no/such/file: No such file or directory"),
-        ("raise OSError(28, 'No space left on device')", 2, "error: No space left on device"),
-        ("raise OSError('the disk is gone')", 2, "error: the disk is gone"),
-        (
-            "import mnist_data; raise mnist_data.DataError('images: cut off')",
-            2,
-            "error: images: cut off",
-        ),
-    ],
-)
-def test_what_a_user_can_cause_is_one_line(body, code, message):
-    assert run_main(body) == (code, "", f"-c: {message}\n")
+ONE_LINE = r"""
+raise command_line.CommandError('found 3, expected 4') = 2: error: found 3, expected 4
+raise command_line.CommandError('too\nlate', exit_code=3) = 3: error: too late
+raise command_line.CommandError('\x1b[31m \udc80') = 2: error: \x1b[31m \udc80
+raise KeyboardInterrupt = 130: interrupted
+import os; os.kill(os.getpid(), 15) = 143: interrupted by SIGTERM
+open('/no/such/file') = 2: error: /no/such/file: No such file or directory
+raise OSError('the disk is gone') = 2: error: the disk is gone
+import mnist_data; raise mnist_data.DataError('cut off') = 2: error: cut off
+"""
 
 
-@pytest.mark.parametrize(
-    "body", ["raise ValueError('a bug')", "[][0]", "assert False", "import graph_mode.no_such"]
-)
+@pytest.mark.parametrize("case", ONE_LINE.strip().splitlines())
+def test_what_a_user_can_cause_is_one_line(case):
+    body, code, message = re.fullmatch(r"(.*) = (\d+): (.*)", case).groups()
+    assert run_main(body) == (int(code), "", f"-c: {message}\n")
+
+
+def test_main_returns_the_exit_code():
+    assert run_main("return 4") == (4, "", "")
+
+
+@pytest.mark.parametrize("body", ["raise ValueError('a bug')", "import graph_mode.no_such"])
 def test_a_bug_keeps_its_traceback(body):
     code, _, stderr = run_main(body)
-    assert code == 1
-    assert stderr.startswith("Traceback")
+    assert code == 1 and stderr.startswith("Traceback")
 
 
-@pytest.mark.parametrize("body, code", [("return None", 0), ("return 0", 0), ("return 4", 4)])
-def test_main_returns_the_exit_code(body, code):
-    assert run_main(body) == (code, "", "")
-
-
-@pytest.mark.parametrize(
-    "body, expected",
-    [
-        ("print('a line')", (0, "")),
-        ("print(1); raise command_line.CommandError('no')", (2, "-c: error: no\n")),
-    ],
-)
-def test_a_reader_that_leaves_is_no_error(body, expected):
+def test_a_reader_that_leaves_is_no_error():
     reader, writer = os.pipe()
     os.close(reader)
-    environment = {**os.environ, "PYTHONUNBUFFERED": ""}
-    code, _, stderr = run_main(body, stdout=writer, env=environment)
+    keywords = {"stdout": writer, "env": {**os.environ, "PYTHONUNBUFFERED": ""}}
+    assert run_main("print('a line')", **keywords)[::2] == (0, "")
+    body = "print(1); raise command_line.CommandError('no')"
+    assert run_main(body, **keywords)[::2] == (2, "-c: error: no\n")
     os.close(writer)
-    assert (code, stderr) == expected
 
 
 @pytest.mark.parametrize(
-    "body, code",
-    [("print('a line')", 2), ("command_line.print_line('a line'); return 7", 7)],
+    "body, code", [("print('a line')", 2), ("command_line.print_line('a line'); return 7", 7)]
 )
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full is Linux's")
 def test_a_full_disk_behind_standard_output_is_one_line(body, code):
-    if not os.path.exists("/dev/full"):
-        pytest.skip("/dev/full is Linux's")
     with open("/dev/full", "w") as full:
         found, _, stderr = run_main(body, stdout=full)
     assert (found, stderr.count("\n")) == (code, 1) and "No space left on device" in stderr
@@ -117,23 +97,18 @@ def test_a_closed_standard_output_is_one_line_before_anything_is_done():
     program = PROGRAM.format(root=ROOT, body="sys.stderr.write('work')")
     command = ["sh", "-c", '"$@" >&-', "sh", sys.executable, "-c", program]
     done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "standard output" in done.stderr and "work" not in done.stderr
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1) and "work" not in done.stderr
 
 
 def test_what_cannot_be_shown_is_escaped():
-    assert (
-        command_line.printable("gr\xfc\xdfe \x1b[1m\n\udc80") == r"gr"
-        "\xfc\xdf"
-        r"e \x1b[1m\n\udc80"
-    )
+    found = command_line.printable("gr\xfc\xdfe \x1b[1m\n\udc80")
+    assert found == "gr\xfc\xdfe " + r"\x1b[1m\n\udc80"
     few = io.TextIOWrapper(io.BytesIO(), "ascii")
     assert command_line.printable("gr\xfc\n", few, keep="\n") == "gr\\xfc\n"
+    command = [sys.executable, os.path.join(ROOT, "fc_train.py"), "--help"]
     environment = dict(os.environ, PYTHONIOENCODING="ascii")
-    for name in ("fc_train.py", "compare.py"):
-        command = [sys.executable, os.path.join(ROOT, name), "--help"]
-        shown = subprocess.check_output(command, env=environment).decode("ascii")
-        assert "usage:" in shown and shown.count("\n") > 20
+    shown = subprocess.check_output(command, env=environment).decode("ascii")
+    assert "usage:" in shown and shown.count("\n") > 20
 
 
 @pytest.mark.parametrize("script", sorted(SCRIPTS))
@@ -150,55 +125,49 @@ def without(tmp_path):
     """without(name) makes a folder for PYTHONPATH in which the package cannot be imported."""
 
     def make(name):
-        folder = tmp_path / "packages" / name
-        folder.mkdir(parents=True)
+        (tmp_path / "packages").mkdir()
         error = f"ModuleNotFoundError(\"No module named '{name}'\", name='{name}')"
-        (folder / "__init__.py").write_text(f"raise {error}\n")
-        return str(folder.parent)
+        (tmp_path / "packages" / f"{name}.py").write_text(f"raise {error}\n")
+        return str(tmp_path / "packages")
 
     return make
 
 
-@pytest.mark.parametrize(
-    "script, package",
-    [
-        ("fc_train.py", "numpy"),
-        ("fc_train.py", "tqdm"),
-        ("conv_train.py", "tensorboard"),
-        ("fc_train.py", "tensorflow"),
-        ("compare.py", "tqdm"),
-        ("gradient_check.py", "numpy"),
-        ("plot_losses.py", "numpy"),
-        ("plot_losses.py", "matplotlib"),
-        ("mnist_data.py", "numpy"),
-    ],
-)
-def test_a_missing_package_is_one_line_that_says_how_to_get_it(
-    script, package, run_script, without, tmp_path
-):
-    environment = {"PYTHONPATH": without(package)}
+CASES = "fc_train numpy;fc_train tqdm;conv_train tensorboard;fc_train tensorflow;compare tqdm"
+CASES += ";gradient_check numpy;plot_losses matplotlib;mnist_data numpy"
+
+
+@pytest.mark.parametrize("case", CASES.split(";"))
+def test_a_missing_package_is_one_line_that_says_how_to_get_it(case, run_script, without, tmp_path):
+    script, package = case.replace(" ", ".py ").split()
     write_run(tmp_path / "runs" / "fc" / "a")
+    environment = {"PYTHONPATH": without(package)}
     before = tree(tmp_path)
     code, stdout, stderr = run_script(script, *SCRIPTS[script], environment=environment)
     assert (code, stdout, stderr.count("\n")) == (2, "", 1), stderr
     assert f"'{package}'" in stderr and "pip install -r requirements.txt" in stderr
-    after = {name: digest for name, digest in tree(tmp_path).items() if "pycache" not in name}
-    assert after == before
+    assert {name for name in tree(tmp_path) if "pycache" not in name} == set(before)
 
 
-@pytest.mark.parametrize("package", ["PIL", "matplotlib"])
 def test_a_run_without_what_only_its_pictures_need_has_all_the_rest(
-    package, script_server, without, small_mnist, tmp_path
+    script_server, without, small_mnist, tmp_path
 ):
     flags = [f"--data-dir={small_mnist}", "--validation-size=100", "--num-batches=3"]
-    path = [without(package)]
+    path = [without("PIL")]
     code, stdout, stderr = script_server.run(tmp_path, "fc_train.py", *flags, path=path)
     assert (code, stdout.count("Final ")) == (0, 2), stderr
+    assert re.fullmatch(r".*no pictures .*pip install -r requirements\.txt\n", stderr), stderr
     (run,) = (tmp_path / "runs" / "fc").iterdir()
     assert (run / "result.json").exists()
     tags = {value.tag for event in read_events(str(run / "train")) for value in event.summary.value}
-    assert "_hparams_/session_end_info" in tags
-    # Matplotlib only brings the font, which the system may have too.
-    if package == "PIL" or "confusion_matrix" not in tags:
-        assert re.fullmatch(r".*no pictures .*pip install -r requirements\.txt\n", stderr), stderr
-        assert "confusion_matrix" not in tags
+    assert "_hparams_/session_end_info" in tags and "confusion_matrix" not in tags
+
+
+def test_what_tensorflow_says_when_its_import_ends_the_process_reaches_the_user(
+    start_script, tmp_path
+):
+    (tmp_path / "tensorflow.py").write_text("import os; os.write(2, b'no AVX\\n'); os.abort()")
+    environment = {"PYTHONPATH": str(tmp_path)}
+    for script in ("fc_train.py", "compare.py"):
+        process = start_script(script, *SCRIPTS[script][:-1], "--seed=1", environment=environment)
+        assert "no AVX\n" in process.communicate()[1] and process.returncode != 0

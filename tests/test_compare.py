@@ -174,6 +174,7 @@ def test_a_run_whose_worker_was_killed_is_the_one_that_the_script_alone_would_be
 def test_a_grid_is_trained_and_reported_and_never_trained_again(compare, log_dir, results):
     code, _, errors = compare("--seeds=1", "--report-only")
     assert code == 2 and "none of the 2 runs has ended" in errors and not results()
+    assert not os.path.exists(log_dir)  # which a report only reads: it may be another's
     code, lines, errors = compare("--seeds=1", "--width=7,8", "--sizes=2,3")
     assert (code, errors) == (0, "")
     assert len(lines) == 5 and lines[-1] == f"wrote {os.path.join(log_dir, 'report', 'report.md')}"

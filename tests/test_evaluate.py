@@ -1,4 +1,4 @@
-"""What --evaluate is given: checkpoints of other programs, old runs, one's own digits."""
+"""--evaluate and --export: checkpoints of other programs, old runs, one's own digits."""
 
 import json
 import os
@@ -7,7 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
-from helpers import ROOT, tree, write_small_mnist
+from helpers import ROOT, Trained, read_scalars, tree
 from idx_files import image_set, write_set
 from PIL import Image, ImageDraw
 
@@ -37,36 +37,35 @@ def saved(tmp_path_factory):
 
 def save(folder, dtype=np.float32, scope="", parts=None):
     """Writes a tf.train.Saver's checkpoint, the same values at every call; returns the folder."""
-    random = np.random.RandomState(0)
+    partitioner = tf.fixed_size_partitioner(parts) if parts else None
     with tf.Graph().as_default(), tf.Session() as session:
-        for name, shape in SHAPES.items():
-            value = random.normal(0, 0.1, shape).astype(dtype)
-
-            def initial(shape, dtype=None, partition_info=None, value=value):
-                starts = partition_info.var_offset if partition_info else [0] * len(shape)
-                return tf.constant(value[tuple(slice(s, s + n) for s, n in zip(starts, shape))])
-
-            partitioner = tf.fixed_size_partitioner(parts) if parts else None
-            tf.get_variable(
-                scope + name, shape, dtype, initializer=initial, partitioner=partitioner
+        for number, (name, shape) in enumerate(SHAPES.items()):
+            whole = tf.get_variable(
+                scope + name, shape, dtype, tf.zeros_initializer(), partitioner=partitioner
             )
-        session.run(tf.global_variables_initializer())
+            value = np.random.RandomState(number).normal(0, 0.1, shape).astype(dtype)
+            pieces = list(whole) if parts else [whole]
+            for piece, content in zip(pieces, np.split(value, parts or 1)):
+                session.run(tf.assign(piece, content))
         tf.train.Saver().save(session, os.path.join(str(folder), "net.ckpt"), 7)
     return str(folder)
 
 
 def evaluated(capsys, path, *further):
     """What --evaluate prints."""
-    fc_train.main(["--evaluate", str(path)] + list(further))
+    fc_train.main(["--evaluate", str(path), *further])
     stdout, stderr = capsys.readouterr()
     assert stderr == "" and stdout.count("\n") == 2
     return stdout
 
 
+def numbers(text):
+    return [float(number) for number in re.findall(r"\d\.\d+", text)]
+
+
 def refusal(path, *further):
     with pytest.raises(CommandError) as error:
-        fc_train.main(["--evaluate", str(path)] + list(further))
-    assert error.value.exit_code == 2
+        fc_train.main(["--evaluate", str(path), *further])
     return str(error.value)
 
 
@@ -75,12 +74,8 @@ def test_every_file_of_a_checkpoint_means_the_checkpoint(saved, flags, tmp_path,
     for name in os.listdir(saved) + [""]:
         assert evaluated(capsys, os.path.join(saved, name), *flags) == expected
     # Moved from another machine, whose paths the state file still names.
-    for name, state in (
-        ("there [a-z]", "/on/another machine/net.ckpt-7"),
-        ("windows", "C:\\\\models\\\\net.ckpt-7"),
-        ("octal", "/m\\303\\274ller/net.ckpt-7"),
-    ):
-        folder = shutil.copytree(saved, str(tmp_path / name))
+    for state in ("/on/another machine/net.ckpt-7", "C:\\\\models\\\\net.ckpt-7"):
+        folder = shutil.copytree(saved, str(tmp_path / f"there [a-z] {len(state)}"))
         with open(os.path.join(folder, "checkpoint"), "w") as file:
             file.write(f'model_checkpoint_path: "{state}"\n')
         assert evaluated(capsys, folder, *flags) == expected
@@ -99,14 +94,6 @@ def test_partitioned_variables_and_a_scope_are_read(saved, flags, tmp_path, caps
     assert "--checkpoint-scope" in refusal(saved, "--checkpoint-scope=net", *flags)
 
 
-def test_a_saved_model_is_evaluated(saved, flags, tmp_path, capsys):
-    expected = evaluated(capsys, saved, *flags)
-    exported = str(tmp_path / "exported")
-    assert evaluated(capsys, saved, f"--export={exported}", *flags) == expected
-    for path in (exported, os.path.join(exported, "saved_model.pb")):
-        assert evaluated(capsys, path, *flags) == expected
-
-
 def test_a_checkpoint_of_another_type_or_of_objects_is_refused(flags, tmp_path):
     assert "dense/kernel" in refusal(save(tmp_path, np.float64), *flags)
     with tf.Graph().as_default(), tf.Session() as session:
@@ -116,12 +103,8 @@ def test_a_checkpoint_of_another_type_or_of_objects_is_refused(flags, tmp_path):
     assert path in refusal(path, *flags)
 
 
-@pytest.mark.parametrize(
-    "name", ["model.h5", "model.keras", "notes.txt", "empty", "missing", "mis[s]ing/x", "runs"]
-)
+@pytest.mark.parametrize("name", ["notes.txt", "empty", "mis[s]ing/x", "runs"])
 def test_what_is_no_checkpoint_is_named(name, flags, tmp_path):
-    (tmp_path / "model.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
-    (tmp_path / "model.keras").write_bytes(b"PK\3\4 and so on")
     (tmp_path / "notes.txt").write_text("notes")
     (tmp_path / "empty").mkdir()
     (tmp_path / "runs").symlink_to(OLD_RUNS)
@@ -133,97 +116,61 @@ def test_a_damaged_checkpoint_and_one_without_all_its_files_are_named(saved, fla
     data = f"{path}.data-00000-of-00001"
     os.truncate(data, 100)
     assert path in refusal(path, *flags)
-    os.remove(data)
-    assert path in refusal(path, *flags)
-    shutil.copy(os.path.join(saved, os.path.basename(data)), data)
     os.remove(f"{path}.index")
     for each in (path, data):
         assert path in refusal(each, *flags)
 
 
-# Runs of the version before settings.json had "resolved", and before some flags.
-
-
-@pytest.fixture
-def old_runs(tmp_path):
-    write_set(tmp_path / "set", image_set(), packed=False)
+def test_old_runs_are_evaluated_and_drawn(tmp_path, monkeypatch, capsys):
+    """Runs of the version before settings.json had "resolved", and before some flags."""
+    data = write_set(tmp_path / "set", image_set(), packed=False)
     shutil.copytree(OLD_RUNS, str(tmp_path / "runs"))
-    return str(tmp_path)
-
-
-@pytest.mark.parametrize("script", [fc_train, conv_train])
-def test_an_old_run_is_evaluated(script, old_runs, capsys):
-    run = os.path.join(old_runs, "runs", script.NETWORK, "old")
-    before = tree(run)
-    with open(os.path.join(run, "result.json")) as file:
-        result = json.load(file)
-    names = [f"{s}_{name}" for s in ("validation", "test") for name in ("loss", "accuracy")]
-    for path in (run, checkpoints.latest(run)):
-        script.main(["--evaluate", path, f"--data-dir={old_runs}/set"])
-        found = [float(number) for number in re.findall(r"\d\.\d+", capsys.readouterr().out)]
-        assert found == pytest.approx([result[name] for name in names], abs=1e-5)
-    assert tree(run) == before
-
-
-def test_an_old_run_with_an_unknown_flag_is_not_taken_for_another_network(old_runs):
-    run = os.path.join(old_runs, "runs", "fc", "old")
-    path = os.path.join(run, "settings.json")
-    with open(path) as file:
-        settings = json.load(file)
-    settings["flags"]["residual"] = True
-    with open(path, "w") as file:
-        json.dump(settings, file)
-    assert "'residual'" in refusal(run)
-
-
-def test_old_runs_are_drawn(old_runs, monkeypatch, capsys):
-    monkeypatch.chdir(old_runs)
+    before = tree(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    names = ["validation_loss", "validation_accuracy", "test_loss", "test_accuracy"]
+    for script in (fc_train, conv_train):
+        run = os.path.join("runs", script.NETWORK, "old")
+        result = json.loads((tmp_path / run / "result.json").read_text())
+        for path in (run, checkpoints.latest(run)):
+            script.main(["--evaluate", path, f"--data-dir={data}"])
+            found = numbers(capsys.readouterr().out)
+            assert found == pytest.approx([result[name] for name in names], abs=1e-5)
+    assert tree(tmp_path) == before
     plot_losses.main(["runs"])
     stdout, stderr = capsys.readouterr()
     assert re.search(r"fc/old +60 ", stdout) and re.search(r"conv/old +60 ", stdout)
     assert stderr == ""
-
-
-# One's own digits.
+    path = tmp_path / "runs" / "fc" / "old" / "settings.json"
+    path.write_text(path.read_text().replace('"seed"', '"residual"'))
+    assert "'residual'" in refusal("runs/fc/old")
 
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
     """A one and a seven, drawn."""
     folder = tmp_path_factory.mktemp("pictures")
-    for name, points in (
-        ("one", [(60, 20), (60, 180)]),
-        ("seven", [(30, 30), (160, 30), (80, 180)]),
-    ):
+    shapes = {"one": [(60, 20), (60, 180)], "seven": [(30, 30), (160, 30), (80, 180)]}
+    for name, points in shapes.items():
         image = Image.new("L", (200, 200), 240)
         ImageDraw.Draw(image).line(points, fill=10, width=16)
         image.save(str(folder / f"{name}.png"))
     return [str(folder / "one.png"), str(folder / "seven.png")]
 
 
-@pytest.mark.parametrize("loss", ["sigmoid", "softmax"])
-def test_predict_prints_a_line_for_each_picture(loss, saved, flags, pictures, tmp_path, capsys):
-    folder = shutil.copytree(saved, str(tmp_path / "net"))
-    fc_train.main(["--evaluate", folder, f"--loss={loss}", *flags, "--predict", *pictures])
-    stdout, stderr = capsys.readouterr()
-    for line, path in zip(stdout.splitlines(), pictures):
-        assert re.fullmatch(rf"{re.escape(path)}: \d \([01]\.\d{{3}}\)", line)
-    assert stdout.count("\n") == 2
-    picture = os.path.join(folder, "predictions.png")
-    assert picture in stderr
-    assert Image.open(picture).size[0] > 2 * 100
-
-
-def test_predict_answers_the_digit_that_is_shown(pictures, tmp_path, capsys):
-    data = write_small_mnist(tmp_path / "data")
+def test_predict_answers_the_digit_that_is_shown(small_mnist, pictures, tmp_path, capsys):
     flags = ["--num-batches=200", "--batch-size=32", "--validation-size=100", "--hidden-units=64"]
-    flags += [f"--data-dir={data}", f"--log-dir={tmp_path / 'runs'}"]
-    run = fc_train.main(flags)
+    run = fc_train.main([*flags, f"--data-dir={small_mnist}", f"--log-dir={tmp_path}"])
     capsys.readouterr()
-    fc_train.main(["--evaluate", run, "--predict"] + pictures)
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[-2] for line in lines] == ["1", "7"]
-    assert os.path.exists(os.path.join(run, "predictions.png"))
+    picture = os.path.join(run, "predictions.png")
+    for is_writable in (True, False):
+        fc_train.main(["--evaluate", run, "--predict"] + pictures)
+        stdout, stderr = capsys.readouterr()
+        assert re.sub(r"0\.\d{3}|1\.000", "P", stdout) == "{}: 1 (P)\n{}: 7 (P)\n".format(*pictures)
+        assert picture in stderr and ("directory" in stderr) != is_writable
+        if is_writable:
+            assert Image.open(picture).size[0] > 2 * 100
+            os.remove(picture)
+            os.mkdir(picture)
 
 
 def test_predict_refuses_what_is_no_picture_before_it_prints(saved, flags, pictures, capsys):
@@ -237,9 +184,63 @@ def test_predict_refuses_what_is_no_picture_before_it_prints(saved, flags, pictu
 
 def test_probabilities_are_those_of_the_loss_and_add_up_to_1():
     logits = np.array([[0.0, 1.0, -1.0], [-900.0, -902.0, -950.0], [800.0, 0.0, 0.0]])
-    exponentials = np.exp(logits[0])
-    of_first = {"softmax": exponentials, "sigmoid": exponentials / (1 + exponentials)}
-    for loss, expected in of_first.items():
+    e = np.exp(logits[0])
+    for loss, expected in (("softmax", e), ("sigmoid", e / (1 + e))):
         found = evaluation.probabilities(logits, loss)
         np.testing.assert_allclose(found[0], expected / expected.sum())
         np.testing.assert_allclose(found.sum(axis=1), 1)
+
+
+def train(small_mnist, folder, *more):
+    flags = ["--batch-norm", "--hidden-units=16", "--validation-size=100", "--batch-size=32"]
+    return fc_train.main([*flags, f"--data-dir={small_mnist}", f"--log-dir={folder}", *more])
+
+
+@pytest.fixture(scope="module")
+def run(small_mnist, tmp_path_factory):
+    """A run whose best checkpoint is not its last. To be read only."""
+    flags = ["--learning-rate=1", "--validate-every=10", "--num-batches=200"]
+    return train(small_mnist, tmp_path_factory.mktemp("runs"), *flags)
+
+
+def test_the_best_checkpoint_is_evaluated_and_nothing_is_changed(run, capsys):
+    before = tree(run)
+    lowest = min(read_scalars(os.path.join(run, "validation"), "loss").values())
+    best, last = (numbers(evaluated(capsys, p))[0] for p in (f"{run}/checkpoints/best", run))
+    assert best == pytest.approx(lowest, abs=1e-5) and lowest < last
+    assert tree(run) == before
+
+
+def test_the_exported_model_gives_the_probabilities_of_the_network(
+    run, small_mnist, tmp_path, capsys
+):
+    softmax = train(small_mnist, tmp_path / "runs", "--loss=softmax", "--num-batches=5")
+    for exported in (run, softmax):
+        folder = str(tmp_path / os.path.basename(exported))
+        capsys.readouterr()
+        evaluated(capsys, exported, "--export", folder)
+        with Trained(fc_train, "--evaluate", exported) as one, one.graph.as_default():
+            checkpoint = checkpoints.latest(exported)
+            checkpoints.restore_network(one.session, checkpoint, one.model_variables)
+            logits = one.evaluate("test").logits.astype(np.float64)
+            raw = one.data.test.images
+        expected = 1 / (1 + np.exp(-logits))
+        if exported == softmax:
+            expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        # As another program would: with TensorFlow alone.
+        with tf.Graph().as_default(), tf.Session() as session:
+            signatures = tf.saved_model.load(session, ["serve"], folder).signature_def
+            for name, images in (("serving_default", raw), ("float_images", raw / np.float32(255))):
+                outputs = {key: tensor.name for key, tensor in signatures[name].outputs.items()}
+                found = session.run(outputs, {signatures[name].inputs["images"].name: images})
+                np.testing.assert_allclose(found["probabilities"], expected, atol=1e-6)
+                assert found["classes"].tolist() == logits.argmax(axis=1).tolist()
+                assert found["classes"].dtype == np.int64
+
+
+def test_an_export_that_cannot_be_written_is_one_line_and_leaves_nothing(run, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CommandError, match=f"--export {tmp_path}/file/exported: "):
+        fc_train.main(["--evaluate", run, "--export", str(tmp_path / "file" / "exported")])
+    assert len(numbers(capsys.readouterr().out)) == 4
+    assert list(tree(tmp_path)) == ["file"]

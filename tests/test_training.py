@@ -322,10 +322,12 @@ def test_averages_that_do_not_fit_the_weights_are_told():
         logits[right:, 1] = 1
         return evaluation.Evaluation(0.0, right / 1000, logits)
 
-    assert evaluation.lag(evaluated(900), evaluated(905), labels) is None
-    told = evaluation.lag(evaluated(250), evaluated(975), labels)
+    assert evaluation.lag(evaluated(900), evaluated(905), labels, 0.99) is None
+    told = evaluation.lag(evaluated(250), evaluated(975), labels, 0.99)
     assert "0.25000 with the moving averages, 0.97500 with population" in told
     assert "--batch-norm-momentum 0.9" in told
+    told = evaluation.lag(evaluated(250), evaluated(975), labels, 0.9)
+    assert "train longer" in told and "--batch-norm-momentum" not in told
 
 
 def train(network, folder, *flags):

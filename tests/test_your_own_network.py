@@ -4,31 +4,21 @@ import json
 import os
 import re
 
-import pytest
 from helpers import ROOT, read_scalars
 
 PAGE = os.path.join(ROOT, "docs", "your_own_network.md")
 
 
-@pytest.fixture
-def script(tmp_path):
-    """The script as the page has it."""
+def test_the_script_of_the_page_does_all_that_the_page_says(run_script, small_mnist, tmp_path):
     with open(PAGE, encoding="utf-8") as file:
         (code,) = re.findall("```python\n(.*?)```", file.read(), re.DOTALL)
     assert code.count("\n") <= 50
-    path = tmp_path / "residual_train.py"
-    path.write_text(code)
-    return str(path)
-
-
-def test_the_script_of_the_page_does_all_that_the_page_says(
-    script, run_script, small_mnist, tmp_path
-):
-    environment = {"PYTHONPATH": ROOT}
+    script = str(tmp_path / "residual_train.py")
+    (tmp_path / "residual_train.py").write_text(code)
     small = [f"--data-dir={small_mnist}", "--validation-size=100", "--batch-size=32"]
 
     def run(name, *arguments):
-        code, stdout, stderr = run_script(name, *arguments, environment=environment)
+        code, stdout, stderr = run_script(name, *arguments)
         assert code == 0, stderr
         return stdout
 
@@ -40,8 +30,8 @@ def test_the_script_of_the_page_does_all_that_the_page_says(
         assert json.load(file)["flags"]["blocks"] == 1
     assert "Test loss" in run(script, "--evaluate", folder, "--export", tmp_path / "exported")
     assert (tmp_path / "exported" / "saved_model.pb").exists()
-    grid = ["--optimizers=adam", "--seeds=1", "--num-batches=20", "--batch-norm=both", *small]
-    run("compare.py", "--networks", f"fc,{script}", "--jobs=1", *grid)
+    grid = ["--optimizers=adam", "--seeds=1", "--num-batches=20", *small]
+    run("compare.py", "--networks", script, "--jobs=1", *grid)
     report = (tmp_path / "runs" / "compare" / "report" / "report.md").read_text()
     assert "residual" in report
     run("plot_losses.py")

@@ -1,8 +1,7 @@
 """Plays what Windows lacks, for this project's own code: install() in a sitecustomize.
 
-os.name is "nt" there, names of Unix are not there, subprocess refuses what it refuses on Windows,
-and a file that a process holds open can be neither removed nor renamed. The standard library and
-packages keep the system they are on: they have code of their own for Windows.
+os.name is "nt", names of Unix are missing, subprocess refuses what it refuses there, and a file
+that is held open can be neither removed nor renamed. Packages keep the system they are on.
 """
 
 import builtins

@@ -126,7 +126,7 @@ class Process:
                 stdout=subprocess.PIPE,
                 stderr=self.log,
                 env=self.environment,
-                **machine.worker_process_options(),
+                **machine.WORKER_OPTIONS,
             )
 
     def read(self):

@@ -4,7 +4,7 @@ import time
 
 from tensorboard.compat.proto.summary_pb2 import Summary
 
-from graph_mode import flags
+from graph_mode import command_line, flags
 from graph_mode.show import tables
 
 # TensorBoard's plugins import TensorFlow themselves, so each function here imports what it needs:
@@ -92,13 +92,15 @@ def _add(writer, step, summary):
 
 def _hyperparameter(value):
     """HParams knows booleans, numbers and strings."""
-    return value if isinstance(value, (bool, int, float, str)) else _plain(value)
+    return value if isinstance(value, (bool, int, float)) else _plain(value)
 
 
 def _plain(value):
+    """The value as text of a proto, which cannot hold the bytes of a path that are not UTF-8."""
     if value is None:
         return "default"
-    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    values = value if isinstance(value, (list, tuple)) else [value]
+    return command_line.printable(", ".join(map(str, values)))
 
 
 def _settings_table(settings):

@@ -160,7 +160,7 @@ def _moments_by_average(layers):
     return found
 
 
-def lag(moving, population, labels):
+def lag(moving, population, labels, momentum):
     """A sentence if moving averages and population statistics give accuracies that differ by more
     than sampling explains, else None.
 
@@ -174,10 +174,11 @@ def lag(moving, population, labels):
     difference = abs(only_moving - only_population)
     if difference <= 3 * math.sqrt(only_moving + only_population):
         return None
+    shorter = "try --batch-norm-momentum 0.9, or " if momentum > 0.9 else ""
     return (
         f"batch norm: accuracy {moving.accuracy:.5f} with the moving averages, "
         f"{population.accuracy:.5f} with population statistics of the same weights: the averages "
-        "do not fit the weights; try --batch-norm-momentum 0.9, or train longer"
+        f"do not fit the weights; {shorter}train longer"
     )
 
 

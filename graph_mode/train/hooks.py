@@ -57,6 +57,8 @@ class FiniteLosses(Hook):
 
     def __init__(self, training):
         self._folder, self._allowed = training.run.folder, training.flags.allow_nonfinite
+        self._advice = "try a smaller --learning-rate"
+        self._advice += "" if training.flags.batch_norm else " or --batch-norm"
 
     def after_call(self, call):
         losses = call.scalars["loss"]
@@ -72,7 +74,7 @@ class FiniteLosses(Hook):
         good = checkpoints.latest(self._folder)
         return CommandError(
             f"{what} at batch {step}; last good checkpoint: {good or 'none yet'}; "
-            "try a smaller --learning-rate or --batch-norm, or continue with --allow-nonfinite",
+            f"{self._advice}, or continue with --allow-nonfinite",
             NONFINITE,
         )
 
@@ -180,7 +182,8 @@ def measure_end(training):
         getattr(training.run, split).add_scalars(training.flags.num_batches, **scalars)
         result.update({f"{split}_{name}": value for name, value in scalars.items()})
         if split == "validation" and measured.population:
-            lag = evaluation.lag(*measured, training.data.validation.labels)
+            labels, momentum = training.data.validation.labels, training.flags.batch_norm_momentum
+            lag = evaluation.lag(*measured, labels, momentum)
             if lag:
                 command_line.say(lag)
     return result, measured

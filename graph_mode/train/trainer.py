@@ -159,8 +159,11 @@ def predict(script, data, flags, checkpoint, folder):
         print_line(f"{path}: {found}")
         captions.append(f"{os.path.basename(path)[:12]}: {found}")
     picture = os.path.join(folder, "predictions.png")
-    digits.picture_of(images, captions, picture)
-    command_line.say(f"what the network saw: {picture}")
+    try:
+        digits.picture_of(images, captions, picture)
+        command_line.say(f"what the network saw: {picture}")
+    except OSError as error:  # The answers are printed, and the run may be in a folder to be read.
+        command_line.say(f"no picture of what the network saw: {picture}: {error.strerror}")
 
 
 @contextlib.contextmanager
