@@ -8,6 +8,7 @@ TensorFlow takes seconds to import, so the import waits for the first name that 
 """
 
 import contextlib
+import gc
 import importlib
 import os
 import subprocess
@@ -141,6 +142,9 @@ def _load():
                 stack.enter_context(_silence())
                 stack.enter_context(warnings.catch_warnings())
                 warnings.simplefilter("ignore")
+                if gc.isenabled():  # Little that an import makes is garbage: 0.3 s of searching.
+                    gc.disable()
+                    stack.callback(gc.enable)
                 for module in set(KERAS) - set(sys.modules):
                     sys.modules[module] = None
                     stack.callback(sys.modules.pop, module)
