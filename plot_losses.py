@@ -11,8 +11,9 @@ Runs with --diagnostics also give figures of what they recorded, without and wit
 """
 
 import argparse
+import contextlib
 import fnmatch
-import functools
+import itertools
 import os
 import sys
 
@@ -29,6 +30,7 @@ FORMATS = ("png", "svg", "pdf")
 DEFAULT_RUNS = "runs"
 COMPARISONS = os.path.join(DEFAULT_RUNS, "compare")
 DEFAULT_TAGS = "loss,*_loss"
+DPI = 150
 
 
 @command_line.one_line_errors()
@@ -37,11 +39,13 @@ def main(arguments=None):
     flags.show = flags.show and machine.ipython() != "kernel"
     if flags.show:
         figures.require_window()
-    paths = flags.paths or [DEFAULT_RUNS]
-    found = recorded.find_event_files(paths, left_out=None if flags.paths else COMPARISONS)
-    plot(recorded.read_runs(found, paths, command_line.say), flags)
+    paths, say = flags.paths or [DEFAULT_RUNS], command_line.say
+    found = recorded.find_event_files(paths, say, left_out=None if flags.paths else COMPARISONS)
+    plot(recorded.read_runs(found, paths, say), flags)
     if flags.show:
-        figures.show()
+        from matplotlib import pyplot
+
+        pyplot.show()
 
 
 def parse_arguments(arguments):
@@ -50,7 +54,7 @@ def parse_arguments(arguments):
     # fmt: off
     add("paths", nargs="*", metavar="RUNS", help="folders, event files or patterns (** for any "
         "depth) of runs (default: runs, without the runs of compare.py in runs/compare)")
-    add("--tags", type=comma_list, help="which scalars to draw and export; patterns, with commas "
+    add("--tags", type=tag_patterns, help="which scalars to draw and export; patterns, with commas "
         f"between them (default: {DEFAULT_TAGS}, and validation accuracy beside the loss)")
     add("--x", choices=("step", "relative", "wall"), default="step", help="the x axis: steps, time "
         "since a run began, or the clock (UTC, each run by itself)")
@@ -58,16 +62,14 @@ def parse_arguments(arguments):
               "where all smoothed values are above 0 and the largest is at least "
               f"{figures.LOG_SPAN} times the smallest)")
     add_scale("--linear-y", dest="log_y", action="store_false", default=None, help="linear y axis")
-    add("--smoothing", type=functools.partial(number_between, 0, 0.999, float), default=0.95,
-        metavar="WEIGHT", help="0 (none) to 0.999: how much a neighbouring batch counts, in both "
-        "directions: 0.95 averages about 20 on either side, 0.99 about 100; short curves get less")
+    add("--smoothing", type=smoothing, default=0.95, metavar="WEIGHT", help="0 (none) to 0.999: "
+        "how much a neighbouring batch counts, on both sides: 0.95 averages about 20 on either "
+        "side, 0.99 about 100; short curves get less")
     add("--group-by", type=comma_list, metavar="FLAGS", help="draw the mean of all runs with the "
         "same value of these training flags, with commas between them: learning_rate, or "
         "optimizer,learning_rate. Runs with and without batch norm are kept apart (default: all "
         "flags but the seed)")
     add("--title", help="of the figures of losses (default: what each shows)")
-    add("--dpi", type=functools.partial(number_between, 20, 1200, int), default=150,
-        help="of PNG files, 20 to 1200")
     add("--format", type=format_list, default="png", help="png, svg or pdf, or several with commas "
         "between them")
     add("--output-dir", default=os.path.join(DEFAULT_RUNS, "figures"), metavar="FOLDER",
@@ -89,38 +91,47 @@ def comma_list(text):
     return items
 
 
+def tag_patterns(text):
+    """The patterns between commas, and what several of them are together: a tag may hold commas."""
+    comma_list(text)
+    # Event files hold UTF-8, whatever the locale says of what a person types.
+    parts = os.fsencode(text).decode("utf-8", "surrogateescape").split(",")
+    spans = itertools.combinations(range(len(parts) + 1), 2)
+    return [",".join(parts[start:end]).strip() for start, end in spans]
+
+
 def format_list(text):
-    formats = list(dict.fromkeys(comma_list(text.lower())))
-    for name in formats:
-        if name not in FORMATS:
-            raise argparse.ArgumentTypeError(f"expected {', '.join(FORMATS)}, found {name!r}")
-    return formats
+    unknown = sorted(set(comma_list(text.lower())) - set(FORMATS))
+    if unknown:
+        raise argparse.ArgumentTypeError(f"expected {', '.join(FORMATS)}, found {unknown[0]!r}")
+    return list(dict.fromkeys(comma_list(text.lower())))
 
 
-def number_between(low, high, kind, text):
-    try:
-        number = kind(text)
-    except ValueError:
-        number = None
-    # Written so that nan is refused.
-    if number is None or not low <= number <= high:
-        raise argparse.ArgumentTypeError(f"expected a number from {low} to {high}, found {text!r}")
-    return number
+def smoothing(text):
+    with contextlib.suppress(ValueError):
+        if 0 <= float(text) <= 0.999:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"expected a number from 0 to 0.999, found {text!r}")
 
 
 def plot(runs, flags):
-    """Draws and writes all that the flags ask for, and prints what was written and the table.
-
-    Raises CommandError if there is nothing to draw, and OSError if a file cannot be written.
-    """
-    patterns = flags.tags or comma_list(DEFAULT_TAGS)
+    """Draws and writes all that the flags ask for, and prints what was written and the table."""
+    patterns = flags.tags or tag_patterns(DEFAULT_TAGS)
 
     def wanted(tag):
-        return any(fnmatch.fnmatchcase(tag, pattern) for pattern in patterns)
+        tag = tag.strip()
+        return any(tag == each or fnmatch.fnmatchcase(tag, each) for each in patterns)
 
     plots = run_lines.plots_of(runs, wanted)
     if not plots:
-        raise command_line.CommandError(nothing_to_draw(runs, flags, patterns))
+        raise command_line.CommandError(nothing_to_draw(runs, flags))
+    known = sorted({name for run in runs for name in run.flags})
+    unknown = [name for name in flags.group_by or () if name not in known]
+    if unknown:
+        known = ", ".join(known) or "no flags"
+        raise command_line.CommandError(
+            f"--group-by: no run recorded {', '.join(unknown)}; recorded are: {known}"
+        )
     drawn = [(each.file_name, draw(each, flags)) for each in plots]
     for pair in pairs_of(runs):
         for name, _, figure in draw_all(pair):
@@ -130,8 +141,10 @@ def plot(runs, flags):
     for name, figure in drawn:
         for image_format in flags.format:
             path = os.path.join(flags.output_dir, f"{name}.{image_format}")
-            figures.save(figure, path, image_format, flags.dpi)
+            figures.save(figure, path, image_format, DPI)
             written.append(path)
+        if machine.ipython() == "kernel":
+            figures.show_inline(figure)
     stream = sys.stdout
     if flags.csv:
         if output_file.is_standard_output(flags.csv):
@@ -140,25 +153,22 @@ def plot(runs, flags):
         written += [flags.csv] * (flags.csv != output_file.STANDARD_OUTPUT)
     text = "\n".join([f"wrote {path}" for path in written] + [run_table.table(plots)])
     print(command_line.printable(text, stream, keep="\n"), file=stream, flush=True)
-    if machine.ipython() == "kernel":
-        for _, figure in drawn:
-            figures.show_inline(figure)
 
 
 def draw(plot, flags):
     """The figure of a Plot; validation accuracy stands beside the loss unless --tags are given."""
-    view = run_lines.View(flags.x, flags.smoothing, flags.log_y, flags.group_by)
     with_accuracy = flags.tags is None and plot.tag.endswith("loss")
-    panels = run_lines.panels_of(plot, view, command_line.say, with_accuracy)
+    look = {"x": flags.x, "smoothing": flags.smoothing, "log_y": flags.log_y}
+    panels = run_lines.panels_of(plot, command_line.say, with_accuracy, flags.group_by, **look)
     return figures.draw(panels, flags.title or run_lines.title_of(plot), flags.show)
 
 
-def nothing_to_draw(runs, flags, patterns):
-    paths, tags = " ".join(flags.paths) or DEFAULT_RUNS, ",".join(patterns)
+def nothing_to_draw(runs, flags):
+    paths = " ".join(flags.paths) or DEFAULT_RUNS
     found = {tag for run in runs for scalars in run.scalars.values() for tag in scalars}
     if found:
-        known = ", ".join(sorted(found)[:20])
-        return f"found no training scalar {tags} in {paths}; name one of these with --tags: {known}"
+        tags, known = ",".join(flags.tags or [DEFAULT_TAGS]), ", ".join(sorted(found)[:20])
+        return f"found no scalar {tags} in {paths}; name one of these with --tags: {known}"
     return (
         f"found no {'scalars in the ' * bool(runs)}event files in {paths}; expected what a run "
         "writes: train first (python fc_train.py), or name the folder of your runs"

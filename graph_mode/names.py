@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import re
+import sys
 
 from graph_mode import machine
 
@@ -11,11 +12,14 @@ LONGEST = 60 if machine.WINDOWS else 100
 
 
 def safe(text, longest=LONGEST):
-    """The text as a name of letters, digits and _.,=+-; a long one ends in a digest of it."""
-    name = re.sub(r"[^\w.,=+-]+", "_", text).strip("._ ") or "unnamed"
-    if len(name) > longest:
+    """The text as a name of letters, digits and _.,=+-, those that the file system can hold; one of
+    more than `longest` bytes ends in a digest of it."""
+    encoding = sys.getfilesystemencoding()
+    known = text.encode(encoding, "replace").decode(encoding)
+    name = re.sub(r"[^\w.,=+-]+", "_", known).strip("._ ") or "unnamed"
+    if len(name.encode(encoding)) > longest:
         digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:8]
-        name = f"{name[: longest - 9]}-{digest}"
+        name = f"{name.encode(encoding)[: longest - 9].decode(encoding, 'ignore')}-{digest}"
     return f"{name}_" if machine.refused_by_windows(name) else name
 
 

@@ -11,58 +11,66 @@ import numpy as np
 from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2, types_pb2
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+from graph_mode.train.schedule import EARLY
+
 BEGAN = 1.7e9
+
+
+def event(wall_time=BEGAN, parts=None, **fields):
+    """A serialized Event, with a Summary of these Values if there are any."""
+    if parts:
+        fields["summary"] = summary_pb2.Summary(value=parts)
+    return event_pb2.Event(wall_time=wall_time, **fields).SerializeToString()
 
 
 def scalar_event(step, wall_time=None, **values):
     """A serialized Event with one simple_value for each tag, as the FileWriter of TensorFlow 1."""
     wall_time = BEGAN + 0.01 * step if wall_time is None else wall_time
     parts = [summary_pb2.Summary.Value(tag=tag, simple_value=v) for tag, v in values.items()]
-    summary = summary_pb2.Summary(value=parts)
-    event = event_pb2.Event(wall_time=wall_time, step=step, summary=summary)
-    return event.SerializeToString()
+    return event(wall_time, parts, step=step)
 
 
-def tensor_event(step, tag, value, plugin="scalars", wall_time=BEGAN):
+def tensor_event(step, tag, value, plugin="scalars"):
     """A serialized Event with a scalar tensor, as tf.summary.scalar of TensorFlow 2 writes it."""
     part = summary_pb2.Summary.Value(tag=tag)
     if plugin:
         part.metadata.plugin_data.plugin_name = plugin
-    part.tensor.CopyFrom(tensor_pb2.TensorProto(dtype=types_pb2.DT_FLOAT, float_val=[value]))
-    summary = summary_pb2.Summary(value=[part])
-    event = event_pb2.Event(wall_time=wall_time, step=step, summary=summary)
-    return event.SerializeToString()
+    tensor = tensor_pb2.TensorProto(dtype=types_pb2.DT_DOUBLE, double_val=[value])
+    part.tensor.CopyFrom(tensor)
+    return event(BEGAN, [part], step=step)
 
 
-def version_event(wall_time=BEGAN):
-    return event_pb2.Event(wall_time=wall_time, file_version="brain.Event:2").SerializeToString()
+def version_event():
+    return event(file_version="brain.Event:2")
 
 
-def restart_event(step, wall_time=BEGAN):
+def restart_event(step):
     """The SessionLog.START with which a program says that it goes on from `step`."""
-    log = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
-    return event_pb2.Event(wall_time=wall_time, step=step, session_log=log).SerializeToString()
+    return event(step=step, session_log=event_pb2.SessionLog(status=event_pb2.SessionLog.START))
 
 
-def write_event_file(path, messages, began=BEGAN):
+def write_event_file(path, messages):
     """Writes the messages, after the version record that begins each file; returns the path."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "wb") as file:
         writer = RecordWriter(file)
-        for message in [version_event(began)] + list(messages):
+        for message in [version_event(), *messages]:
             writer.write(message)
         writer.flush()
     return path
 
 
-def write_scalars(folder, tag, values, first_step=0, began=BEGAN):
-    """One event file with values [n] at first_step and the steps after it; returns its path."""
+def write_scalars(folder, tag, values, began=BEGAN):
+    """One event file with values [n] at steps from 0; returns its path."""
     messages = [
-        scalar_event(step, began + 0.01 * (step - first_step), **{tag: float(value)})
-        for step, value in enumerate(values, first_step)
+        scalar_event(step, began + 0.01 * step, **{tag: float(value)})
+        for step, value in enumerate(values)
     ]
-    path = os.path.join(str(folder), f"events.out.tfevents.{int(began)}.host")
-    return write_event_file(path, messages, began)
+    return write_event_file(os.path.join(str(folder), event_file_name(began)), messages)
+
+
+def event_file_name(began):
+    return f"events.out.tfevents.{int(began)}.host"
 
 
 def made_losses(num_steps, seed):
@@ -88,36 +96,30 @@ def write_run(
     """A run folder as training leaves it: event files, settings.json and result.json."""
     folder = str(folder)
     losses = made_losses(20, seed) if losses is None else np.asarray(losses)
-    write_scalars(os.path.join(folder, "train"), "loss", losses, began=began)
+    write_scalars(os.path.join(folder, "train"), "loss", losses, began)
     last = len(losses) - 1
-    evaluated = sorted(set(range(0, len(losses), 500)) | {last})
-    validation = [
-        scalar_event(step, began + 0.01 * step, loss=float(losses[step]) * 1.1, accuracy=0.5)
-        for step in evaluated
-    ]
-    name = f"events.out.tfevents.{int(began)}.host"
-    write_event_file(os.path.join(folder, "validation", name), validation, began)
-    flags = {
-        "optimizer": optimizer,
-        "batch_norm": batch_norm,
-        "seed": seed,
-        "learning_rate": 0.002,
-        "loss": "sigmoid",
-        "log_dir": "runs",
-        **flags,
+    evaluated = sorted({*range(0, last, 500), *(step for step in EARLY if step < last), last})
+    events = {
+        "validation": [
+            scalar_event(step, began + 0.01 * step, loss=float(losses[step]) * 1.1, accuracy=0.5)
+            for step in evaluated
+        ]
     }
+    flags = {**flags, "optimizer": optimizer, "batch_norm": batch_norm, "seed": seed}
+    defaults = {"learning_rate": 0.002, "loss": "sigmoid", "log_dir": "runs"}
     settings = {
         "network": network,
-        "flags": flags,
+        "flags": {**defaults, **flags},
         "versions": {"code": code},
         "data": {"images": "00"} if data is None else data,
     }
     write_json(os.path.join(folder, "settings.json"), settings)
     if ended:
-        test = [scalar_event(last, began + 0.01 * last, loss=0.03, accuracy=0.98)]
-        write_event_file(os.path.join(folder, "test", name), test, began)
+        events["test"] = [scalar_event(last, began + 0.01 * last, loss=0.03, accuracy=0.98)]
         result = {"validation_accuracy": 0.97, "test_accuracy": 0.98, "steps": len(losses)}
         write_json(os.path.join(folder, "result.json"), result)
+    for split, messages in events.items():
+        write_event_file(os.path.join(folder, split, event_file_name(began)), messages)
     return folder
 
 

@@ -1,5 +1,3 @@
-import warnings
-
 import numpy as np
 import pytest
 
@@ -65,23 +63,37 @@ def test_few_points_and_no_weight_return_the_values(count, weight, same):
     assert (np.nansum(np.abs(smoothed - values)) == 0) == same
 
 
-def test_the_band_reaches_from_the_smallest_to_the_largest_of_the_runs_that_have_the_step():
-    all_steps = [np.array([0, 1, 2]), np.array([0, 2, 4, 6])]
-    band = curves.mean_and_band(all_steps, [np.array([1.0, 1, 2]), np.array([3.0, 8, 3, 3])])
-    assert band.steps.tolist() == [0, 1, 2, 4, 6]
-    assert band.mean.tolist() == [2, 1, 5, 3, 3]
-    assert band.low.tolist() == [1, 1, 2, 3, 3]
-    assert band.high.tolist() == [3, 1, 8, 3, 3]
-    assert band.counts.tolist() == [2, 1, 2, 1, 1]
+def test_a_value_is_forgotten_with_its_weight_however_large_it_is():
+    values = np.full(1000, 0.1)
+    values[0] = 1e17
+    assert curves.smooth(values, 0.9)[500:] == pytest.approx(0.1, rel=1e-12)
+    values[[3, 4]] = [1.7e308, -1.7e308]  # too large for any mean: they count for nothing
+    assert curves.smooth(values, 0.9)[500:] == pytest.approx(0.1, rel=1e-12)
 
 
-def test_a_value_that_is_not_finite_counts_for_nothing_in_the_band():
-    steps = np.arange(3)
-    values = [np.array([1.0, NAN, NAN]), np.array([3.0, 5.0, np.inf])]
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        band = curves.mean_and_band([steps, steps], values)
-    np.testing.assert_array_equal(band.mean, [2, 5, NAN])
-    np.testing.assert_array_equal(band.low, [1, 5, NAN])
-    np.testing.assert_array_equal(band.high, [3, 5, NAN])
-    assert band.counts.tolist() == [2, 1, 0]
+def test_a_line_over_uneven_steps_stays_a_line():
+    steps = np.array([0, 10, 20, 50, 100, 200, *range(500, 50000, 500)])
+    np.testing.assert_allclose(curves.smooth(9 - steps / 1e4, 0.95, steps), 9 - steps / 1e4)
+
+
+@pytest.mark.parametrize(
+    "all_steps, all_values, expected",
+    [
+        # Where a run ends or has no value, the mean of the others would jump.
+        ([[0, 1, 2], [0, 2, 4]], [[1, 1, 2], [3, 8, 3]], ([0, 2], [2, 5], [1, 2], [3, 8])),
+        ([[0], [1]], [[1], [3]], ([], [], [], [])),
+        (
+            [[0, 1, 2]] * 2,
+            [[1, NAN, NAN], [3, 5, np.inf]],
+            ([0, 1, 2], [2, 5, NAN], [1, 5, NAN], [3, 5, NAN]),
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_mean_and_band_are_over_the_finite_values_at_the_steps_of_all(
+    all_steps, all_values, expected
+):
+    steps = [np.array(each) for each in all_steps]
+    band = curves.mean_and_band(steps, [np.array(each, float) for each in all_values])
+    for column, numbers in zip(band, expected):
+        np.testing.assert_array_equal(column, numbers)

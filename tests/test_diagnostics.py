@@ -137,7 +137,9 @@ def test_a_run_is_the_same_with_and_without_and_records_at_each_evaluation(data_
         options += ["--log-dir", str(tmp_path), "--num-batches", "25", "--validate-every", "10"]
         fc_train.main(options + ["--batch-norm", "--hidden-units", "6"] + flags)
     folders = sorted(glob.glob(os.path.join(str(tmp_path), "fc", "*")))
-    plain, diagnosed = recorded.read_runs(recorded.find_event_files(folders), folders, pytest.fail)
+    plain, diagnosed = recorded.read_runs(
+        recorded.find_event_files(folders, pytest.fail), folders, pytest.fail
+    )
     for split in ("train", "validation", "test"):
         for tag, series in plain.scalars[split].items():
             assert series.values.tolist() == diagnosed.scalars[split][tag].values.tolist()

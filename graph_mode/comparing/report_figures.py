@@ -35,7 +35,7 @@ def draw_all(network, results, settings, say):
         parts[tuple(words_of(values))].append(result.run)
     for words, runs in parts.items():
         for plot in run_lines.plots_of(runs, lambda tag: tag == "loss"):
-            panels = run_lines.panels_of(plot, run_lines.View(), say, with_accuracy=True)
+            panels = run_lines.panels_of(plot, say, with_accuracy=True)
             caption = ", ".join(["Loss and validation accuracy", *words])
             yield caption, ["loss", *words], figures.draw(panels, run_lines.title_of(plot))
     for flag in telling:

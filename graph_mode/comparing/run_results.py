@@ -41,7 +41,7 @@ def read(folders, log_dir, say):
     called with one line for everything that could not be read.
     """
     found = {
-        folder: recorded.find_event_files([folder]).get(os.path.normpath(folder), {})
+        folder: recorded.find_event_files([folder], say).get(os.path.normpath(folder), {})
         for folder in folders
     }
     runs = recorded.read_runs(found, [log_dir], say)

@@ -1,5 +1,6 @@
 """From the scalars of runs to the lines of a figure: smoothing, and mean and band over seeds."""
 
+import functools
 import typing
 
 import numpy as np
@@ -8,38 +9,41 @@ import numpy as np
 FEW_POINTS = 60
 
 
+# Of more than this no mean and no picture can be made.
+LARGEST = 1e100
+
+
 class Band(typing.NamedTuple):
-    """Several runs of one scalar, at every step that any of them has."""
+    """Several runs of one scalar, at the steps that all of them have."""
 
     steps: np.ndarray  # int64 [n]
     # Float64 [n], over the runs with a finite value there; nan where there are none.
     mean: np.ndarray
     low: np.ndarray
     high: np.ndarray
-    counts: np.ndarray  # int64 [n], how many runs these are
 
 
-def smooth(values, weight):
-    """The values float64 [n], each replaced by the middle of a line through its neighbours.
+def smooth(values, weight, steps=None):
+    """The values float64 [n] at rising steps [n] (None: one apart), each replaced by the middle of
+    a line through its neighbours.
 
-    The straight line is fitted by least squares, in which a value k places away counts weight**k:
-    with 0.95, about 20 on either side. Near the beginning, where a loss falls fastest, it is fewer:
-    one eighth of the places passed. So a falling curve is followed without delay, from its first
-    value to its last. Values that are not finite stay as they are and count for nothing.
+    The line is fitted by least squares, in which a value k places away counts weight**k: with 0.95,
+    about 20 on either side. Near the beginning it is fewer: one eighth of the places passed. So a
+    falling curve is followed without delay. No result is beyond the smallest or the largest value.
+    Values that are not finite stay as they are and count for nothing.
     """
     smoothed = np.array(values, np.float64)
-    finite = np.isfinite(smoothed)
-    count = finite.sum()
+    known = np.isfinite(finite(smoothed))
+    count = known.sum()
     if weight == 0 or count < FEW_POINTS:
         return smoothed
-    # Differences from the first value, so that a constant comes out as exactly that constant.
-    first = smoothed[finite][0]
-    links = links_of(count, weight)
-    sums, moments, _ = _around(smoothed[finite] - first, links)
-    ones, distances, squares = _around(np.ones(count), links)
-    smoothed[finite] = first + (squares * sums - distances * moments) / (
-        squares * ones - distances**2
-    )
+    values, links = smoothed[known], links_of(count, weight)
+    distances = np.ones(count - 1) if steps is None else np.diff(steps[known])
+    distances = distances / distances.mean()
+    sums, moments, _ = _around(values, links, distances)
+    ones, firsts, squares = _around(np.ones(count), links, distances)
+    fitted = (squares * sums - firsts * moments) / (squares * ones - firsts**2)
+    smoothed[known] = np.clip(fitted, values.min(), values.max())
     return smoothed
 
 
@@ -49,41 +53,41 @@ def links_of(count, weight):
     return np.minimum(1 - 1 / neighbours, weight)
 
 
-def _around(values, links):
-    """For each place t, the sums over i of w(i, t) * x[i] * (i - t)**p, for p = 0, 1 and 2."""
-    before = _one_sided(values, links)
-    behind = _one_sided(values[::-1], links[::-1])[:, ::-1]
+def _around(values, links, distances):
+    """For each place t, the sums over i of w(i, t) * x[i] * (i's distance)**p, p = 0 to 2."""
+    before = _one_sided(values, links, distances)
+    behind = _one_sided(values[::-1], links[::-1], distances[::-1])[:, ::-1]
     return before[0] + behind[0] - values, behind[1] - before[1], before[2] + behind[2]
 
 
-def _one_sided(values, links):
-    """For each place t, the sums over k >= 0 of w * x[t - k] * k**p, for p = 0, 1 and 2."""
+def _one_sided(values, links, distances):
+    """As _around, over the places up to t."""
     sums = moments = squares = 0.0
     found = []
-    for value, link in zip(values.tolist(), [0.0, *links.tolist()]):
-        # A step on, each distance k becomes k + 1.
-        squares = link * (squares + 2 * moments + sums)
-        moments = link * (moments + sums)
+    steps = zip([0.0, *links.tolist()], [0.0, *distances.tolist()])
+    for value, (link, distance) in zip(values.tolist(), steps):
+        squares = link * (squares + 2 * distance * moments + distance**2 * sums)
+        moments = link * (moments + distance * sums)
         sums = link * sums + value
         found.append((sums, moments, squares))
     return np.array(found).T
 
 
 def mean_and_band(all_steps, all_values):
-    """The Band of several runs: of each, its rising steps int64 [n] and its values float64 [n]."""
-    steps = np.unique(np.concatenate(all_steps))
-    table = np.full((len(all_steps), len(steps)), np.nan)
-    for row, own_steps, values in zip(table, all_steps, all_values):
-        row[np.searchsorted(steps, own_steps)] = values
-    finite = np.isfinite(table)
-    counts = finite.sum(axis=0)
-    mean = np.where(finite, table, 0).sum(axis=0) / np.maximum(counts, 1)
-    low = np.where(finite, table, np.inf).min(axis=0)
-    high = np.where(finite, table, -np.inf).max(axis=0)
-    ends = (np.where(counts > 0, column, np.nan) for column in (mean, low, high))
-    return Band(steps, *ends, counts)
+    """The Band of several runs: of each, its rising steps int64 [n] and its values float64 [n].
+
+    It has the steps that all of them have: where a run ends, or was not measured, the mean of the
+    others would jump.
+    """
+    steps = functools.reduce(np.intersect1d, all_steps)
+    table = [values[np.isin(own, steps)] for own, values in zip(all_steps, all_values)]
+    known = np.isfinite(table)
+    mean = np.where(known, table, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    low = np.where(known, table, np.inf).min(axis=0)
+    high = np.where(known, table, -np.inf).max(axis=0)
+    return Band(steps, *(np.where(known.any(axis=0), ends, np.nan) for ends in (mean, low, high)))
 
 
 def finite(values):
-    """The values, with nan for what is not finite."""
-    return np.where(np.isfinite(values), values, np.nan)
+    """The values, with nan for what is not finite or beyond LARGEST."""
+    return np.where(np.abs(np.nan_to_num(values)) <= LARGEST, values, np.nan)

@@ -18,15 +18,14 @@ INPUTS, NORM = "activation_inputs", "gradient_norm"
 DEAD, ALONG = "dead_units", "loss_along_gradient"
 # Of the inputs to an activation, as graph_mode/train/diagnostics.py measures them.
 LOW, MIDDLE, UPPER = 15, 50, 85
+PERCENTILES = f"{LOW}th, {MIDDLE}th and {UPPER}th percentile"
 # In front of each tag.
 PREFIX = "diagnostics/"
 SIDES = {False: "without batch norm", True: "with batch norm"}
 # Of a panel with its labels, and of one of the rows of inputs to activations.
 PANEL_INCHES, ROW_INCHES = (3.5, 3.7), (4.3, 1.6)
 X_LABEL = "Iteration (batch)"
-PERCENTILES = f"{LOW}th, {MIDDLE}th and {UPPER}th percentile"
-# Of more layers than this the first, the middle and the last have a colour, the others are grey.
-MANY_LAYERS = 4
+# Of more layers than these, each has a shade of blue.
 LAYER_COLORS = (figures.BLUE, figures.GREEN, figures.ORANGE, figures.PURPLE)
 INPUTS_CAPTION = (
     f"{PERCENTILES} of the inputs to the activations of each layer, over all its units, mean over "
@@ -86,29 +85,23 @@ def pair_of(network, label, without, with_norm):
 def layers_of(pair, kind):
     """The layers that every run of the pair has a diagnostic of, in their order in the network.
 
-    Batch normalization has layers of its own, which the side without it has not. They are left out
-    where there is no such side, too: by its name, one would be the first layer.
+    Those of batch normalization itself are left out: the side without it has none, and without
+    that side one would be the first layer by its name.
     """
-    layers = None
+    found = []
     for run in (run for side in pair.sides.values() for run in side):
-        tags = [os.path.split(tag) for tag in tags_of(run) if tag.startswith(f"{kind}/")]
-        if kind == INPUTS:
-            names = [os.path.basename(head) for head, _ in tags if head.count("/") == 1]
-        else:
-            names = [tail for _, tail in tags]
-        names = list(dict.fromkeys(names))
-        layers = names if layers is None else [layer for layer in layers if layer in names]
-    return [layer for layer in layers or [] if not layer.startswith("batch_normalization")]
+        layers = [tag[len(kind) + 1 :] for tag in tags_of(run) if tag.startswith(f"{kind}/")]
+        # layer_1/percentile_15, layer_1/first_unit/percentile_15, ...
+        found.append([layer.split("/")[0] for layer in layers] if kind == INPUTS else layers)
+    found = [layer for layer in dict.fromkeys(sum(found, [])) if all(layer in x for x in found)]
+    return [x for x in found if not os.path.basename(x).startswith("batch_normalization")]
 
 
 def over_seeds(runs, tag, split="train"):
-    """The curves.Band of a diagnostic of several runs, or None if none of them has it.
-
-    Of a split other than "train", of a scalar.
-    """
+    """The curves.Band of a diagnostic of several runs, or of a scalar of another split than
+    "train"; None if none of them has it."""
     tag = PREFIX + tag if split == "train" else tag
-    found = [scalars_of(run, split).get(tag) for run in runs]
-    found = [series for series in found if series is not None]
+    found = [scalars_of(run, split)[tag] for run in runs if tag in scalars_of(run, split)]
     if not found:
         return None
     return curves.mean_and_band(
@@ -123,9 +116,9 @@ def draw_all(pair):
         yield "activation_inputs", INPUTS_CAPTION, activation_inputs(pair)
     if layers_of(pair, NORM):
         label = "Gradient norm (nats per unit of weight)"
-        yield "gradient_norms", NORMS_CAPTION, by_layer(pair, NORM, label, "log")
+        yield "gradient_norms", NORMS_CAPTION, by_layer(pair, NORM, label, scale="log")
     if layers_of(pair, DEAD):
-        figure = by_layer(pair, DEAD, "Dead ReLU units (%)", "linear", 100, limits=(0, 100))
+        figure = by_layer(pair, DEAD, "Dead ReLU units (%)", percent=True, limits=(0, 1))
         yield "dead_units", DEAD_CAPTION, figure
     if layers_of(pair, ALONG):
         yield "loss_along_gradient", ALONG_CAPTION, loss_along_gradient(pair)
@@ -145,11 +138,14 @@ def figure_1(pair):
         same = [run for run in runs if run.flags.get("seed") == seed] or runs
         inputs.append(percentiles(same[:1], f"{INPUTS}/{layer}/first_unit", side))
     label = f"Input to the first unit of {words(layer)}\n({PERCENTILES})"
-    inputs = on_one_scale([inputs[0]._replace(y_label=label), *inputs[1:]])
-    panels = [figures.Panel(accuracies, X_LABEL, "Validation accuracy (%)", "accuracy"), *inputs]
-    titles = ["validation accuracy", *(SIDES[side] for side in pair.sides)]
-    titles = [f"({letter}) {title}" for letter, title in zip("abc", titles)]
-    panels = [panel._replace(title=title) for panel, title in zip(panels, titles)]
+    inputs[0] = inputs[0]._replace(y_label=label)
+    panels = [figures.Panel(accuracies, X_LABEL, "Validation accuracy (%)", "accuracy")]
+    panels += on_one_scale(inputs)
+    titles = ["validation accuracy", *map(SIDES.get, pair.sides)]
+    panels = [
+        panel._replace(title=f"({letter}) {title}")
+        for letter, title, panel in zip("abc", titles, panels)
+    ]
     caption = (
         "As figure 1 of Ioffe and Szegedy (2015): validation accuracy, mean and range over seeds; "
         f"{PERCENTILES} of the inputs to the first unit of the last hidden layer, seed {seed}"
@@ -160,40 +156,31 @@ def figure_1(pair):
 
 def activation_inputs(pair):
     """A row for each layer, from the first to the last."""
-    layers, rows = layers_of(pair, INPUTS), []
-    for layer in layers:
-        row = [percentiles(runs, f"{INPUTS}/{layer}", side) for side, runs in pair.sides.items()]
-        row[0] = row[0]._replace(y_label=words(layer).capitalize())
-        if layer != layers[-1]:
-            row = [panel._replace(x_label="") for panel in row]
-        rows.append(on_one_scale(row))
-    rows[0] = titled(rows[0], pair)
-    label = f"Input to the activation ({PERCENTILES})"
-    return figures.draw_rows(rows, [], ROW_INCHES, title_of(pair), label)
+    rows = []
+    for layer in layers_of(pair, INPUTS):
+        tag = f"{INPUTS}/{layer}"
+        row = [
+            percentiles(runs, tag, side)._replace(x_label="") for side, runs in pair.sides.items()
+        ]
+        rows.append([row[0]._replace(y_label=words(layer).capitalize()), *row[1:]])
+    rows[-1] = [panel._replace(x_label=X_LABEL) for panel in rows[-1]]
+    return draw(pair, rows, [], ROW_INCHES, f"Input to the activation ({PERCENTILES})")
 
 
-def by_layer(pair, kind, y_label, scale, factor=1, limits=()):
-    """A line for each layer; factor: what the values are multiplied by."""
+def by_layer(pair, kind, y_label, **look):
+    """A line for each layer; look: of the figures.Panel."""
     layers, panels = layers_of(pair, kind), []
+    many = len(layers) > len(LAYER_COLORS)
+    colors = figures.shades(figures.BLUE, len(layers)) if many else LAYER_COLORS
     for runs in pair.sides.values():
-        lines = []
-        for layer, (label, color) in zip(layers, layer_looks(layers)):
-            band = over_seeds(runs, f"{kind}/{layer}")
-            x, y = band.steps.astype(float), factor * band.mean
-            lines.append(figures.Line(label, color, False, x, y, faint=color == figures.GREY))
-        panels.append(figures.Panel(lines, X_LABEL, y_label, scale, limits=limits))
+        bands = [over_seeds(runs, f"{kind}/{layer}") for layer in layers]
+        lines = [
+            figures.Line(words(layer), color, False, band.steps.astype(float), band.mean)
+            for layer, color, band in zip(layers, colors, bands)
+        ]
+        panels.append(figures.Panel(lines, X_LABEL, y_label, **look))
         y_label = ""
-    return by_side(pair, panels, figures.legend_entries(panels))
-
-
-def layer_looks(layers):
-    """The (label, colour) of the line of each layer."""
-    if len(layers) <= MANY_LAYERS:
-        return list(zip(map(words, layers), LAYER_COLORS))
-    looks = [("the layers between", figures.GREY)] * len(layers)
-    for number, color in zip((0, len(layers) // 2, len(layers) - 1), LAYER_COLORS):
-        looks[number] = (words(layers[number]), color)
-    return looks
+    return draw(pair, [panels], figures.legend_entries(panels))
 
 
 def loss_along_gradient(pair):
@@ -202,19 +189,21 @@ def loss_along_gradient(pair):
     panels[0] = panels[0]._replace(y_label="Loss along the gradient (nats)")
     values = np.concatenate([figures.shown_values(panel) for panel in panels])
     scale = "log" if figures.spans_decade(values) else "linear"
-    return by_side(pair, [panel._replace(scale=scale) for panel in panels], ALONG_ENTRIES)
+    return draw(pair, [[panel._replace(scale=scale) for panel in panels]], ALONG_ENTRIES)
 
 
-def by_side(pair, panels, entries):
-    """The Figure of a panel for each side, on one scale."""
-    panels = titled(on_one_scale(panels), pair)
-    return figures.draw_rows([panels], entries, PANEL_INCHES, title_of(pair))
+def draw(pair, rows, entries, size=PANEL_INCHES, y_label=""):
+    """The Figure of rows of a panel for each side, each row on one scale."""
+    rows = [on_one_scale(row) for row in rows]
+    titles = [f"{SIDES[side].capitalize()} (n = {len(pair.sides[side])})" for side in pair.sides]
+    rows[0] = [panel._replace(title=title) for panel, title in zip(rows[0], titles)]
+    return figures.draw_rows(rows, entries, size, title_of(pair), y_label)
 
 
 def percentiles(runs, tag, side):
     """The Panel of three percentiles over the steps."""
     tags = [f"{tag}/percentile_{percent}" for percent in (LOW, MIDDLE, UPPER)]
-    return band_panel(runs, tags, side)._replace(zero=True)
+    return band_panel(runs, tags, side)
 
 
 def band_panel(runs, tags, side):
@@ -225,11 +214,8 @@ def band_panel(runs, tags, side):
 
 
 def line_of(side, steps, low, middle, high, label=""):
-    """A line with a band around it, the edges of which are lines too where the band is wide."""
     color = figures.BATCH_NORM_COLORS[side]
-    return figures.Line(
-        label, color, False, steps.astype(float), middle, low=low, high=high, edges=True
-    )
+    return figures.Line(label, color, False, steps.astype(float), middle, low=low, high=high)
 
 
 def on_one_scale(panels):
@@ -237,12 +223,6 @@ def on_one_scale(panels):
     values = np.concatenate([figures.shown_values(panel) for panel in panels])
     limits = (values.min(), values.max()) if len(values) else ()
     return [panel._replace(limits=limits) for panel in panels]
-
-
-def titled(panels, pair):
-    """The panels of the sides, with what they show above."""
-    titles = [f"{SIDES[side].capitalize()} (n = {len(pair.sides[side])})" for side in pair.sides]
-    return [panel._replace(title=title) for panel, title in zip(panels, titles)]
 
 
 def title_of(pair):

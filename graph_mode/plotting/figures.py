@@ -4,7 +4,6 @@ Nothing here knows what a run is: it draws Lines. matplotlib is imported only to
 """
 
 import contextlib
-import datetime
 import io
 import math
 import os
@@ -37,8 +36,6 @@ class Line(typing.NamedTuple):
     high: typing.Optional[np.ndarray] = None
     markers: typing.Optional[tuple] = None  # (x, y), the same measured on the validation set
     dotted: typing.Optional[tuple] = None  # (x, y), the same with population statistics
-    edges: bool = False  # whether the edges of the band are lines too
-    faint: bool = False  # whether it is thin, and behind the others
 
 
 class Panel(typing.NamedTuple):
@@ -47,13 +44,12 @@ class Panel(typing.NamedTuple):
     lines: list
     x_label: str
     y_label: str
-    scale: str = "linear"  # of y: "linear", "log", or "accuracy" for fractions of right answers
+    scale: str = "linear"  # of y: "linear", "log", or "accuracy": see scale_accuracy
+    percent: bool = False  # whether the values are fractions, shown in percent
     dates: bool = False  # whether x is in days since 1970 (UTC) and shown as dates
-    reference: typing.Optional[float] = None  # the loss of answering the class frequencies
-    samples: str = "seeds"  # what bands are of
+    level: typing.Optional[float] = None  # where a thin line is drawn across
     title: str = ""
     limits: tuple = ()  # values that the y axis has to hold besides
-    zero: bool = False  # whether a line marks 0
 
 
 # Of a panel with its labels, and of a single one.
@@ -62,22 +58,22 @@ LEGEND_ROWS = 22
 LABEL_CHARACTERS = 60
 # A logarithmic axis is chosen when the largest value is at least so many times the smallest.
 LOG_SPAN = 10
-# With more lines than this, light lines and full-size markers would hide what there is to see.
+# With more lines than this, single batches would hide what there is to see.
 MANY_LINES = 12
 # Up to so many points each has a marker.
 FEW_MARKERS = 40
-# A curve of more points is drawn by the extremes of so many stretches, more than it has pixels.
-MAX_POINTS, STRETCHES = 20000, 9000
+# Of a longer curve so many points are drawn: more than a picture has pixels.
+MAX_POINTS = 20000
 ACCURACY_TICKS = (0.1, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
 # One error in a validation set of 5000; an accuracy of 1 is drawn there.
 SMALLEST_ERROR = 2e-4
 STYLE = {
-    "axes.axisbelow": True,
     "axes.grid": True,
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.titlelocation": "left",
     "axes.titlesize": 12,
+    "date.converter": "concise",
     "figure.constrained_layout.use": True,
     "figure.constrained_layout.w_pad": 0.1,
     "grid.color": "#DDDDDD",
@@ -87,10 +83,14 @@ STYLE = {
     "legend.fontsize": 9,
     "legend.frameon": False,
     "legend.loc": "upper left",
+    "lines.markersize": 3.5,
     "svg.hashsalt": "plot_losses",
 }
-NO_METADATA = {"png": ["Software"], "svg": ["Date", "Creator"]}
-NO_METADATA["pdf"] = ["CreationDate", "Creator", "Producer"]
+DATES_AND_VERSIONS = {
+    "png": ["Software"],
+    "svg": ["Date", "Creator"],
+    "pdf": ["CreationDate", "Creator", "Producer"],
+}
 NO_WINDOWS = ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")
 # In place of how a line looks: the entry of a legend for a band.
 BAND = None
@@ -114,12 +114,19 @@ def draw_rows(rows, entries, size, title="", y_label="", window=False):
     inches of a panel with its labels.
     """
     with style():
+        from matplotlib import figure as library
+
+        make = library.Figure
+        if window:
+            from matplotlib import pyplot
+
+            make = pyplot.figure
         # The layout finds the size of the legend. How large the panels get beside it is estimated.
         longest = max([len(line) for text, _ in entries for line in text.split("\n")], default=-7)
         legend_columns = math.ceil(len(entries) / LEGEND_ROWS)
         legend_inches = legend_columns * 0.068 * (min(longest, LABEL_CHARACTERS) + 7)
         inches = len(rows[0]) * size[0] + legend_inches, len(rows) * size[1] + 0.4 * bool(title)
-        figure = new_figure(inches, window)
+        figure = make(figsize=inches)
         # The legend stands in axes of no width, for which the layout makes room.
         widths = [1] * len(rows[0]) + [1e-3]
         grid = figure.add_gridspec(len(rows), len(widths), width_ratios=widths)
@@ -139,19 +146,8 @@ def draw_rows(rows, entries, size, title="", y_label="", window=False):
     return figure
 
 
-def new_figure(inches, window):
-    if window:
-        from matplotlib import pyplot
-
-        return pyplot.figure(figsize=inches)
-    from matplotlib.figure import Figure
-
-    return Figure(inches)
-
-
 def plain(text):
-    """Text that matplotlib shows as it is: not taken as a formula for its $, nor left out of a
-    legend for its leading _."""
+    """Text that matplotlib neither takes as a formula for its $, nor leaves out for its first _."""
     text = printable(text, keep="\n").replace("$", r"\$")
     return f" {text}" if text.startswith("_") else text
 
@@ -177,8 +173,8 @@ def style():
 def image(figure, image_format, dpi):
     """The figure as bytes, without dates or versions: the same figure, the same bytes."""
     file = io.BytesIO()
+    metadata = dict.fromkeys(DATES_AND_VERSIONS[image_format])
     with style():
-        metadata = dict.fromkeys(NO_METADATA[image_format])
         figure.savefig(file, format=image_format, dpi=dpi, metadata=metadata)
     return file.getvalue()
 
@@ -206,32 +202,15 @@ def require_window():
     )
 
 
-def show():
-    """Opens the figures that draw() made with window=True, until a person has closed them."""
-    from matplotlib import pyplot
-
-    pyplot.show()
-
-
-def show_inline(figure):
-    """Shows the figure in the notebook that runs this process."""
-    from IPython.display import Image, display
-
-    display(Image(data=image(figure, "png", dpi=100)))
-
-
 def shades(color, count):
-    """`count` shades of a colour '#rrggbb', from darker to lighter; the colour itself for one."""
-    darkest = 0.0 if count < 3 or color == BLACK else -0.45
-    return [mixed(color, amount) for amount in np.linspace(darkest, 0.6, count).tolist()]
+    """`count` shades of a colour '#rrggbb', from the colour itself to lighter ones."""
+    return [mixed(color, amount) for amount in np.linspace(0, 0.7, count).tolist()]
 
 
 def mixed(color, amount):
-    """The colour moved towards white (amount up to 1) or towards black (down to -1)."""
-    target = 255 if amount > 0 else 0
+    """The colour moved towards white by this share."""
     channels = [int(color[start : start + 2], 16) for start in (1, 3, 5)]
-    moved = [round(channel + abs(amount) * (target - channel)) for channel in channels]
-    return "#{:02X}{:02X}{:02X}".format(*moved)
+    return "#" + "".join(f"{round(c + amount * (255 - c)):02X}" for c in channels)
 
 
 def spans_decade(values):
@@ -241,32 +220,43 @@ def spans_decade(values):
 
 
 def draw_panel(axes, panel):
-    small = len(panel.lines) > MANY_LINES
+    from matplotlib.ticker import FuncFormatter
+
     values = shown_values(panel)
+    percent = panel.percent or panel.scale == "accuracy"
+    factor = 100 if percent else 1
+    numbers = FuncFormatter(lambda value, _: f"{factor * value:g}")
     if panel.scale == "log" and (values > 0).any():
-        scale_log(axes, values[values > 0])
+        scale_log(axes, values[values > 0], numbers)
     elif panel.scale == "accuracy":
         scale_accuracy(axes, values)
+    if percent or panel.scale == "log":
+        axes.yaxis.set_major_formatter(numbers)
     if panel.dates:
-        show_dates(axes)
-    for line in panel.lines:
-        draw_line(axes, line, len(panel.lines), small)
-    if panel.reference is not None:
-        axes.axhline(panel.reference, color=GREY, linewidth=0.8, linestyle="-.", zorder=1.5)
-    if panel.zero:
-        axes.axhline(0, color=GREY, linewidth=0.6, zorder=1)
+        axes.xaxis_date()
+    lines = list(map(thinned, panel.lines))
+    for line in lines:
+        draw_line(axes, line, len(lines))
+    if panel.level is not None:
+        axes.axhline(panel.level, color=GREY, linewidth=0.8, linestyle="-.", zorder=1.5)
     axes.set_xlabel(plain(panel.x_label))
     axes.set_ylabel(plain(panel.y_label))
     axes.tick_params(labelbottom=bool(panel.x_label))
     axes.update_datalim([(0, limit) for limit in panel.limits], updatex=False)
     axes.margins(x=0.01, y=0.04)
     axes.autoscale_view()
-    for line in panel.lines:
-        # Single batches may stand out.
-        if line.raw is not None and not small:
-            shown = extremes(line.raw, line.raw)
-            look = {"alpha": 0.25 / math.sqrt(len(panel.lines)), "linewidth": 0.5, "zorder": 1.8}
-            axes.plot(line.x[shown], line.raw[shown], color=line.color, scaley=False, **look)
+    for line in lines if len(lines) <= MANY_LINES else ():
+        if line.raw is not None:
+            look = {"alpha": 0.25 / math.sqrt(len(lines)), "linewidth": 0.5, "zorder": 1.8}
+            # They may stand out.
+            axes.plot(line.x, line.raw, color=line.color, scaley=False, **look)
+
+
+def thinned(line):
+    """The line with at most MAX_POINTS points, its first and its last among them."""
+    kept = np.linspace(0, len(line.x) - 1, min(len(line.x), MAX_POINTS)).astype(int)
+    columns = {name: getattr(line, name) for name in ("x", "y", "raw", "low", "high")}
+    return line._replace(**{n: column[kept] for n, column in columns.items() if column is not None})
 
 
 def shown_values(panel):
@@ -278,25 +268,23 @@ def shown_values(panel):
     return np.concatenate([y[np.isfinite(x) & np.isfinite(y)] for x, y in curves])
 
 
-def scale_log(axes, values):
-    """A logarithmic axis with plain numbers on it, and more of them where it is short."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+def scale_log(axes, values, numbers):
+    """A logarithmic axis, with more numbers on it where it is short."""
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     axes.set_yscale("log", nonpositive="mask")
-    plain_numbers = FuncFormatter(lambda value, _: f"{value:g}")
-    axes.yaxis.set_major_formatter(plain_numbers)
     axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
     short = values.max() < 200 * values.min()
-    axes.yaxis.set_minor_formatter(plain_numbers if short else NullFormatter())
+    axes.yaxis.set_minor_formatter(numbers if short else NullFormatter())
 
 
 def scale_accuracy(axes, values):
-    """An axis in percent, on which a step from 90 to 99 is as long as one from 99 to 99.9.
+    """An axis on which a step from 90 to 99 percent is as long as one from 99 to 99.9: so the rise
+    from chance and the differences at the end are both to be seen.
 
-    So the rise from chance and the differences at the end are both to be seen. Linear where no
-    accuracy is high or none is low.
+    Linear where no accuracy is high or none is low.
     """
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+    from matplotlib.ticker import FixedLocator, NullLocator
 
     if len(values) and values.max() > 0.95 and values.min() < 0.8:
 
@@ -306,100 +294,62 @@ def scale_accuracy(axes, values):
         axes.set_yscale("function", functions=(forward, lambda y: 1 - 10.0 ** -np.asarray(y)))
         axes.yaxis.set_major_locator(FixedLocator(ACCURACY_TICKS))
         axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda accuracy, _: f"{100 * accuracy:g}"))
 
 
-def show_dates(axes):
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-
-    locator = AutoDateLocator(tz=datetime.timezone.utc)
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=datetime.timezone.utc))
-
-
-def draw_line(axes, line, of_lines, small):
+def draw_line(axes, line, of_lines):
     """Draws a line with what belongs to it, but for single batches."""
     if line.low is not None:
-        shown = extremes(line.low, line.high)
-        x, low, high = line.x[shown], line.low[shown], line.high[shown]
-        alpha = 0.2 if line.edges else 0.3 / math.sqrt(of_lines)
-        axes.fill_between(x, low, high, color=line.color, alpha=alpha, linewidth=0, zorder=2.2)
-        for edge in (low, high) if line.edges else ():
-            axes.plot(x, edge, color=line.color, linewidth=0.7, alpha=0.7, zorder=2.3)
-    shown = extremes(line.y, line.y)
-    axes.plot(line.x[shown], line.y[shown], **look_of(line, small))
+        look = {"color": line.color, "alpha": 0.3 / math.sqrt(of_lines), "linewidth": 0}
+        axes.fill_between(line.x, line.low, line.high, zorder=2.2, **look)
+    axes.plot(line.x, line.y, zorder=3, **look_of(line))
     if line.dotted is not None:
         axes.plot(*line.dotted, color=line.color, linestyle=":", linewidth=1.2, zorder=3)
     if line.markers is not None:
-        axes.plot(*line.markers, zorder=4, **validation_look(line, small))
+        axes.plot(*line.markers, zorder=4, **validation_look(line))
 
 
-def look_of(line, small=False):
+def look_of(line):
     """How plot() draws a line, and a legend shows it.
 
     Its own points are marked only if no others could be taken for them. A single point is no line,
     so it is marked, with a square beside the circles of the validation.
     """
     look = {"color": line.color, "linestyle": (0, (4, 1.5)) if line.dashed else "-"}
-    if line.faint:
-        return {**look, "linewidth": 0.7, "zorder": 1.9}
-    look.update(linewidth=1.0 if small else 1.5, zorder=3)
-    if line.markers is None and len(line.x) <= FEW_MARKERS:
-        look.update(marker_of(line, "o", small))
-    elif len(line.x) == 1:
-        look.update(marker_of(line, "s", small))
+    if len(line.x) == 1 or line.markers is None and len(line.x) <= FEW_MARKERS:
+        look.update(marker="o" if line.markers is None else "s", markerfacecolor=face_of(line))
     return look
 
 
-def validation_look(line, small=False):
+def validation_look(line):
     """How plot() draws what was measured on the validation set: as points, if they are few."""
     if len(line.markers[0]) > FEW_MARKERS:
         return {"color": line.color, "linewidth": 0.8, "alpha": 0.7}
-    return {"color": line.color, "linestyle": "", **marker_of(line, "o", small)}
+    look = {"marker": "o", "markerfacecolor": face_of(line)}
+    return {"color": line.color, "linestyle": "", **look}
 
 
-def marker_of(line, marker, small):
-    """A point, open where the line is dashed."""
-    face = "white" if line.dashed else line.color
-    return {"marker": marker, "markersize": 2.5 if small else 3.5, "markerfacecolor": face}
-
-
-def extremes(low, high):
-    """The indices to draw of a curve (low and high the same) or a band, so that it looks the same.
-
-    All of them, or the smallest low and the largest high of each of STRETCHES parts: matplotlib
-    cannot draw a path of a million points in one piece, and no picture is that wide.
-    """
-    if len(low) <= MAX_POINTS:
-        return np.arange(len(low))
-    low, high = np.where(np.isnan(low), np.inf, low), np.where(np.isnan(high), -np.inf, high)
-    edges = np.linspace(0, len(low), STRETCHES + 1, dtype=int)
-    found = {len(low) - 1}
-    for start, end in zip(edges, edges[1:]):
-        found |= {start + low[start:end].argmin(), start + high[start:end].argmax()}
-    return np.array(sorted(found))
+def face_of(line):
+    """The colour of its points: open where the line is dashed."""
+    return "white" if line.dashed else line.color
 
 
 def legend_entries(panels):
     """An entry for each look of a line, and in grey what all lines have."""
     lines = [line for panel in panels for line in panel.lines]
-    looks, marked = {}, {}
+    looks = {}
     for line in lines:
         looks.setdefault((line.color, line.dashed, len(panels) > 1 or line.label), line)
-        if line.markers is not None:
-            marked.setdefault(line.dashed, line._replace(color=GREY))
     entries = [(line.label, look_of(line)) for line in looks.values()]
     if any(line.raw is not None for line in lines) and len(lines) <= MANY_LINES * len(panels):
         entries.append(("single batches", {"color": mixed(GREY, 0.5), "linewidth": 0.8}))
-    for samples in sorted({p.samples for p in panels if any(li.low is not None for li in p.lines)}):
-        entries.append((f"mean of n {samples}, smallest to largest", BAND))
-    for dashed in sorted(marked):
-        side = f", {'without' if dashed else 'with'} batch norm" if len(marked) > 1 else ""
-        entries.append((f"validation{side}", validation_look(marked[dashed])))
+    if any(line.low is not None for line in lines):
+        entries.append(("mean of n runs, smallest to largest", BAND))
+    for line in [line for line in lines if line.markers is not None][:1]:
+        entries.append(("validation", validation_look(line._replace(color=GREY, dashed=False))))
     if any(line.dotted is not None for line in lines):
         entries.append(("with population statistics", {"linestyle": ":"}))
-    for value in sorted({panel.reference for panel in panels} - {None}):
-        text = f"answering the class frequencies: {value:.3f}"
+    for level in sorted({panel.level for panel in panels} - {None}):
+        text = f"answering the class frequencies: {level:.3f}"
         entries.append((text, {"linestyle": "-.", "linewidth": 0.8}))
     return entries
 

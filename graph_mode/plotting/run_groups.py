@@ -3,7 +3,6 @@
 import collections
 import typing
 
-from graph_mode.command_line import CommandError
 from graph_mode.flags import deciding, frozen, words
 from graph_mode.plotting import figures
 from graph_mode.runs.recorded import natural_order
@@ -31,9 +30,14 @@ def group_runs(runs, names=None, apart=False):
 
     Runs without a seed differ by chance, as if each had another one. A run with the same settings
     and the same seed as another is no further sample: it begins a group of its own. So does each
-    run of which the settings are not known. Raises CommandError if no run recorded any of `names`.
+    run of which the settings are not known. Names that none of these runs recorded are left out.
     """
-    names = names and with_batch_norm(runs, names)
+    recorded = {name for run in runs for name in run.flags}
+    names = [name for name in names or () if name in recorded]
+    both = len({frozen(run.flags[BATCH_NORM]) for run in runs if BATCH_NORM in run.flags}) > 1
+    if names and both and BATCH_NORM not in names:
+        # The mean of runs with batch norm and without is a curve of neither.
+        names = [*names, BATCH_NORM]
     found, times_seen = {}, collections.Counter()
     for run in runs:
         if names:
@@ -56,19 +60,12 @@ def group_runs(runs, names=None, apart=False):
             for run, some in zip(first_runs, settings)
         ]
     else:
-        labels = seed_labels(first_runs, apart)
+        labels = [label_of(run, first_runs, apart) for run in first_runs]
+    labels = [
+        f"{label} ({run.name})" if labels.count(label) > 1 else label
+        for run, label in zip(first_runs, labels)
+    ]
     return with_styles(labels, groups, settings, by_optimizer=not names or "optimizer" in names)
-
-
-def with_batch_norm(runs, names):
-    """The flags to group by: the mean of runs with batch norm and without is a curve of neither."""
-    if not any(name in run.flags for run in runs for name in names):
-        known = ", ".join(sorted({name for run in runs for name in run.flags}))
-        raise CommandError(
-            f"--group-by: no run recorded {', '.join(names)}; recorded are: {known or 'no flags'}"
-        )
-    both = len({frozen(run.flags[BATCH_NORM]) for run in runs if BATCH_NORM in run.flags}) > 1
-    return names + [BATCH_NORM] if both and BATCH_NORM not in names else names
 
 
 def settings_of(run, with_seed=False):
@@ -82,33 +79,21 @@ def optimizer_of(run):
     return None if optimizer is None else str(optimizer)
 
 
-def seed_labels(runs, with_seed):
-    """A different label for each run: the optimizer if there are several, and what differs."""
-    several = len(set(map(optimizer_of, runs))) > 1
-    bases = [base_label(run, several) for run in runs]
-    labels = []
-    for run, base in zip(runs, bases):
-        rivals = [rival for rival, other in zip(runs, bases) if other == base]
-        labels.append(", ".join([base, *differences(run, rivals, with_seed)]))
-    return [
-        f"{label} ({run.name})" if labels.count(label) > 1 else label
-        for run, label in zip(runs, labels)
-    ]
-
-
-def base_label(run, with_optimizer):
-    optimizer = optimizer_of(run)
-    if optimizer is None:
+def label_of(run, runs, with_seed):
+    """The optimizer if the runs have several, with or without batch norm, and what else differs."""
+    if optimizer_of(run) is None:
         return run.name
-    if BATCH_NORM not in run.flags:
-        return optimizer
-    side = words(BATCH_NORM, run.flags[BATCH_NORM])
-    return f"{optimizer}, {side}" if with_optimizer else side
+    several = len(set(map(optimizer_of, runs))) > 1
+    first = [optimizer_of(run)] * several
+    if BATCH_NORM in run.flags:
+        first.append(words(BATCH_NORM, run.flags[BATCH_NORM]))
+    found = dict.fromkeys([*first, *differences(run, runs, with_seed)])
+    return ", ".join(found) or optimizer_of(run)
 
 
-def differences(run, rivals, with_seed=False):
-    """The settings of a run, as words, in which it differs from any of its rivals."""
-    others = [settings_of(rival, with_seed) for rival in rivals]
+def differences(run, runs, with_seed=False):
+    """The settings of a run, as words, in which it differs from any of the runs."""
+    others = [settings_of(other, with_seed) for other in runs]
     return [
         words(name, run.flags.get("data_dir", "") if name == "data" else value)
         for name, value in settings_of(run, with_seed).items()
@@ -117,8 +102,7 @@ def differences(run, rivals, with_seed=False):
 
 
 def with_styles(labels, groups, settings, by_optimizer):
-    """The Groups, in the order in which people count their labels, in colours that tell what
-    differs between them.
+    """The Groups, in the order in which people count their labels.
 
     Colour tells the optimizer where there are several; else the other settings (None: nothing is
     known of the run); else batch norm, as in the figures of the diagnostics. The line style tells
@@ -135,12 +119,15 @@ def with_styles(labels, groups, settings, by_optimizer):
         else frozen({name: some[name] for name in some if name not in (BATCH_NORM, "optimizer")})
         for group, some in zip(groups, settings)
     ]
-    several = by_optimizer and len(set(optimizers)) > 1
-    by_side = not several and len(set(keys)) == 1 and None not in sides
-    if by_side:
+    order = list(dict.fromkeys(keys))
+    by_side = False
+    if by_optimizer and len(set(optimizers)) > 1:
+        colors = [OPTIMIZER_COLORS.get(optimizer, figures.GREY) for optimizer in optimizers]
+    elif len(order) == 1 and None not in sides:
+        by_side = True
         colors = [figures.BATCH_NORM_COLORS[bool(side)] for side in sides]
     else:
-        colors = colors_of([several and opt or key for opt, key in zip(optimizers, keys)])
+        colors = [figures.PALETTE[order.index(key) % len(figures.PALETTE)] for key in keys]
     both = len({bool(side) for side in sides if side is not None}) > 1
     dashed = [both and not by_side and side is not None and not side for side in sides]
     looks = list(zip(colors, dashed))
@@ -149,12 +136,3 @@ def with_styles(labels, groups, settings, by_optimizer):
         Group(group, label, next(shades[look]), look[1])
         for group, label, look in zip(groups, labels, looks)
     ]
-
-
-def colors_of(keys):
-    """A colour for each key: an optimizer's own, or else one that no optimizer here has."""
-    taken = {OPTIMIZER_COLORS.get(key) for key in keys}
-    free = [color for color in figures.PALETTE if color not in taken] or figures.PALETTE
-    others = dict.fromkeys(key for key in keys if key not in OPTIMIZER_COLORS)
-    colors = {key: free[index % len(free)] for index, key in enumerate(others)}
-    return [{**colors, **OPTIMIZER_COLORS}[key] for key in keys]

@@ -1,7 +1,6 @@
 """From runs to the lines, labels and legend of a figure."""
 
 import collections
-import functools
 import typing
 
 import numpy as np
@@ -12,14 +11,18 @@ from graph_mode.plotting import curves, figures, run_groups
 from graph_mode.plotting.curves import finite
 
 NETWORKS = {"fc": "Fully connected network", "conv": "Convolutional network"}
+SPLIT_NAMES = {"train": "Training", "validation": "Validation", "test": "Test"}
+# A fraction that float32 rounded up may be above 1 by so much; percent are far above.
+LARGEST_FRACTION = 1.001
+X_LABELS = {
+    "step": "Iteration (batch)",
+    "relative": "Time since the run began (min)",
+    "wall": "Time (UTC)",
+}
 SECONDS_A_DAY = 86400
-# matplotlib has no dates after the year 9999, and no event file is older than 1970.
-LATEST_DAY = 2_900_000
-# Unit of the time axis and its length in seconds: the largest that fits three times.
-TIME_UNITS = (("h", 3600), ("min", 60), ("s", 1))
+LATEST_DAY = 2_900_000  # of matplotlib's dates
 # The labels of MNIST's training images, and the loss, in nats, of a network that answers how
-# frequent their classes are, whatever it sees: the entropy of the classes, for a sigmoid the mean
-# of that of each by itself.
+# frequent their classes are, whatever it sees.
 MNIST_LABELS = "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"
 FREQUENCIES_LOSS = {"sigmoid": 0.32492, "softmax": 2.30116}
 # Where validation with population statistics differs by so much, a figure shows both.
@@ -32,28 +35,18 @@ class Plot(typing.NamedTuple):
     file_name: str  # Without its ending.
     network: typing.Optional[str]
     tag: str
-    split: str  # "train" or "validation"
+    split: str  # a key of SPLIT_NAMES
     curves: list  # [(run, Series)], the scalar of each run that has it there
-
-
-class View(typing.NamedTuple):
-    """How runs are shown."""
-
-    x: str = "step"  # or "relative" or "wall"
-    smoothing: float = 0.95  # See curves.smooth.
-    log_y: typing.Optional[bool] = None  # None is what fits.
-    # The flags whose values make a group, or None for runs that differ only in their seed.
-    group_by: typing.Optional[list] = None
 
 
 def plots_of(runs, wanted):
     """[Plot], one for each network and wanted tag; one for each such tag of other programs.
 
     The tag fc_loss of another program comes into one figure with the tag loss of network fc. A tag
-    that no training has is that of the validation.
+    that no training has is that of the validation, or else of the test.
     """
     found = collections.defaultdict(list)
-    for split in ("train", "validation"):
+    for split in SPLIT_NAMES:
         before = set(found)
         for run in runs:
             for tag, series in scalars_of(run, split).items():
@@ -73,103 +66,100 @@ def plots_of(runs, wanted):
 
 
 def scalars_of(run, split):
-    """The scalars of a split; to training belong those beside it in another program's run."""
+    """{tag: Series} of a split, accuracies as fractions; to training belong those beside it."""
     beside = run.scalars.get("", {}) if split == "train" else {}
-    return {**beside, **run.scalars.get(split, {})}
+    scalars = {**beside, **run.scalars.get(split, {})}
+    for tag in filter(is_accuracy, scalars):
+        values = finite(scalars[tag].values)
+        if np.any(np.nan_to_num(values) > LARGEST_FRACTION):
+            scalars[tag] = scalars[tag]._replace(values=values / 100)
+    return scalars
 
 
-def panels_of(plot, view, say, with_accuracy=False):
+def panels_of(plot, say, with_accuracy=False, group_by=None, x="step", **look):
     """[figures.Panel] of a Plot: its scalar, and beside it, if asked for, validation accuracy.
 
-    say is called with a line for what a person should know. Raises CommandError where no run has
-    recorded the flags of view.group_by.
+    say is called with a line for what a person should know; group_by: see run_groups.group_runs; x:
+    "step", "relative" or "wall"; look: smoothing and log_y, None for what fits.
     """
     runs = [run for run, _ in plot.curves]
-    groups = run_groups.group_runs(runs, view.group_by, apart=view.x == "wall")
+    series_of = {run.name: series for run, series in plot.curves}
+    groups = run_groups.group_runs(runs, group_by, apart=x == "wall")
     for group in groups:
         if len({frozen(run.versions.get("code")) for run in group.runs}) > 1:
             say(f"{group.label}: the mean of runs that different versions of the code trained")
+        ends = {int(series_of[run.name].steps[-1]) for run in group.runs}
+        if len(ends) > 1:
+            say(f"{group.label}: the mean ends at step {min(ends)}, where the first run ends")
     shown, accuracies = [plot], having(runs, "accuracy")
     if with_accuracy and accuracies:
         shown.append(plot._replace(tag="accuracy", split="validation", curves=accuracies))
-    return [panel_of(each, groups, view, say) for each in shown]
+    return [panel_of(each, groups, say, x, **look) for each in shown]
 
 
-def panel_of(plot, groups, view, say):
-    unit, seconds = time_unit(plot)
-    x_label = {
-        "step": "Iteration (batch)",
-        "relative": f"Time since the run began ({unit})",
-        "wall": "Time (UTC)",
-    }[view.x]
-    x_of = functools.partial(x_values, view.x, seconds)
+def panel_of(plot, groups, say, x, smoothing=0.95, log_y=None):
     series_of = {run.name: series for run, series in plot.curves}
-    # A validation is one number over many images: there is nothing to smooth.
-    smoothing = view.smoothing if plot.split == "train" else 0
-    lines = [line_of(group, series_of, plot, x_of, smoothing) for group in groups]
+
+    def mean_of(found, weight=0):
+        """x, and the curves.Band of [(run, Series)]."""
+        steps = [series.steps for _, series in found]
+        xs = [x_values(x, *each) for each in found]
+        values = [finite(curves.smooth(one.values, weight, one.steps)) for _, one in found]
+        return curves.mean_and_band(steps, xs).mean, curves.mean_and_band(steps, values)
+
+    lines = [line_of(group, series_of, plot, smoothing, mean_of) for group in groups]
     lines = [line for line in lines if line is not None]
-    log_y = view.log_y
-    if log_y is None:
-        # The smoothed curves: a single batch with an odd loss does not decide.
-        log_y = figures.spans_decade(np.concatenate([line.y for line in lines]))
-    scale = "log" if log_y else "linear"
-    if is_accuracy(plot.tag) and view.log_y is None:
-        scale = "accuracy"
-    say_what_is_left_out(plot, scale, say)
-    samples = "runs" if view.group_by else "seeds"
-    return figures.Panel(
-        lines, x_label, y_label_of(plot), scale, view.x == "wall", reference_of(plot), samples
-    )
-
-
-def say_what_is_left_out(plot, scale, say):
+    percent = is_accuracy(plot.tag)
+    # The smoothed curves: a single batch with an odd loss does not decide.
+    fits_log = figures.spans_decade(np.concatenate([line.y for line in lines]))
+    scale = "log" if (fits_log if log_y is None else log_y) else "linear"
+    scale = "accuracy" if percent and log_y is None else scale
     for run, series in plot.curves:
-        values = series.values[np.isfinite(series.values)]
-        for lost, what in (
-            (len(series.values) - len(values), "nan or infinite: gaps in the curve"),
-            (scale == "log" and (values <= 0).sum(), "not above 0: gaps on a logarithmic axis"),
-        ):
-            if lost:
-                say(f"{run.name}: {plot.tag}: {lost} of {len(series.values)} values are {what}")
+        say_what_is_left_out(f"{run.name}: {plot.tag}", series.values, scale, say)
+    look = {"percent": percent, "dates": x == "wall", "level": frequencies_loss(plot)}
+    return figures.Panel(lines, X_LABELS[x], y_label_of(plot), scale, **look)
 
 
-def line_of(group, series_of, plot, x_of, smoothing):
+def say_what_is_left_out(name, values, scale, say):
+    known = values[np.isfinite(finite(values))]
+    for lost, what in (
+        (len(values) - len(known), "nan, infinite or too large: gaps in the curve"),
+        (scale == "log" and (known <= 0).sum(), "not above 0: gaps on a logarithmic axis"),
+    ):
+        if lost:
+            say(f"{name}: {lost} of {len(values)} values are {what}")
+
+
+def line_of(group, series_of, plot, smoothing, mean_of):
     """The figures.Line of a run_groups.Group; None if none of its runs has the scalar."""
-    runs = [run for run in group.runs if run.name in series_of]
-    if not runs:
+    found = [(run, series_of[run.name]) for run in group.runs if run.name in series_of]
+    if not found:
         return None
-    series = [series_of[run.name] for run in runs]
-    xs = [x_of(run, one) for run, one in zip(runs, series)]
-    smoothed = [finite(curves.smooth(one.values, smoothing)) for one in series]
-    look = {"color": group.color, "dashed": group.dashed}
+    # A validation is one number over many images: there is nothing to smooth.
+    x, band = mean_of(found, smoothing if plot.split == "train" else 0)
+    label, look = group.label, {}
     if plot.split == "train":
-        look["markers"] = validation_of(runs, plot.tag, x_of)
-    elif plot.tag == "accuracy":
-        other = validation_of(runs, "accuracy_population", x_of)
-        if other and differ_clearly(validation_of(runs, "accuracy", x_of), other):
-            look["dotted"] = other
-    if len(series) == 1:
-        values = finite(series[0].values)
-        raw = values if np.nansum(np.abs(values - smoothed[0])) > 0 else None
-        return figures.Line(group.label, x=xs[0], y=smoothed[0], raw=raw, **look)
-    steps = [one.steps for one in series]
-    band = curves.mean_and_band(steps, smoothed)
-    x_mean = curves.mean_and_band(steps, xs).mean
-    fewest, most = band.counts[band.counts > 0].min(initial=len(series)), band.counts.max()
-    count = f"n = {most}" if fewest == most else f"n = {fewest} to {most}"
-    label = f"{group.label} ({count})"
-    return figures.Line(label, x=x_mean, y=band.mean, low=band.low, high=band.high, **look)
+        look["markers"] = validation_of(group.runs, plot.tag, mean_of)
+    elif plot.split == "validation" and plot.tag == "accuracy":
+        other = validation_of(group.runs, "accuracy_population", mean_of)
+        apart = np.subtract(other[1], band.mean) if other and len(other[0]) == len(x) else 0
+        look["dotted"] = other if np.any(np.abs(np.nan_to_num(apart)) > CLEARLY) else None
+    if len(found) > 1:
+        label += f" (n = {len(found)})"
+        look.update(low=band.low, high=band.high)
+    else:
+        values = finite(found[0][1].values)
+        look["raw"] = values if np.nansum(np.abs(values - band.mean)) > 0 else None
+    return figures.Line(label, group.color, group.dashed, x, band.mean, **look)
 
 
-def validation_of(runs, tag, x_of):
-    """x and mean of the validation scalar of the runs, or None if there is none."""
+def validation_of(runs, tag, mean_of):
+    """x and mean of a scalar of the validation; None where none of the runs has it."""
     found = having(runs, tag)
     if not found:
         return None
-    steps = [series.steps for _, series in found]
-    xs = [x_of(run, series) for run, series in found]
-    values = [finite(series.values) for _, series in found]
-    return curves.mean_and_band(steps, xs).mean, curves.mean_and_band(steps, values).mean
+    x, band = mean_of(found)
+    return x, band.mean
 
 
 def having(runs, tag):
@@ -178,35 +168,16 @@ def having(runs, tag):
     return [(run, series) for run, series in found if series]
 
 
-def differ_clearly(curve, other):
-    """Whether two (x, y) are more than CLEARLY apart anywhere."""
-    apart = np.interp(other[0], *curve) - other[1]
-    return bool(np.any(np.abs(apart[np.isfinite(apart)]) > CLEARLY))
-
-
-def x_values(x, seconds, run, series):
-    """float64 [n]: steps, time since the run began in units of so many seconds, or days."""
+def x_values(x, run, series):
+    """float64 [n]: steps, minutes since the run began, or days since 1970."""
     if x == "step":
         return series.steps.astype(np.float64)
+    times = finite(series.wall_times)
     if x == "relative":
-        return (finite(series.wall_times) - began(run)) / seconds
-    days = finite(series.wall_times).clip(0, LATEST_DAY * SECONDS_A_DAY) / SECONDS_A_DAY
+        of_all = [one.wall_times for tags in run.scalars.values() for one in tags.values()]
+        return (times - np.fmin.reduce(finite(np.concatenate(of_all)))) / 60
+    days = times.clip(0, LATEST_DAY * SECONDS_A_DAY) / SECONDS_A_DAY
     return np.where(np.isin(days, (0, LATEST_DAY)), np.nan, days)
-
-
-def began(run):
-    """The earliest time in the run's scalars, seconds since 1970."""
-    times = [series.wall_times for tags in run.scalars.values() for series in tags.values()]
-    return min((float(t[np.isfinite(t)].min(initial=np.inf)) for t in times), default=0.0)
-
-
-def time_unit(plot):
-    """(name, seconds) of the largest unit that the longest run lasts three of."""
-    longest = max(
-        series.wall_times[np.isfinite(series.wall_times)].max(initial=0) - began(run)
-        for run, series in plot.curves
-    )
-    return next((unit for unit in TIME_UNITS if longest >= 3 * unit[1]), TIME_UNITS[-1])
 
 
 def is_accuracy(tag):
@@ -224,22 +195,23 @@ def title_of(plot):
     return ", ".join(words)
 
 
-def y_label_of(plot):
-    split = "Training" if plot.split == "train" else "Validation"
-    if plot.tag == "accuracy":
-        return f"{split} accuracy (%)"
-    if plot.tag != "loss":
-        return plot.tag + (" (%)" if is_accuracy(plot.tag) else "")
+def losses_of(plot):
+    """The functions of a loss whose values a Plot shows, sorted; none where one is not known."""
     kinds = {str(run.flags.get("loss")) for run, _ in plot.curves}
-    if kinds <= set(FREQUENCIES_LOSS):
-        return f"{split} loss ({' or '.join(sorted(kinds))} cross-entropy, nats)"
-    return f"{split} loss"
+    return sorted(kinds) if plot.tag == "loss" and kinds <= set(FREQUENCIES_LOSS) else []
 
 
-def reference_of(plot):
+def y_label_of(plot):
+    label = plot.tag
+    if plot.tag in ("loss", "accuracy"):
+        label = f"{SPLIT_NAMES[plot.split]} {plot.tag}"
+    kinds = f" ({' or '.join(losses_of(plot))} cross-entropy, nats)" if losses_of(plot) else ""
+    return label + kinds + " (%)" * is_accuracy(plot.tag)
+
+
+def frequencies_loss(plot):
     """The loss of answering the frequencies of MNIST's classes; None where the runs have no loss,
     other data, or different losses."""
-    kinds = {str(run.flags.get("loss")) for run, _ in plot.curves}
     of_mnist = all(MNIST_LABELS in run.data.values() for run, _ in plot.curves)
-    known = plot.tag == "loss" and of_mnist and len(kinds) == 1
-    return FREQUENCIES_LOSS.get(kinds.pop()) if known else None
+    kinds = losses_of(plot)
+    return FREQUENCIES_LOSS[kinds[0]] if of_mnist and len(kinds) == 1 else None

@@ -17,15 +17,17 @@ def table(plots):
     column says which.
     """
     tags = {plot.tag for plot in plots}
-    kinds = {"accuracy" if is_accuracy(tag) else "loss" if is_loss(tag) else "" for tag in tags}
+    kinds = {kind_of(tag) for tag in tags}
     what = f" {kinds.pop()}".rstrip() if len(kinds) == 1 else ""
     ends = ["validation accuracy", "test accuracy"]
     rows = [["run", "tag", "steps", f"final{what}", f"best{what}", *ends]]
+    best = {"accuracy": np.max, "loss": np.min}
     for plot in plots:
         for run, series in plot.curves:
             # Steps count from 0, as here, or from 1.
             steps = int(series.steps[-1]) + int(series.steps[0] == 0 and plot.split == "train")
-            found = [series.values[-1], best(plot.tag, series.values)]
+            values, kind = series.values[np.isfinite(series.values)], kind_of(plot.tag)
+            found = [series.values[-1], best[kind](values) if kind and len(values) else None]
             found += [final_accuracy(run, split) for split in ("validation", "test")]
             rows.append([run.name, plot.tag, str(steps), *map(number, found)])
     if len(tags) == 1:
@@ -33,16 +35,9 @@ def table(plots):
     return tables.aligned(rows, numbers=range(1, len(rows[0])))
 
 
-def is_loss(tag):
-    return "loss" in tag and not is_accuracy(tag)
-
-
-def best(tag, values):
-    """The best of the values, or None for a scalar of which neither more nor less is better."""
-    values = values[np.isfinite(values)]
-    if is_accuracy(tag):
-        return np.max(values, initial=-np.inf)
-    return np.min(values, initial=np.inf) if is_loss(tag) else None
+def kind_of(tag):
+    """ "accuracy", of which more is better; "loss", of which less is; or ""."""
+    return "accuracy" if is_accuracy(tag) else "loss" if "loss" in tag else ""
 
 
 def final_accuracy(run, split):
@@ -58,9 +53,8 @@ def number(value):
     """As the training scripts print it; with an exponent where that would show no digits."""
     if value is None:
         return "-"
-    if value == 0 or not np.isfinite(value) or 1e-4 <= abs(value) < 1e7:
-        return f"{value:.5f}"
-    return f"{value:.4e}"
+    plain = value == 0 or not np.isfinite(value) or 1e-4 <= abs(value) < 1e7
+    return f"{value:.5f}" if plain else f"{value:.4e}"
 
 
 def write_csv(runs, wanted, path):

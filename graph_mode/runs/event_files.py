@@ -1,7 +1,7 @@
-"""Reads TensorBoard event files, without TensorFlow.
+"""Reads TensorBoard event files, without TensorFlow: every checksum is checked.
 
 A file is a sequence of records: uint64 length, uint32 masked CRC-32C of it, an Event message of
-that length, uint32 masked CRC-32C of the message. Every checksum is checked.
+that length, uint32 masked CRC-32C of the message.
 """
 
 import array
@@ -19,7 +19,7 @@ from tensorboard.compat.proto.types_pb2 import DT_DOUBLE, DT_FLOAT
 
 HEADER, CHECKSUM = struct.Struct("<QI"), struct.Struct("<I")
 FRAME_BYTES = HEADER.size + CHECKSUM.size
-# The upper half of a length is zero: few places need the checksum.
+# The upper half of its length is zero.
 LIKE_A_HEADER = re.compile(rb"(?=(.{4}\0{4}.{4}))", re.DOTALL)
 BLOCK_BYTES = 1 << 20
 CUT_OFF = "the file stops inside a record"
@@ -54,22 +54,18 @@ class Points(collections.defaultdict):
 
     def take_back(self, first_step):
         """Leaves out the points from a step on."""
-        for tag, (steps, *_) in self.items():
-            kept = [index for index, step in enumerate(steps) if step < first_step]
-            self[tag] = tuple(
-                array.array(column.typecode, [column[index] for index in kept])
-                for column in self[tag]
-            )
+        for tag, columns in self.items():
+            kept = np.array(columns[0]) < first_step
+            self[tag] = tuple(array.array(c.typecode, np.array(c)[kept].tolist()) for c in columns)
 
     def series(self):
         """{tag: Series} of rising steps, with the last point of each step."""
         found = {}
         for tag in sorted(self):
-            columns = list(map(np.array, self[tag]))
-            steps, from_the_end = np.unique(columns[0][::-1], return_index=True)
-            last = len(columns[0]) - 1 - from_the_end
+            steps, *others = (np.array(column)[::-1] for column in self[tag])
+            steps, last = np.unique(steps, return_index=True)
             if len(steps):
-                found[tag] = Series(steps, *(column[last] for column in columns[1:]))
+                found[tag] = Series(steps, *(column[last] for column in others))
         return found
 
 
@@ -77,9 +73,8 @@ def read_event_file(path, points):
     """Adds every scalar of a file, simple_value and scalar tensor, to Points; returns [Damage].
 
     A program that says from which step on it continues takes back the points from there on, as in
-    TensorBoard (event_processing/event_accumulator.py, _MaybePurgeOrphanedData): so read the files
-    of a folder in the order of their names, which is that of their times. Damage never raises; an
-    OSError does, if the file cannot be opened or read.
+    TensorBoard: so read the files of a folder in the order of their names. Raises OSError if the
+    file cannot be read.
     """
     plugins, damage = set(), []
     with open(path, "rb") as file:
@@ -89,25 +84,21 @@ def read_event_file(path, points):
             for value in event.summary.value:
                 number = _number(value, plugins)
                 if number is not None:
-                    steps, wall_times, values = points[value.tag]
-                    steps.append(event.step)
-                    wall_times.append(event.wall_time)
-                    values.append(number)
+                    point = (event.step, event.wall_time, number)
+                    for column, part in zip(points[value.tag], point):
+                        column.append(part)
     return damage
 
 
 def _number(value, plugins):
-    """The number in a Summary.Value, or None if it holds none (an image, text, a histogram).
-
-    plugins: the tags of scalar tensors so far; a writer may name the plugin with the first alone.
-    """
-    kind = value.WhichOneof("value")
-    if kind == "simple_value":
+    """The number in a Summary.Value, or None. plugins: the tags of scalar tensors so far, as a
+    writer may name the plugin with the first alone."""
+    if value.WhichOneof("value") == "simple_value":
         return value.simple_value
     if value.metadata.plugin_data.plugin_name == "scalars":
         plugins.add(value.tag)
     tensor = value.tensor
-    if kind != "tensor" or value.tag not in plugins or tensor.dtype not in NUMBERS:
+    if value.tag not in plugins or tensor.dtype not in NUMBERS:
         return None
     field, as_bytes = NUMBERS[tensor.dtype]
     numbers = getattr(tensor, field)
@@ -120,7 +111,6 @@ def events(file, damage):
     """Yields (end, Event) for each record of a file that is open for reading bytes.
 
     What is wrong is appended to `damage`, and reading goes on at the next header that is right.
-    No more than a record or a block is held, whatever a length claims.
     """
     size = os.fstat(file.fileno()).st_size
     position = 0
@@ -150,18 +140,16 @@ def _event(file, position, size):
     body = file.read(length + CHECKSUM.size) if end <= size else b""
     if len(body) < length + CHECKSUM.size:
         return CUT_OFF, None
-    message = body[:length]
-    if CHECKSUM.pack(masked_crc32c(message)) != body[length:]:
+    if CHECKSUM.pack(masked_crc32c(body[:length])) != body[length:]:
         return "the record's checksum is wrong", None
     try:
-        return Event.FromString(message), end
+        return Event.FromString(body[:length]), end
     except (DecodeError, ValueError):
         return "the record holds no event message", end
 
 
 def masked_crc32c(data):
-    """The checksum that event files store of bytes: CRC-32C, rotated right by 15 bits, plus a
-    constant. Source: tensorflow/core/lib/hash/crc32c.h."""
+    """The checksum that event files store of bytes. Source: tensorflow/core/lib/hash/crc32c.h."""
     crc = crc32c(data)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 

@@ -24,16 +24,21 @@ class EventWriter:
     """
 
     def __init__(self, folder):
-        with _disk_errors(folder):
+        name = f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}"
+        self._path = os.path.join(folder, name)
+        with self._disk_errors():
             os.makedirs(folder, exist_ok=True)
-            self._file = _create(folder)
+            # TensorBoard sorts it behind those that are there.
+            while os.path.exists(self._path):
+                self._path += ".1"
+            self._file = open(self._path, "xb")
         self._records = RecordWriter(self._file)
         self.add_event(file_version="brain.Event:2")
 
     def add_event(self, wall_time=None, **fields):
         """Adds one Event; `fields` are those of the proto, `wall_time` is now unless given."""
         event = Event(wall_time=time.time() if wall_time is None else wall_time, **fields)
-        with _disk_errors(self._file.name):
+        with self._disk_errors():
             self._records.write(event.SerializeToString())
 
     def add_scalars(self, step, wall_time=None, **scalars):
@@ -43,33 +48,23 @@ class EventWriter:
 
     def flush(self):
         """Hands every event to the operating system, and checks that the file is still there."""
-        with _disk_errors(self._file.name):
+        with self._disk_errors():
             self._file.flush()
-            os.stat(self._file.name)
+            os.stat(self._path)
 
     def close(self):
-        with _disk_errors(self._file.name):
+        with self._disk_errors():
             self._file.close()
 
-
-@contextlib.contextmanager
-def _disk_errors(path):
-    try:
-        yield
-    except OSError as error:
-        raise CommandError(
-            f"{path}: events cannot be written: {error.strerror}; the last checkpoint is intact: "
-            "mend that, then go on with --resume"
-        ) from None
-
-
-def _create(folder):
-    """A new file whose name TensorBoard knows and sorts behind those that are there."""
-    stem = f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}"
-    path = os.path.join(folder, stem)
-    while os.path.exists(path):
-        path += ".1"
-    return open(path, "xb")
+    @contextlib.contextmanager
+    def _disk_errors(self):
+        try:
+            yield
+        except OSError as error:
+            raise CommandError(
+                f"{self._path}: events cannot be written: {error.strerror}; the last checkpoint is "
+                "intact: mend that, then go on with --resume"
+            ) from None
 
 
 def drop_events_after(path, last_step):

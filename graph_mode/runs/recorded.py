@@ -7,14 +7,13 @@ of event files that another program wrote is a run too: then every event file in
 import collections
 import glob
 import os
+import pathlib
 import re
 import typing
 
 from graph_mode.runs.event_files import CUT_OFF, Points, read_event_file
 from graph_mode.runs.folder import SPLITS
 from graph_mode.runs.record import RESULT, SETTINGS, read_json
-
-MAX_DAMAGES_NAMED = 5
 
 
 class Run(typing.NamedTuple):
@@ -31,39 +30,75 @@ class Run(typing.NamedTuple):
     scalars: dict
 
 
-def find_event_files(paths, left_out=None):
-    """Finds the runs below folders, event files or glob patterns (** for any depth).
+def find_event_files(paths, say, left_out=None):
+    """{run folder: {split: [event file]}} of the runs below folders, event files or glob patterns
+    (** for any depth), in the order in which people count: a-2, a-10.
 
-    Returns {run folder: {split: [event file]}}, both in the order in which people count: a-2, a-10.
-    The folder `left_out` is not looked into.
+    Links are followed; what has several names is found once. say is called with one line for what
+    cannot be read. The folder `left_out` is not looked into.
     """
     found = collections.defaultdict(lambda: collections.defaultdict(list))
+    missing, seen = [], set()
     for path in paths:
-        matches = [path] if os.path.exists(path) else glob.glob(path, recursive=True)
-        for file in sorted({file for each in matches for file in _event_files(each, left_out)}):
-            # ('runs/a', 'train') of 'runs/a/train', and ('runs/a', '') of 'runs/a'.
-            folder, split = os.path.split(os.path.dirname(file) or os.curdir)
-            if split not in SPLITS:
-                folder, split = os.path.join(folder, split), ""
-            files = found[folder or os.curdir][split]
-            files += [file] * (file not in files)
-    return {folder: found[folder] for folder in sorted(found, key=natural_order)}
+        # The shortest first: a link can lead from the longer ones back to it.
+        matches = [path] if os.path.exists(path) else _matches(path)
+        missing += [] if matches else [path]
+        for match in sorted(matches, key=lambda match: (len(match), match)):
+            for file in _event_files(match, seen, say, left_out):
+                # ('runs/a', 'train') of 'runs/a/train', and ('runs/a', '') of 'runs/a'.
+                folder, split = os.path.split(os.path.dirname(file) or os.curdir)
+                if split not in SPLITS:
+                    folder, split = os.path.join(folder, split), ""
+                found[folder or os.curdir][split].append(file)
+    for path in missing if found else ():
+        say(f"{path}: no such file or folder; left out")
+    return {
+        folder: {split: sorted(files) for split, files in found[folder].items()}
+        for folder in sorted(found, key=natural_order)
+    }
 
 
-def _event_files(path, left_out):
-    """Yields the event files below a folder; `path` itself if it is one."""
-    if os.path.isfile(path) and "tfevents" in os.path.basename(path):
-        yield os.path.normpath(path)
-    for folder, subfolders, names in os.walk(path):
-        if SETTINGS in names:
+def _matches(pattern):
+    """What a glob pattern names; ** does not pass through links, which may lead in circles."""
+    parts = pathlib.Path(pattern)
+    if "**" not in parts.parts:
+        return glob.glob(pattern)
+    return list(map(str, pathlib.Path(parts.anchor).glob(str(parts.relative_to(parts.anchor)))))
+
+
+def _event_files(start, seen, say, left_out):
+    """Yields the event files below a folder, or `start` itself if it is one; not those whose real
+    paths are in `seen`, which grows."""
+
+    def is_new(path):
+        real = os.path.realpath(path)
+        is_new = real not in seen
+        seen.add(real)
+        return is_new
+
+    def tell(error):
+        say(f"{error.filename}: {error.strerror}; left out")
+
+    if not os.path.isdir(start):
+        if "tfevents" in os.path.basename(start) and is_new(start):
+            yield os.path.normpath(start)
+        return
+    above = set(map(str, pathlib.Path(os.path.realpath(start)).parents))
+    for folder, subfolders, names in os.walk(start, onerror=tell, followlinks=True):
+        if os.path.realpath(folder) in above or not is_new(folder):
+            subfolders.clear()
+        elif {"network", "flags"} <= set(read_json(os.path.join(folder, SETTINGS))):
+            # What lies beside a run's settings is never scalars, but can be big images.
             subfolders[:] = [name for name in subfolders if name in SPLITS]
-            continue  # What lies beside the settings is never scalars, but can be big images.
-        if left_out:
-            subfolders[:] = [s for s in subfolders if os.path.join(folder, s) != left_out]
-        for name in names:
-            file = os.path.join(folder, name)
-            if "tfevents" in name and os.path.isfile(file):
-                yield os.path.normpath(file)
+        else:
+            paths = {name: os.path.join(folder, name) for name in subfolders + names}
+            # Folders before links to them.
+            subfolders.sort(key=lambda name: os.path.islink(paths[name]))
+            subfolders[:] = [name for name in subfolders if paths[name] != left_out]
+            for path in map(paths.get, names):
+                is_file = os.path.isfile(path) or not os.path.exists(path)
+                if "tfevents" in os.path.basename(path) and is_file and is_new(path):
+                    yield os.path.normpath(path)
 
 
 def natural_order(name):
@@ -114,17 +149,9 @@ def _read_scalars(files, say, ended):
             say(f"{file}: {error.strerror}; left out")
             continue
         # While a run goes on, its last record may be half written.
-        named = [damage for damage in damages if ended or damage.reason != CUT_OFF]
-        for offset, end, reason in named[:MAX_DAMAGES_NAMED]:
-            say(f"{file}: byte {offset}: {reason}; left out {end - offset} bytes")
-        if len(named) > MAX_DAMAGES_NAMED:
-            say(f"{file}: {len(named) - MAX_DAMAGES_NAMED} more such places")
-    for tag, (steps, *_) in points.items():
-        if steps and steps[-1] < max(steps):
-            say(
-                f"{os.path.dirname(file)}: {tag}: the last point is of step {steps[-1]}, an older "
-                f"one of step {max(steps)}, and no restart (SessionLog.START) is recorded: both "
-                "are drawn; if it was a restart, move the older file away"
-            )
-            break
+        damages = [damage for damage in damages if ended or damage.reason != CUT_OFF]
+        if damages:
+            first, lost = damages[0], sum(damage.end - damage.offset for damage in damages)
+            places = f" in {len(damages)} places" * (len(damages) > 1)
+            say(f"{file}: byte {first.offset}: {first.reason}; left out {lost} bytes{places}")
     return points.series()
