@@ -73,9 +73,9 @@ def without_tensorflow(python_finds):
 def start(start_script, data_dir, log_dir):
     """start(*flags) starts compare.py as a process, and returns the Popen."""
 
-    def start(*flags, seconds_a_seed=0, **keywords):
+    def start(*flags, seconds_a_seed=0, locale=(), **keywords):
         given = [f"--data-dir={data_dir}", f"--log-dir={log_dir}", *flags]
-        keywords["environment"] = {"SECONDS_A_SEED": str(seconds_a_seed)}
+        keywords["environment"] = {"SECONDS_A_SEED": str(seconds_a_seed), **dict(locale)}
         return start_script("compare.py", *given, **keywords)
 
     return start
@@ -146,7 +146,8 @@ def worker_at_work(process, log_dir):
 
 
 def report_in(log_dir):
-    with open(os.path.join(log_dir, "report", "report.md"), encoding="utf-8") as file:
+    path = os.path.join(log_dir, "report", "report.md")
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
         return file.read()
 
 
@@ -250,16 +251,43 @@ def test_a_run_that_fails_or_diverges_is_recorded_and_the_rest_goes_on(compare, 
     bad = ["--seeds=1", "--batch-norm=false", f"--config={config}"]
     code, lines, errors = compare(*bad)
     assert (code, errors) == (0, "")
+    # It was trained elsewhere.
+    place = os.path.join(log_dir, "quick", "sgd_no_batchnorm_learning-rate-1e38_seed-0")
+    with open(os.path.join(place, "output.txt")) as file:
+        assert file.readline() == f"trained to {place}\n"
     assert sorted(line.split(": ", 1)[1] for line in lines[:-1]) == [
-        "diverged: the loss is nan",
+        f"diverged: nan; last good checkpoint: {place}",
         "failed: --batch-size 1000 is too large",
-        "failed: its process ended with exit code 7 (3 times)",
+        "failed: its process ended with exit code 7: F no AVX here | *** stack | Aborted (3 times)",
         "test accuracy 0.50000, 1 s",
     ]
     assert len(compare(*bad)[1]) == 1
     assert "4 runs: 1 finished, 1 diverged, 2 failed" in report_in(log_dir)
     assert len(compare("--retry-failed", *bad)[1]) == 4
     assert len(glob.glob(os.path.join(log_dir, "quick", "*"))) == 4
+
+
+def test_where_every_run_failed_the_exit_code_says_so(compare, log_dir):
+    for flags in ([], ["--report-only"]):
+        code, lines, errors = compare("--seeds=1", "--batch-size=1000", *flags)
+        assert code == 1 and errors.count("\n") == 1 and "--batch-size 1000 is too" in errors
+        assert lines[-1].startswith("wrote ") and "2 failed" in report_in(log_dir)
+    assert compare("--seeds=1", "--batch-size=1000,10")[0] == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+@pytest.mark.parametrize("name", ["\u8bd5 \u00e9", "\udcff\udc80"])
+def test_folders_of_any_name_do_in_any_locale(name, start_quick, tmp_path, data_dir):
+    folder = os.path.join(str(tmp_path), name)
+    shutil.copytree(data_dir, os.path.join(folder, "data"))
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    given = ["--seeds=1", f"--log-dir={folder}", f"--data-dir={os.path.join(folder, 'data')}"]
+    given += ["--learning-rate=0.1,1e38", "--batch-norm=false"]
+    process = start_quick(*given, locale=plain)
+    output, errors = process.communicate(timeout=PATIENCE_SECONDS)
+    assert (process.returncode, errors) == (0, ""), errors
+    assert "test accuracy 0.5" in output and "diverged: nan" in output
+    assert "1 finished, 1 diverged, 0 failed" in report_in(folder)
 
 
 def own_terminal(descriptor):
@@ -330,10 +358,9 @@ def test_the_training_goes_on_when_the_reader_of_its_output_leaves(start_quick, 
 
 def test_what_a_run_shall_write_besides_is_trained_for_and_never_lost(compare, log_dir):
     assert len(compare("--seeds=1")[1]) == 3
-    assert len(compare("--seeds=1", "--diagnostics")[1]) == 3
-    # A run with diagnostics has all the numbers of one without.
-    shutil.rmtree(os.path.join(log_dir, "quick", "sgd_batchnorm_seed-0"))
-    assert len(compare("--seeds=1")[1]) == 1
+    for lines in (3, 1):
+        assert len(compare("--seeds=1", "--diagnostics")[1]) == lines
+    assert len(glob.glob(os.path.join(log_dir, "quick", "*"))) == 4
 
 
 def test_a_run_older_than_a_flag_counts_as_one_with_its_default(compare, log_dir):

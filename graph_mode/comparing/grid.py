@@ -1,8 +1,8 @@
 """Which runs a comparison consists of: every combination of the values of its flags.
 
-A grid is {flag: [word]}: the flags of the training scripts without their two dashes, with what a
-command line says of each, as {"network": ["fc,conv"], "batch-norm": ["both"], "seed": ["0,1"]}.
-A config file says the same in JSON: {"grids": [{"networks": ["fc", "conv"], "seeds": 2}]}.
+A grid is {flag: [word]}, with what a command line says of each flag of the training scripts, as
+{"network": ["fc,conv"], "batch-norm": ["both"], "seed": ["0,1"]}. A config file says the same in
+JSON: {"grids": [{"networks": ["fc", "conv"], "seeds": 2}]}.
 """
 
 import collections
@@ -123,23 +123,7 @@ def expand(grids):
     Raises CommandError and DataError; a value that the training script refuses ends the process
     with the script's own message.
     """
-    runs, paths = {}, {}
-    for run in runs_of(grids, checksums={}):
-        other = paths.setdefault(run.network, run.script)
-        if other != run.script:
-            raise CommandError(
-                f"{run.script} and {other}: both name their network {run.network}: give one of "
-                "them another NETWORK"
-            )
-        flags, same = run.settings["flags"], runs.setdefault(run.key, [])
-        if not any(fulfils(other.settings["flags"], flags) for other in same):
-            same[:] = [o for o in same if not fulfils(flags, o.settings["flags"])] + [run]
-    found = [run for same in runs.values() for run in same]
-    return sorted(found, key=lambda run: run.settings["flags"]["seed"])
-
-
-def runs_of(grids, checksums):
-    """Yields the Runs of the grids, some of which may be the same; checksums: see run_of."""
+    runs, paths, checksums = {}, {}, {}
     for grid in grids:
         grid = {"network": DEFAULTS["network"], **grid}
         for path in map(scripts.path_of, map(str, values_of("network", grid.pop("network"), {}))):
@@ -147,13 +131,21 @@ def runs_of(grids, checksums):
             values = {flag: values_of(flag, words, known) for flag, words in grid.items()}
             varying = [flag for flag in values if len(values[flag]) > 1]
             for combination in itertools.product(*values.values()):
-                yield run_of(path, dict(zip(values, combination)), varying, checksums)
+                run = run_of(path, dict(zip(values, combination)), varying, checksums)
+                runs.setdefault(run.key, run)
+                other = paths.setdefault(run.network, path)
+                if other != path:
+                    raise CommandError(
+                        f"{path} and {other}: both name their network {run.network}: give one of "
+                        "them another NETWORK"
+                    )
+    return sorted(runs.values(), key=lambda run: run.settings["flags"]["seed"])
 
 
 def run_of(path, chosen, varying, checksums):
     """The Run of one value for each flag; its name tells those that vary.
 
-    checksums: {data folder: {file: SHA-256}} of those that were read, to be added to.
+    checksums: {data folder: those of its files}, to be added to.
     """
     script = scripts.load(path)
     arguments = [flag_table.as_word(flag, value) for flag, value in {**HOW, **chosen}.items()]
@@ -184,18 +176,12 @@ def defaults_of(path):
 
 
 def key_of(settings):
-    """What decides the numbers of a run, from the content of its settings.json, as a string."""
-    key = [settings["network"], flag_table.deciding(settings["flags"]), settings["data"]]
+    """What decides the numbers of a run and what it writes besides, from the content of its
+    settings.json, as a string."""
+    flags = settings["flags"]
+    written = [flags.get(name) for name in EXTRAS]
+    key = [settings["network"], flag_table.deciding(flags), written, settings["data"]]
     if settings["network"] not in scripts.OWN_NETWORKS:
         # A script of somebody's own: the version of a run's numbers does not tell what it computes.
         key.append(settings.get("versions", {}).get("script"))
     return flag_table.frozen(key)
-
-
-def fulfils(flags, wanted):
-    """Whether a run with these flags wrote all that one with the wanted flags would write.
-
-    That is asked of runs with the same key: a run with --diagnostics has the numbers of one
-    without, but not the other way round.
-    """
-    return all(wanted.get(n) in (None, False, flags.get(n)) for n in EXTRAS)

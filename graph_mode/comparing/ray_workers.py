@@ -12,7 +12,7 @@ from pathlib import Path
 
 import mnist_data
 from graph_mode.command_line import CommandError, Stopped
-from graph_mode.comparing import scripts, worker, workers
+from graph_mode.comparing import scripts, workers
 from graph_mode.runs.record import SETTINGS, read_json, write_json
 
 SOURCES = ("*.py", "graph_mode/**/*.py")
@@ -21,9 +21,9 @@ QUIET = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_IGNORE_UNHANDLED_ERRORS
 
 
 def connect(address, runs):
-    """Joins the cluster; returns the module ray. Raises CommandError where that fails.
+    """Joins the cluster, which gets the scripts of these runs; returns the module ray.
 
-    runs: whose training scripts the nodes get.
+    Raises CommandError where that fails.
     """
     os.environ.update({name: os.environ.get(name, value) for name, value in QUIET.items()})
     try:
@@ -54,11 +54,9 @@ class Task:
 
     def __init__(self, ray, data):
         """data: {data folder: its files in Ray's store}, shared by all Tasks and filled by them."""
-        self.ray, self.data = ray, data
+        self.ray, self.data, self.reference, self.stopped = ray, data, None, False
         options = {"num_cpus": 1, "max_retries": 0, "max_calls": workers.RUNS_A_PROCESS}
         self.remote = ray.remote(**options)(train_on_node)
-        self.reference = None
-        self.stopped = False
 
     def train(self, run, folder):
         """Trains a run and writes its files below `folder`; returns and raises as Process.train."""
@@ -73,7 +71,7 @@ class Task:
             script = os.path.join(run.network, script)
         self.reference = self.remote.remote(script, run.arguments, run.name, self.data[data_dir])
         try:
-            failure, files = self.ray.get(self.reference)
+            failure, files, there = self.ray.get(self.reference)
         except self.ray.exceptions.RayTaskError as error:
             if isinstance(error.cause, Stopped):
                 raise workers.Died(str(error.cause)) from None
@@ -82,6 +80,8 @@ class Task:
             what = f"its node or its process ended ({type(error).__name__})"
             raise workers.Died(what) from None
         write_tree(folder, files)
+        if failure:
+            failure["reason"] = failure["reason"].replace(there, folder)
         path = os.path.join(folder, run.network, run.name, SETTINGS)
         written = read_json(path)
         if written:
@@ -98,7 +98,7 @@ class Task:
 
 
 def train_on_node(script, arguments, name, data):
-    """What Ray runs on a node: (the failure of worker.train, the run's files)."""
+    """What Ray runs on a node: (the failure of train_here, the run's files, their folder there)."""
     from graph_mode import tensorflow1 as tf
 
     tf.version()  # Where TensorFlow cannot be imported, no run shall be blamed.
@@ -107,8 +107,8 @@ def train_on_node(script, arguments, name, data):
         write_tree(data_dir, data)
         arguments = [*arguments, f"--data-dir={data_dir}", f"--log-dir={folder}"]
         path = os.path.join(scripts.ROOT, script)
-        failure = worker.train(path, [*arguments, f"--run-name={name}"], folder)
-        return failure, read_tree(folder, "**/*")
+        failure = workers.train_here(path, [*arguments, f"--run-name={name}"], folder)
+        return failure, read_tree(folder, "**/*"), folder
 
 
 def read_tree(folder, *patterns):

@@ -36,26 +36,20 @@ def load(path):
         if os.path.dirname(path) not in sys.path:
             sys.path.insert(0, os.path.dirname(path))
         spec = importlib.util.spec_from_file_location(name, path)
-        sys.modules[name] = importlib.util.module_from_spec(spec)
+        module = sys.modules[name] = importlib.util.module_from_spec(spec)
         try:
-            spec.loader.exec_module(sys.modules[name])
-            check(sys.modules[name])
+            spec.loader.exec_module(module)
+            network, *_ = (getattr(module, each) for each in NEEDED)
+            if names.safe(str(network)) != network:
+                raise TypeError(f"NETWORK is {network!r}, expected letters, digits, - and _")
         except (Exception, SystemExit) as error:
             del sys.modules[name]
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             raise CommandError(
-                f"{path}: expected a training script, found one that cannot be loaded ({reason})"
+                f"{path}: expected a training script that defines {', '.join(NEEDED)}, found one "
+                f"that cannot be loaded ({reason})"
             ) from None
     return sys.modules[name]
-
-
-def check(module):
-    """Raises TypeError unless the module has what a comparison uses of a training script."""
-    missing = [each for each in NEEDED if not hasattr(module, each)]
-    if missing:
-        raise TypeError(f"it does not define {', '.join(missing)}")
-    if names.safe(str(module.NETWORK)) != module.NETWORK:
-        raise TypeError(f"NETWORK is {module.NETWORK!r}, expected letters, digits, - and _")
 
 
 def table_of(path):

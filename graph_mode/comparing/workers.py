@@ -10,14 +10,17 @@ import json
 import os
 import queue
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
+import traceback
 from concurrent import futures
+from contextlib import redirect_stderr, redirect_stdout
 
 from graph_mode import machine
-from graph_mode.command_line import CommandError
+from graph_mode.command_line import CommandError, Stopped
 from graph_mode.comparing import comparison_folder, scripts
 
 # A run whose process dies is tried again: it may have been killed for another's sake.
@@ -26,7 +29,7 @@ ATTEMPTS = 3
 # process ends. So it ends now and then.
 RUNS_A_PROCESS = 20
 TICK_SECONDS = 1.0
-GOODBYE_SECONDS = 10
+LAST_LINES = 3  # that are told of what a process wrote before it died
 WORKER = "--worker"
 
 
@@ -37,8 +40,7 @@ class Died(Exception):
 def train_all(runs, trainers, log_dir):
     """Trains the runs, the first runs first; then stops the trainers.
 
-    Yields (run, folder) for each run that has ended, and (None, None) about once a second. Raises
-    CommandError if a trainer cannot start.
+    Yields the folder of each run that has ended. Raises CommandError if a trainer cannot start.
     """
     idle = queue.Queue()
     for trainer in trainers:
@@ -70,9 +72,7 @@ def train_all(runs, trainers, log_dir):
                         waiting[pool.submit(train, run, folder)] = run, folder
                         continue
                     failure = {"reason": f"{death} ({ATTEMPTS} times)", "diverged": False}
-                yield run, comparison_folder.settle(log_dir, folder, run, failure)
-            if not done:
-                yield None, None
+                yield comparison_folder.settle(log_dir, folder, run, failure)
     finally:
         for future in waiting:
             future.cancel()
@@ -82,7 +82,11 @@ def train_all(runs, trainers, log_dir):
 
 
 class Process:
-    """Trains runs in a process of worker.py, which is started with the first of them."""
+    """Trains runs in a process that serves (see below), which is started with the first of them.
+
+    So TensorFlow is imported once for many runs. A run goes there as one line of JSON, and one line
+    comes back when it has ended.
+    """
 
     def __init__(self, environment=None):
         """environment: {name: value}, to be added to this process's own."""
@@ -135,23 +139,20 @@ class Process:
         return json.loads(line.decode()) if line.endswith(b"\n") else None
 
     def end(self):
-        """Ends the process, if there is one; returns what its end and its last line say."""
+        """Ends the process, if there is one; returns what its end and its last lines say."""
         if self.process is None:
             return ""
         with contextlib.suppress(OSError):
-            self.process.stdin.close()
-        try:
-            code = self.process.wait(GOODBYE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            code = self.process.wait()
+            self.process.stdin.close()  # Which ends it, if it has not ended.
+        code = self.process.wait()
         self.process.stdout.close()
         self.process = None
         with self.log:
             self.log.seek(0)
-            said = self.log.read().decode("utf-8", "replace").strip().splitlines()[-1:]
+            lines = self.log.read().decode("utf-8", "replace").split("\n")
+        said = [" ".join(line.split()) for line in lines if line.strip()][-LAST_LINES:]
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        return ": ".join([f"its process ended with {how}", *said])
+        return f"its process ended with {how}" + ": " * bool(said) + " | ".join(said)
 
     def stop(self):
         """For another thread: ends the process, whatever it does, and lets no other start."""
@@ -160,6 +161,60 @@ class Process:
             process = self.process
         if process:
             process.kill()
+
+
+def serve():
+    """What a Process runs: trains the runs that it reads of from standard input. When that ends,
+    because compare.py has ended or was killed, this process stops at once."""
+    # On Windows, loading NumPy waits while a thread reads what is standard input (numpy#24290).
+    lines, answers = os.fdopen(os.dup(0), "rb", 0), os.fdopen(os.dup(1), "wb", 0)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    # What C++ prints goes where Python's errors go, never among the answers.
+    os.dup2(2, 1)
+    from graph_mode import tensorflow1 as tf
+
+    # Ctrl-C goes to every process of the terminal, and is for compare.py, which ends its workers.
+    for number in set(machine.SIGNALS) - {signal.SIGTERM}:
+        signal.signal(number, signal.SIG_IGN)
+    orders = queue.Queue()
+
+    def read_orders():
+        for line in lines:
+            orders.put(json.loads(line.decode()))
+        os._exit(0)
+
+    threading.Thread(target=read_orders, daemon=True).start()
+    tf.version()  # Imports TensorFlow: where that is impossible, no run shall be blamed.
+    answers.write(b"{}\n")
+    while True:
+        try:
+            answer = {"failure": train_here(**orders.get())}
+        except Stopped as stop:
+            os._exit(stop.exit_code)
+        answers.write(json.dumps(answer).encode() + b"\n")
+
+
+def train_here(script, arguments, folder):
+    """Trains one run below `folder`, what it prints going to a file there; returns its failure, as
+    for comparison_folder.settle. Raises Stopped where a signal has stopped the training, for which
+    the run is not to blame."""
+    from graph_mode.train.hooks import NONFINITE
+
+    os.makedirs(folder, exist_ok=True)
+    path = os.path.join(folder, comparison_folder.OUTPUT)
+    with open(path, "w", **comparison_folder.TEXT) as file, redirect_stdout(file):
+        try:
+            with redirect_stderr(file):
+                scripts.load(script).main(arguments)
+        except Stopped:
+            raise
+        except (Exception, SystemExit) as error:
+            traceback.print_exc(file=file)
+            is_expected = isinstance(error, (CommandError, OSError))
+            reason = f"{error}" if is_expected else f"{type(error).__name__}: {error}"
+            diverged = getattr(error, "exit_code", None) == NONFINITE
+            return {"reason": " ".join(reason.split()), "diverged": diverged}
+    return None
 
 
 def gpus():
