@@ -1,8 +1,7 @@
 """The folder of a comparison: which runs have ended is what lies on the disk, nothing else.
 
-A run is trained in a folder of its own below .unfinished and moved, in one rename, to
-log_dir/<network>/<name> once it has ended, with a result.json, or with a failure.json that says why
-there is none. Whatever is killed in between, a run is there whole or not at all.
+A run is trained in a folder below .unfinished and moved, in one rename, to log_dir/<network>/<name>
+once it has ended, with a result.json, or a failure.json that says why there is none.
 """
 
 import contextlib
@@ -47,11 +46,8 @@ def locked(log_dir):
 
 
 def unfinished_folders(log_dir):
-    """Yields folders to train one run in each.
-
-    Their names are of this process alone: a worker whose compare.py was killed, and which has not
-    noticed yet, never writes into a folder of the next compare.py.
-    """
+    """Yields folders to train one run in each, with names of this process alone: a worker that has
+    not noticed yet that its compare.py was killed never writes into one of the next compare.py."""
     # Short, for Windows: below it, TensorFlow makes files of long names.
     own = os.path.join(log_dir, UNFINISHED, uuid.uuid4().hex[:8])
     return (os.path.join(own, str(number)) for number in itertools.count())
@@ -66,17 +62,15 @@ def folders_of(runs, log_dir):
     """
     defaults = {run.network: grid.defaults_of(run.script) for run in runs}
     ended = {}
-    for path in sorted(glob.glob(os.path.join(glob.escape(log_dir), "*", "*", record.SETTINGS))):
-        folder = os.path.dirname(path)
-        with contextlib.suppress(CommandError):  # What is there may be no run.
-            settings = record.read_settings(folder)
-            is_ended = record.has_result(folder) or os.path.exists(os.path.join(folder, FAILURE))
-            has_these_numbers = settings.get("versions", {}).get("numbers") == record.NUMBERS
-            if is_ended and has_these_numbers and settings["network"] in defaults:
-                settings["flags"] = {**defaults[settings["network"]], **settings["flags"]}
-                key = grid.key_of(settings)
-                if key not in ended or record.has_result(folder):
-                    ended[key] = folder
+    for ending in (FAILURE, record.RESULT):
+        for path in sorted(glob.glob(os.path.join(glob.escape(log_dir), "*", "*", ending))):
+            folder = os.path.dirname(path)
+            with contextlib.suppress(CommandError):  # What is there may be no run.
+                settings = record.read_settings(folder)
+                has_these_numbers = settings.get("versions", {}).get("numbers") == record.NUMBERS
+                if has_these_numbers and settings["network"] in defaults:
+                    settings["flags"] = {**defaults[settings["network"]], **settings["flags"]}
+                    ended[grid.key_of(settings)] = folder
     return [ended.get(run.key) for run in runs]
 
 

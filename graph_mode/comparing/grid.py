@@ -154,7 +154,7 @@ def run_of(path, chosen, varying, checksums):
         checksums[parsed.data_dir] = mnist_data.checksums(parsed.data_dir)
     settings = {
         "network": script.NETWORK,
-        "flags": recorded({name: getattr(parsed, name) for name in scripts.table_of(path)}),
+        "flags": recorded(path, lambda name, _: getattr(parsed, name)),
         "data": checksums[parsed.data_dir],
         "versions": {"script": checksum_of(path)},
     }
@@ -164,15 +164,17 @@ def run_of(path, chosen, varying, checksums):
     return Run(script.NETWORK, path, arguments, name, settings, key_of(settings))
 
 
-def recorded(values):
-    """The flags among {name: value} that settings.json holds, as JSON gives them back."""
-    kept = {name: value for name, value in values.items() if flag_table.is_recorded(name)}
+def recorded(path, value_of):
+    """{name: value_of(name, Flag)} of the flags of a script that settings.json holds, as JSON gives
+    them back."""
+    found = scripts.table_of(path).items()
+    kept = {name: value_of(name, flag) for name, flag in found if flag_table.is_recorded(name)}
     return json.loads(json.dumps(kept))
 
 
 def defaults_of(path):
     """{flag: default} of a training script: what counts for a run that is older than a flag."""
-    return recorded({name: flag.default for name, flag in scripts.table_of(path).items()})
+    return recorded(path, lambda _, flag: flag.default)
 
 
 def key_of(settings):

@@ -1,8 +1,7 @@
 """The trainers of a comparison on a Ray cluster, in place of the processes of workers.py.
 
-Each trains one run at a time as a Ray task with one processor core. Ray brings the project and the
-data to the nodes, which need nothing but Python, what requirements.txt says, and Ray; the files of
-a run come back as the task's result.
+A run is a Ray task with one processor core. Ray brings the project and the data to the nodes, which
+need Python, what requirements.txt says, and Ray; the run's files come back as the task's result.
 """
 
 import importlib
@@ -37,9 +36,8 @@ def connect(address, runs):
                 files = read_tree(os.path.dirname(run.script), "*.py")
                 write_tree(os.path.join(project, run.network), files)
         try:
-            environment = {"working_dir": project}
-            quiet = {"log_to_driver": False, "logging_level": "error"}
-            ray.init(address=address, runtime_env=environment, **quiet)
+            options = {"log_to_driver": False, "logging_level": "error"}
+            ray.init(address=address, runtime_env={"working_dir": project}, **options)
         except Exception as error:
             reason = " ".join(str(error).split())
             raise CommandError(
@@ -66,9 +64,8 @@ class Task:
         if data_dir not in self.data:
             paths = map(Path, mnist_data.find_files(data_dir))
             self.data[data_dir] = self.ray.put({path.name: path.read_bytes() for path in paths})
-        script = os.path.basename(run.script)
-        if os.path.dirname(run.script) != scripts.ROOT:
-            script = os.path.join(run.network, script)
+        part = run.network if os.path.dirname(run.script) != scripts.ROOT else ""
+        script = os.path.join(part, os.path.basename(run.script))
         self.reference = self.remote.remote(script, run.arguments, run.name, self.data[data_dir])
         try:
             failure, files, there = self.ray.get(self.reference)
@@ -77,8 +74,7 @@ class Task:
                 raise workers.Died(str(error.cause)) from None
             raise CommandError(f"a worker cannot start: {error.cause}") from None
         except self.ray.exceptions.RayError as error:
-            what = f"its node or its process ended ({type(error).__name__})"
-            raise workers.Died(what) from None
+            raise workers.Died(f"its node or process ended ({type(error).__name__})") from None
         write_tree(folder, files)
         if failure:
             failure["reason"] = failure["reason"].replace(there, folder)

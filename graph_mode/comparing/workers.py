@@ -42,16 +42,14 @@ def train_all(runs, trainers, log_dir):
 
     Yields the folder of each run that has ended. Raises CommandError if a trainer cannot start.
     """
-    idle = queue.Queue()
-    for trainer in trainers:
-        idle.put(trainer)
+    idle = list(trainers)
 
     def train(run, folder):
-        trainer = idle.get()
+        trainer = idle.pop()
         try:
             return trainer.train(run, folder)
         finally:
-            idle.put(trainer)
+            idle.append(trainer)
 
     pool = futures.ThreadPoolExecutor(len(trainers))
     folders = comparison_folder.unfinished_folders(log_dir)
@@ -82,19 +80,14 @@ def train_all(runs, trainers, log_dir):
 
 
 class Process:
-    """Trains runs in a process that serves (see below), which is started with the first of them.
+    """Trains runs in a process that serves (see below), so that TensorFlow is imported once for
+    many. A run goes there as one line of JSON, and one line comes back when it has ended."""
 
-    So TensorFlow is imported once for many runs. A run goes there as one line of JSON, and one line
-    comes back when it has ended.
-    """
-
-    def __init__(self, environment=None):
+    def __init__(self, environment):
         """environment: {name: value}, to be added to this process's own."""
-        self.environment = {**os.environ, **(environment or {})}
-        self.lock = threading.Lock()
-        self.stopped = False
-        self.process = self.log = None
-        self.trained = 0
+        self.environment = {**os.environ, **environment}
+        self.lock, self.stopped = threading.Lock(), False
+        self.process, self.log, self.trained = None, None, 0
 
     def train(self, run, folder):
         """Trains a run below `folder`; returns its failure, as for comparison_folder.settle.
@@ -104,39 +97,30 @@ class Process:
         if self.process is None or self.trained == RUNS_A_PROCESS:
             self.end()
             self.start()
-            if self.read() is None:
+            if not self.process.stdout.readline():
                 raise CommandError(f"a worker cannot start: {self.end()}")
         arguments = run.arguments + [f"--log-dir={folder}", f"--run-name={run.name}"]
         order = {"script": run.script, "arguments": arguments, "folder": folder}
         self.trained += 1
-        answer = None
+        answer = ""
         with contextlib.suppress(OSError):
-            self.process.stdin.write(json.dumps(order).encode() + b"\n")
+            self.process.stdin.write(f"{json.dumps(order)}\n")
             self.process.stdin.flush()
-            answer = self.read()
-        if answer is None:
+            answer = self.process.stdout.readline()
+        if not answer.endswith("\n"):
             raise Died(self.end())
-        return answer["failure"]
+        return json.loads(answer)
 
     def start(self):
         with self.lock:
             if self.stopped:
                 raise Died("it was stopped")
-            self.log = tempfile.TemporaryFile()
-            self.trained = 0
-            self.process = subprocess.Popen(
-                [sys.executable, os.path.join(scripts.ROOT, "compare.py"), WORKER],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self.log,
-                env=self.environment,
-                **machine.worker_process_options(),
-            )
-
-    def read(self):
-        """The next answer of the process; None if it has ended."""
-        line = self.process.stdout.readline()
-        return json.loads(line.decode()) if line.endswith(b"\n") else None
+            self.log, self.trained = tempfile.TemporaryFile(), 0
+            options = {"stderr": self.log, "env": self.environment, "universal_newlines": True}
+            options.update(stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            command = [sys.executable, os.path.join(scripts.ROOT, "compare.py"), WORKER]
+            options.update(machine.worker_process_options())
+            self.process = subprocess.Popen(command, **options)
 
     def end(self):
         """Ends the process, if there is one; returns what its end and its last lines say."""
@@ -185,19 +169,18 @@ def serve():
 
     threading.Thread(target=read_orders, daemon=True).start()
     tf.version()  # Imports TensorFlow: where that is impossible, no run shall be blamed.
-    answers.write(b"{}\n")
+    answers.write(b"\n")
     while True:
         try:
-            answer = {"failure": train_here(**orders.get())}
+            failure = train_here(**orders.get())
         except Stopped as stop:
             os._exit(stop.exit_code)
-        answers.write(json.dumps(answer).encode() + b"\n")
+        answers.write(json.dumps(failure).encode() + b"\n")
 
 
 def train_here(script, arguments, folder):
     """Trains one run below `folder`, what it prints going to a file there; returns its failure, as
-    for comparison_folder.settle. Raises Stopped where a signal has stopped the training, for which
-    the run is not to blame."""
+    for settle. Raises Stopped after a signal, for which the run is not to blame."""
     from graph_mode.train.hooks import NONFINITE
 
     os.makedirs(folder, exist_ok=True)

@@ -26,12 +26,9 @@ class Comparison(typing.NamedTuple):
 
 
 def relative_error(first, second):
-    """max |first - second| / max(|first|, |second|) over the whole array; 0 if both are zero.
-
-    Relative to the largest element, not to each: an element that is zero but for rounding has no
-    digits of its own that could agree. nan where either array has a nan or an infinity, and where
-    there is nothing to compare.
-    """
+    """max |first - second| / max(|first|, |second|) over the whole array, where an element that is
+    zero but for rounding has no digits of its own; 0 if both are zero, nan where either has a nan
+    or an infinity, and where there is nothing to compare."""
     if first.size == 0:
         return np.nan
     scale = max(np.abs(first).max(), np.abs(second).max())
@@ -44,9 +41,9 @@ def relative_error(first, second):
 def central_differences(function, point, elements=None):
     """{element: (F(x + h) - F(x - h)) / 2h} for these elements x of the array `point`, or all.
 
-    function: array like `point` -> (F, which ReLUs are on); element: a flat index. A difference
-    across the kink of a ReLU is not a derivative: where a step takes any ReLU across its kink, a
-    tenth of it is tried, and a tenth of that; then the element is left out.
+    function: array like `point` -> (F, which ReLUs are on); element: a flat index. Where a step
+    takes a ReLU across its kink, a tenth of it is tried, and a tenth of that; then the element is
+    left out.
     """
     # Rounding of F costs |F| eps / h, cutting off its series h squared: both are alike at the cube
     # root, if x is of order one.
@@ -67,14 +64,15 @@ def central_differences(function, point, elements=None):
 
 def errors(comparison):
     """{(source, source): relative error} for each pair of sources that the comparison has."""
-    gradients, found = comparison.gradients, {}
-    for first, second in PAIRS:
-        if first in gradients and second in gradients:
-            values = gradients[first]
-            if second == "diff" and comparison.elements is not None:
-                values = values.flat[comparison.elements]
-            found[first, second] = relative_error(values, gradients[second])
-    return found
+    _, gradients, elements = comparison
+
+    def values(first, second):
+        if second == "diff" and elements is not None:
+            return gradients[first].flat[elements]
+        return gradients[first]
+
+    pairs = [pair for pair in PAIRS if set(pair) <= set(gradients)]
+    return {pair: relative_error(values(*pair), gradients[pair[1]]) for pair in pairs}
 
 
 def report(sections):

@@ -52,18 +52,17 @@ def check_batch_norms(session, loss, forward, epsilon):
     for layer in forward:
         if layer.kind != "batch_normalization":
             continue
-        gamma, beta = layer.variables["gamma"], layer.variables["beta"]
+        gamma = layer.variables["gamma"]
         gradients = tf.gradients(loss, [layer.inputs, layer.outputs])
-        x, d_x, d_y, *parameters = session.run([layer.inputs, *gradients, gamma, beta])
+        x, d_x, d_y, gamma_value = session.run([layer.inputs, *gradients, gamma])
         # An image layer normalizes each channel over the batch, the height and the width alike.
         x, d_x, d_y = (array.reshape(-1, array.shape[-1]) for array in (x, d_x, d_y))
-        value = backpropagation.batch_norm_forward(x, *parameters, epsilon)
-        hand = backpropagation.batch_norm_gradients(x, parameters[0], d_y, epsilon)
-        nodes = backpropagation.batch_norm_backward(value, d_y)
-        sources = {"hand": hand["x"], "nodes": nodes["x"], "tf": d_x}
+        value = {"x": x, "gamma": gamma_value, "dy": d_y}
+        hand = backpropagation.batch_norm_gradients(value, epsilon)
+        sources = {"hand": hand["x"], "tf": d_x}
         comparisons.append(Comparison(f"{os.path.dirname(gamma.op.name)}/x", sources))
         for name, variable in layer.variables.items():
-            by_variable[variable.name] = {"hand": hand[name], "nodes": nodes[name]}
+            by_variable[variable.name] = {"hand": hand[name]}
     return comparisons, by_variable
 
 
