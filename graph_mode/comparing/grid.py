@@ -6,20 +6,25 @@ JSON: {"grids": [{"networks": ["fc", "conv"], "seeds": 2}]}.
 """
 
 import collections
+import importlib.util
 import itertools
 import json
+import os
 import re
+import sys
 import typing
 
 import mnist_data
 from graph_mode import flags as flag_table
 from graph_mode import names
 from graph_mode.command_line import CommandError
-from graph_mode.comparing import scripts
-from graph_mode.runs.record import checksum_of
+from graph_mode.runs.record import PROJECT, checksum_of
 
+OWN_NETWORKS = ("fc", "conv")
+# What a comparison uses of a training script.
+NEEDED = ("NETWORK", "FLAGS", "parse_flags", "main")
 DEFAULTS = {
-    "network": [",".join(scripts.OWN_NETWORKS)],
+    "network": [",".join(OWN_NETWORKS)],
     "optimizer": ["sgd,momentum,rmsprop,adam"],
     "batch-norm": ["both"],
     "seed": ["0,1,2,3,4"],
@@ -126,8 +131,8 @@ def expand(grids):
     runs, paths, checksums = {}, {}, {}
     for grid in grids:
         grid = {"network": DEFAULTS["network"], **grid}
-        for path in map(scripts.path_of, map(str, values_of("network", grid.pop("network"), {}))):
-            known = scripts.table_of(path)
+        for path in map(path_of, map(str, values_of("network", grid.pop("network"), {}))):
+            known = table_of(path)
             values = {flag: values_of(flag, words, known) for flag, words in grid.items()}
             varying = [flag for flag in values if len(values[flag]) > 1]
             for combination in itertools.product(*values.values()):
@@ -147,7 +152,7 @@ def run_of(path, chosen, varying, checksums):
 
     checksums: {data folder: those of its files}, to be added to.
     """
-    script = scripts.load(path)
+    script = load(path)
     arguments = [flag_table.as_word(flag, value) for flag, value in {**HOW, **chosen}.items()]
     parsed = script.parse_flags(arguments)
     if parsed.data_dir not in checksums:
@@ -167,7 +172,7 @@ def run_of(path, chosen, varying, checksums):
 def recorded(path, value_of):
     """{name: value_of(name, Flag)} of the flags of a script that settings.json holds, as JSON gives
     them back."""
-    found = scripts.table_of(path).items()
+    found = table_of(path).items()
     kept = {name: value_of(name, flag) for name, flag in found if flag_table.is_recorded(name)}
     return json.loads(json.dumps(kept))
 
@@ -183,7 +188,51 @@ def key_of(settings):
     flags = settings["flags"]
     written = [flags.get(name) for name in EXTRAS]
     key = [settings["network"], flag_table.deciding(flags), written, settings["data"]]
-    if settings["network"] not in scripts.OWN_NETWORKS:
+    if settings["network"] not in OWN_NETWORKS:
         # A script of somebody's own: the version of a run's numbers does not tell what it computes.
         key.append(settings.get("versions", {}).get("script"))
     return flag_table.frozen(key)
+
+
+def path_of(name):
+    """The path of the training script that `--networks name` means. Raises CommandError."""
+    if name in OWN_NETWORKS:
+        return os.path.join(PROJECT, f"{name}_train.py")
+    if not os.path.isfile(name) or not name.endswith(".py"):
+        raise CommandError(
+            f"found network {name}, expected {', '.join(OWN_NETWORKS)} or the path of a training "
+            "script (.py)"
+        )
+    return os.path.abspath(name)
+
+
+def load(path):
+    """The module of a training script, which is loaded once. Raises CommandError if it is none.
+
+    As when Python runs the script, the modules beside it can be imported.
+    """
+    # A path is no other module's name, whatever the script is called.
+    name = os.path.splitext(path)[0]
+    if name not in sys.modules:
+        if os.path.dirname(path) not in sys.path:
+            sys.path.insert(0, os.path.dirname(path))
+        spec = importlib.util.spec_from_file_location(name, path)
+        module = sys.modules[name] = importlib.util.module_from_spec(spec)
+        try:
+            spec.loader.exec_module(module)
+            network, *_ = (getattr(module, each) for each in NEEDED)
+            if names.safe(str(network)) != network:
+                raise TypeError(f"NETWORK is {network!r}, expected letters, digits, - and _")
+        except (Exception, SystemExit) as error:
+            del sys.modules[name]
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise CommandError(
+                f"{path}: expected a training script that defines {', '.join(NEEDED)}, found one "
+                f"that cannot be loaded ({reason})"
+            ) from None
+    return sys.modules[name]
+
+
+def table_of(path):
+    """{name: Flag} of a training script."""
+    return flag_table.table(load(path).FLAGS)

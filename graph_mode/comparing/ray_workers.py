@@ -11,8 +11,8 @@ from pathlib import Path
 
 import mnist_data
 from graph_mode.command_line import CommandError, Stopped
-from graph_mode.comparing import scripts, workers
-from graph_mode.runs.record import SETTINGS, read_json, write_json
+from graph_mode.comparing import workers
+from graph_mode.runs.record import PROJECT, SETTINGS, read_json, write_json
 
 SOURCES = ("*.py", "graph_mode/**/*.py")
 # No warnings of Ray to its users.
@@ -30,9 +30,9 @@ def connect(address, runs):
     except ImportError as error:
         raise CommandError(f"--ray needs Ray ({error}): pip install ray") from None
     with tempfile.TemporaryDirectory() as project:
-        write_tree(project, read_tree(scripts.ROOT, *SOURCES))
+        write_tree(project, read_tree(PROJECT, *SOURCES))
         for run in runs:
-            if os.path.dirname(run.script) != scripts.ROOT:
+            if os.path.dirname(run.script) != PROJECT:
                 files = read_tree(os.path.dirname(run.script), "*.py")
                 write_tree(os.path.join(project, run.network), files)
         try:
@@ -64,7 +64,7 @@ class Task:
         if data_dir not in self.data:
             paths = map(Path, mnist_data.find_files(data_dir))
             self.data[data_dir] = self.ray.put({path.name: path.read_bytes() for path in paths})
-        part = run.network if os.path.dirname(run.script) != scripts.ROOT else ""
+        part = run.network if os.path.dirname(run.script) != PROJECT else ""
         script = os.path.join(part, os.path.basename(run.script))
         self.reference = self.remote.remote(script, run.arguments, run.name, self.data[data_dir])
         try:
@@ -102,7 +102,7 @@ def train_on_node(script, arguments, name, data):
         data_dir, folder = os.path.join(scratch, "data"), os.path.join(scratch, "runs")
         write_tree(data_dir, data)
         arguments = [*arguments, f"--data-dir={data_dir}", f"--log-dir={folder}"]
-        path = os.path.join(scripts.ROOT, script)
+        path = os.path.join(PROJECT, script)
         failure = workers.train_here(path, [*arguments, f"--run-name={name}"], folder)
         return failure, read_tree(folder, "**/*"), folder
 

@@ -52,7 +52,7 @@ def write(folders, log_dir, output_dir, say):
 
     folders, log_dir, say: see results.read.
     """
-    found = results.read(folders, log_dir, say)
+    found = list(results.read(folders, log_dir, say))
     blocks = ["# Without and with batch normalization", *introduction(found)]
     for network in dict.fromkeys(result.run.network for result in found):
         some = [result for result in found if result.run.network == network]
@@ -86,13 +86,12 @@ def introduction(found):
     counts = [f"{statuses.count(status)} {status}" for status in ("finished", *BAD)]
     versions = [result.run.versions for result in found]
     tensorflow, code, processors = (
-        sorted({str(each[name]) for each in versions if each.get(name)})
+        ", ".join(sorted({str(each[name]) for each in versions if each.get(name)})) or "unknown"
         for name in ("tensorflow", "code", "processor")
     )
     yield (
-        f"{len(found)} runs: {', '.join(counts)}. TensorFlow "
-        f"{', '.join(tensorflow) or 'unknown'}; trained by code {', '.join(code) or 'unknown'}"
-        f"{' on ' if processors else ''}{', '.join(processors)}."
+        f"{len(found)} runs: {', '.join(counts)}. TensorFlow {tensorflow}; trained by code {code} "
+        f"on {processors}."
     )
     flags = [results.setting_of(result) for result in found]
     shared = [

@@ -6,7 +6,7 @@ import os
 import numpy as np
 
 from graph_mode import flags, names
-from graph_mode.comparing.results import BATCH_NORM, MOVING, POPULATION, accuracies, pair_of
+from graph_mode.comparing.results import MOVING, POPULATION, accuracies, pair_of
 from graph_mode.plotting import diagnostics, figures, run_lines
 
 DPI = 120
@@ -71,11 +71,6 @@ def by_flag_figure(network, settings, flag, values):
             words = [label] * bool(label) + [flags.words("batch_norm", with_norm)]
             if len(parts) > 1:
                 color = figures.PALETTE[number % len(figures.PALETTE)]
-            # How batch norm is done means nothing without it: one line for all parts.
-            if len(parts) > 1 and not with_norm and all(n.startswith(BATCH_NORM) for n in others):
-                if number:
-                    continue
-                words, color = words[1:], figures.PALETTE[len(parts) % len(figures.PALETTE)]
             look = {"label": ", ".join(words), "color": color, "dashed": not with_norm}
             x, y, low, high = points_over(flag, some, with_norm, MOVING)
             dotted = points_over(flag, some, with_norm, POPULATION)[:2] if with_norm else [[]]

@@ -17,11 +17,10 @@ from graph_mode.runs import recorded
 from graph_mode.runs.record import read_json
 
 ACCURACIES = (0.95, 0.97, 0.98, 0.99)
-# The batches after which validation is reported besides.
-BATCHES = (100, 200, 500, 1000)
-# The names of the training steps done at the first evaluation with an accuracy, and of the
-# validation accuracy after a batch.
+# The name of the training steps done at the first evaluation with an accuracy.
 steps_to = "steps_to_{:g}".format
+BATCHES = (100, 200, 500, 1000)
+# The name of the validation accuracy after a batch.
 accuracy_after = "validation_accuracy_after_{}".format
 # How names of scalars and results end by what batch norm normalized with in the evaluation.
 MOVING, POPULATION = "", "_population"
@@ -47,8 +46,7 @@ Z_95 = 1.959964
 
 class RunResult(typing.NamedTuple):
     """One run. status: "finished", "diverged" or "failed"; reason: why, or ""; numbers: {name:
-    value} of result.json and by the names of steps_to() and accuracy_after(), as far as there are.
-    """
+    value} of result.json and by steps_to() and accuracy_after(), as far as there are."""
 
     run: recorded.Run
     status: str
@@ -74,29 +72,20 @@ class Setting(typing.NamedTuple):
 
 
 def read(folders, log_dir, say):
-    """[RunResult] of ended runs.
+    """Yields the RunResults of ended runs.
 
     folders: {folder below log_dir: the flags of the run, for those that are newer than it}; say:
     called with one line for everything that could not be read.
     """
-    found = {
-        folder: recorded.find_event_files([folder]).get(os.path.normpath(folder), {})
-        for folder in folders
-    }
+    files = recorded.find_event_files
+    found = {folder: files([folder]).get(os.path.normpath(folder), {}) for folder in folders}
     runs = recorded.read_runs(found, [log_dir], say)
-    return [
-        result_of(run._replace(flags={**flags, **run.flags}), folder)
-        for run, (folder, flags) in zip(runs, folders.items())
-    ]
-
-
-def result_of(run, folder):
-    failure = read_json(os.path.join(folder, FAILURE))
-    if failure and not run.result:
-        status = "diverged" if failure.get("diverged") else "failed"
-        return RunResult(run, status, failure.get("reason", ""), numbers_of(run))
-    reason = why_diverged(run)
-    return RunResult(run, "diverged" if reason else "finished", reason, numbers_of(run))
+    for run, (folder, flags) in zip(runs, folders.items()):
+        run = run._replace(flags={**flags, **run.flags})
+        failure = {} if run.result else read_json(os.path.join(folder, FAILURE))
+        reason = failure.get("reason", "") or why_diverged(run)
+        status = "diverged" if failure.get("diverged", bool(reason)) else "failed"
+        yield RunResult(run, status if failure or reason else "finished", reason, numbers_of(run))
 
 
 def numbers_of(run):
@@ -139,8 +128,7 @@ def why_diverged(run):
 def group_by_setting(results):
     """[Setting] of one network's RunResults, in the order in which the first of each comes.
 
-    How batch norm is done (its momentum, its position) means nothing to a run without it, so that
-    stands beside every run with it that has the same other flags.
+    A run without batch norm stands beside every run with it, however that is done.
     """
     telling = telling_flags(results)
     values = [{flag: result.run.flags.get(flag) for flag in telling} for result in results]
@@ -159,15 +147,12 @@ def group_by_setting(results):
 
 
 def telling_flags(results):
-    """The flags, but for batch norm and seed, that are needed to tell all settings apart.
-
-    A flag that varies only along with one before it (hidden_units with layers) is left out.
-    """
+    """The flags, but for batch norm and seed, that are needed to tell all settings apart: none that
+    varies only along with one before it, as hidden_units with layers."""
     settings = [setting_of(result) for result in results]
-    ranks = {name: rank for rank, name in enumerate(FIRST_FLAGS)}
-    names = {name for setting in settings for name in setting}
+    others = sorted({name for setting in settings for name in setting}.difference(FIRST_FLAGS))
     told, kinds = [], 1
-    for name in sorted(names, key=lambda name: (ranks.get(name, len(ranks)), name)):
+    for name in [*FIRST_FLAGS, *others]:
         found = {frozen([setting.get(n) for n in told + [name]]) for setting in settings}
         if len(found) > kinds:
             told, kinds = told + [name], len(found)

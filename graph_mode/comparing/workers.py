@@ -21,7 +21,8 @@ from contextlib import redirect_stderr, redirect_stdout
 
 from graph_mode import machine
 from graph_mode.command_line import CommandError, Stopped
-from graph_mode.comparing import comparison_folder, scripts
+from graph_mode.comparing import comparison_folder, grid
+from graph_mode.runs.record import PROJECT
 
 # A run whose process dies is tried again: it may have been killed for another's sake.
 ATTEMPTS = 3
@@ -118,7 +119,7 @@ class Process:
             self.log, self.trained = tempfile.TemporaryFile(), 0
             options = {"stderr": self.log, "env": self.environment, "universal_newlines": True}
             options.update(stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-            command = [sys.executable, os.path.join(scripts.ROOT, "compare.py"), WORKER]
+            command = [sys.executable, os.path.join(PROJECT, "compare.py"), WORKER]
             options.update(machine.worker_process_options())
             self.process = subprocess.Popen(command, **options)
 
@@ -188,7 +189,7 @@ def train_here(script, arguments, folder):
     with open(path, "w", **comparison_folder.TEXT) as file, redirect_stdout(file):
         try:
             with redirect_stderr(file):
-                scripts.load(script).main(arguments)
+                grid.load(script).main(arguments)
         except Stopped:
             raise
         except (Exception, SystemExit) as error:
