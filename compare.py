@@ -14,8 +14,7 @@ itself, is repeated. The default grid is: both networks; sgd, momentum, rmsprop 
 and with batch norm; seeds 0 to 4.
 
 Interrupted, killed or without its terminal, it stops, and the same command continues: what has
-ended is never trained again. If the reader of its output leaves (`compare.py | head`), it continues
-without output. The exit code is 1 where no run came to its end.
+ended is never trained again. The exit code is 1 where no run came to its end.
 """
 
 import os
@@ -118,15 +117,12 @@ def train_missing(runs, own):
 def start_trainers(runs, own):
     """What trains the runs: processes here, or tasks of a Ray cluster, one for each job."""
     if own.ray:
-        ray = ray_workers.connect(own.ray, runs)
-        data = {}
+        ray, data = ray_workers.connect(own.ray, runs), {}
         jobs = own.jobs or max(1, int(ray.cluster_resources().get("CPU", 1)))
-        return [ray_workers.Task(ray, data) for _ in range(min(jobs, len(runs)))]
-    gpus = workers.gpus()
-    return [
-        workers.Process({"CUDA_VISIBLE_DEVICES": gpus[job % len(gpus)]} if gpus else {})
-        for job in range(min(own.jobs or jobs_for(runs), len(runs)))
-    ]
+        return [ray_workers.Task(ray, data) for _ in runs[:jobs]]
+    environments = [{"CUDA_VISIBLE_DEVICES": gpu} for gpu in workers.gpus()] or [{}]
+    jobs = range(min(own.jobs or jobs_for(runs), len(runs)))
+    return [workers.Process(environments[job % len(environments)]) for job in jobs]
 
 
 def write_report(runs, own):
@@ -136,9 +132,8 @@ def write_report(runs, own):
     ended = {folder: run.settings["flags"] for run, folder in zip(runs, folders) if folder}
     if not ended:
         raise command_line.CommandError(
-            f"{own.log_dir}: none of the {len(runs)} runs has ended with these flags (runs of "
-            "another version of the scripts, with other flags or numbers, do not count): leave out "
-            "--report-only to train them"
+            f"{own.log_dir}: none of the {len(runs)} runs has ended with these flags and this "
+            "version of the scripts: leave out --report-only to train them"
         )
     output_dir = own.report_dir or os.path.join(own.log_dir, "report")
     path = report.write(ended, own.log_dir, output_dir, command_line.say)
@@ -157,9 +152,7 @@ def outcome(folder):
     """What became of a run, in a few words."""
     result = read_json(os.path.join(folder, RESULT))
     if result:
-        population = result.get("test_accuracy_population")
-        besides = "" if population is None else f" ({population:.5f} by population statistics)"
-        return f"test accuracy {result['test_accuracy']:.5f}{besides}, {result['seconds']:.0f} s"
+        return f"test accuracy {result['test_accuracy']:.5f}, {result['seconds']:.0f} s"
     failure = read_json(os.path.join(folder, comparison_folder.FAILURE))
     return f"{'diverged' if failure.get('diverged') else 'failed'}: {failure.get('reason')}"
 

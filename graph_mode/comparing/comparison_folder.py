@@ -60,7 +60,7 @@ def folders_of(runs, log_dir):
     Runs whose numbers the code of today would not give again do not count. A flag that is newer
     than a run has its default there.
     """
-    defaults = {run.network: grid.defaults_of(run.script) for run in runs}
+    defaults = {run.network: grid.recorded(run.script) for run in runs}
     ended = {}
     for ending in (FAILURE, record.RESULT):
         for path in sorted(glob.glob(os.path.join(glob.escape(log_dir), "*", "*", ending))):

@@ -43,9 +43,9 @@ SWITCHES = {"true": [True], "false": [False], "both": [False, True]}
 
 
 class Run(typing.NamedTuple):
-    """One run of a comparison. script: its path; arguments: the script's command line, but for
-    --log-dir and --run-name; name: of its folder; settings: what settings.json will say, of the
-    versions only that of the script; key: see key_of."""
+    """One run. script: its path; arguments: its command line, but for --log-dir and --run-name;
+    name: of its folder; settings: what settings.json will say, of the versions only that of the
+    script; key: see key_of."""
 
     network: str
     script: str
@@ -92,24 +92,18 @@ def grid_of_arguments(arguments):
         name = SINGULAR.get(flag, flag)
         if name in ("log-dir", "run-name") or not flag_table.is_recorded(name.replace("-", "_")):
             raise CommandError(f"--{name} is for a single run: leave it out of a comparison")
-        grid[name].append(seeds_below(value) if flag == "seeds" else value)
+        if flag == "seeds" and re.match(r"[+-]?\d+$", value):
+            if int(value) < 1:
+                raise CommandError(f"--seeds: found {value}, expected a number of at least 1")
+            value = ",".join(map(str, range(int(value))))
+        grid[name].append(value)
     return dict(grid)
-
-
-def seeds_below(text):
-    """What --seeds says as what --seed says: the seeds below a number; a list stays as it is."""
-    if not re.match(r"[+-]?\d+$", text):
-        return text
-    if int(text) < 1:
-        raise CommandError(f"--seeds: found {text}, expected a number of seeds of at least 1")
-    return ",".join(map(str, range(int(text))))
 
 
 def values_of(flag, words, known):
     """The values of a flag that its words stand for, each once: ["a,b", "true"] is a, b and True.
 
-    known: the training script's {name: Flag}. A value of some flags is itself a list, so that a
-    comma in it does not begin a second value. Raises CommandError for an empty one.
+    known: the training script's {name: Flag}; a comma in a list that is one value begins no other.
     """
     declared = known.get(flag.replace("-", "_"))
     is_list = declared is not None and declared.type is flag_table.positive_integers
@@ -159,7 +153,7 @@ def run_of(path, chosen, varying, checksums):
         checksums[parsed.data_dir] = mnist_data.checksums(parsed.data_dir)
     settings = {
         "network": script.NETWORK,
-        "flags": recorded(path, lambda name, _: getattr(parsed, name)),
+        "flags": recorded(path, parsed),
         "data": checksums[parsed.data_dir],
         "versions": {"script": checksum_of(path)},
     }
@@ -169,17 +163,12 @@ def run_of(path, chosen, varying, checksums):
     return Run(script.NETWORK, path, arguments, name, settings, key_of(settings))
 
 
-def recorded(path, value_of):
-    """{name: value_of(name, Flag)} of the flags of a script that settings.json holds, as JSON gives
-    them back."""
-    found = table_of(path).items()
-    kept = {name: value_of(name, flag) for name, flag in found if flag_table.is_recorded(name)}
-    return json.loads(json.dumps(kept))
-
-
-def defaults_of(path):
-    """{flag: default} of a training script: what counts for a run that is older than a flag."""
-    return recorded(path, lambda _, flag: flag.default)
+def recorded(path, parsed=None):
+    """The parsed flags of a script that settings.json holds, {name: value} as JSON gives them back;
+    without `parsed` their defaults, which count for a run that is older than a flag."""
+    known = {n: flag for n, flag in table_of(path).items() if flag_table.is_recorded(n)}
+    values = {n: getattr(parsed, n) if parsed else flag.default for n, flag in known.items()}
+    return json.loads(json.dumps(values))
 
 
 def key_of(settings):

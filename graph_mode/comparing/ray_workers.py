@@ -16,7 +16,7 @@ from graph_mode.runs.record import PROJECT, SETTINGS, read_json, write_json
 
 SOURCES = ("*.py", "graph_mode/**/*.py")
 # No warnings of Ray to its users.
-QUIET = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_IGNORE_UNHANDLED_ERRORS": "1"}
+QUIET = ("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0"), ("RAY_IGNORE_UNHANDLED_ERRORS", "1")
 
 
 def connect(address, runs):
@@ -24,7 +24,8 @@ def connect(address, runs):
 
     Raises CommandError where that fails.
     """
-    os.environ.update({name: os.environ.get(name, value) for name, value in QUIET.items()})
+    for variable in QUIET:
+        os.environ.setdefault(*variable)
     try:
         ray = importlib.import_module("ray")
     except ImportError as error:

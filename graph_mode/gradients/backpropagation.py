@@ -1,9 +1,7 @@
 """The gradients of docs/gradients.md in NumPy, each derived by hand and written down twice.
 
 `*_gradients` are the closed forms at the end of a derivation; `*_backward` walk the drawn
-computational graph from the last node to the first, one statement a node, numbered as in the
-drawings. gradient_check.py compares the two with each other, with tf.gradients and with central
-differences.
+computational graph from the last node to the first, one statement a node, numbered as there.
 
 `value` is {edge: its value}, as gradient_check.py's graphs name and compute them. The network of
 problems 1 and 2 keeps the problem's convention: an example is a column, so that a layer is W X + b,
@@ -28,11 +26,8 @@ def log_softmax(logits):
 
 
 def softmax_cross_entropy_backward(value):
-    """Nodes 10 and 9: dL/do [classes, m] through dL/dp and the softmax Jacobian.
-
-    Needs every p > 0: a probability that underflowed makes y / p infinite, see
-    log_softmax_cross_entropy_backward.
-    """
+    """Nodes 10 and 9: dL/do [classes, m] through dL/dp and the softmax Jacobian, for every p > 0:
+    a probability that underflowed makes y / p infinite."""
     probabilities, labels = value["p"], value["y"]
     p_gradient = -labels / probabilities / labels.shape[1]  # node 10
     jacobian = -np.einsum("im,jm->mij", probabilities, probabilities)  # [m, classes, classes]

@@ -16,9 +16,8 @@ LIMITS = {pair: DIFFERENCES_LIMIT if "diff" in pair else ANALYTIC_LIMIT for pair
 
 
 class Comparison(typing.NamedTuple):
-    """gradients: {source: array of float64}; not every source is always there. All are of one
-    shape, but where `elements` is given, "diff" is only there for these elements, flat indices into
-    the others."""
+    """gradients: {source: array of float64}, as far as there are, all of one shape; but "diff" is
+    of `elements` alone where these are given, flat indices into the others."""
 
     name: str
     gradients: dict
@@ -77,8 +76,7 @@ def errors(comparison):
 
 def report(sections):
     """Prints the table of `sections`, (title, comparisons) pairs; returns the exit code, 0 or 1."""
-    largest = {ANALYTIC_LIMIT: 0.0, DIFFERENCES_LIMIT: 0.0}
-    failed = []
+    largest, failed = {ANALYTIC_LIMIT: 0.0, DIFFERENCES_LIMIT: 0.0}, []
     for title, comparisons in sections:
         rows = [["gradient", "shape", *map("-".join, PAIRS), ""]]
         for comparison in comparisons:

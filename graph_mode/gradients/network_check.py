@@ -1,8 +1,7 @@
 """The gradients of a whole training network, in float64, from several sources.
 
-tf.gradients, with the fast forms of layers and their gradients, against the derivations of
-docs/gradients.md and against central differences. Differences by every weight would take hours, so
-each variable has a few elements checked: those with the largest gradients, and some that are drawn.
+Differences by every weight would take hours, so each variable has a few elements checked: those
+with the largest gradients, and some that are drawn.
 """
 
 import collections
@@ -21,9 +20,8 @@ LARGEST, DRAWN = 3, 3  # elements a variable
 def check(network, images, labels, num_classes, flags, random, backward=None):
     """Comparisons for dL/dx of each batch normalization and for dL/d of each trainable variable.
 
-    network: as for program.Program, for uint8 images [n, h, w, c] and labels [n].
-    backward: manual_gradients.backward, for a network that it can pass. The variables are moved
-    away from their initial values, by `random`, so that no gamma is one and no beta zero.
+    network: as for program.Program; images uint8 [n, h, w, c]; labels [n]; backward:
+    manual_gradients.backward or None. `random` moves each variable from its initial value first.
     """
     with layers.recorded() as forward:
         logits = network(tf.constant(images / 255.0), True, num_classes, flags)
