@@ -140,9 +140,8 @@ class DataSet:
 
     # These hold in a subclass that sets the inner names itself and does not call __init__. Without
     # `_random` NumPy's global generator shuffles, as in the original.
-    _random = None
+    _random = _num_classes = None
     _fake = False
-    _num_classes = None
     _order = np.arange(0)  # the examples in the order of the epoch
     _places = None  # where they are in the arrays, if these have not been moved since
 
@@ -316,8 +315,7 @@ def _classes_of(paths, arrays):
 
 
 def _tell_order(path, labels, size=5000):
-    """Says on standard error that the examples are sorted by class, where the first `size` are to
-    be the validation set."""
+    """Says on standard error if examples whose first `size` are to validate are sorted by class."""
     parts = labels, labels[:size], labels[size:]
     number, first, others = (len(np.unique(part)) for part in parts)
     # Of two sorted sets, one behind the other, each class has two blocks.
@@ -417,9 +415,8 @@ def find_files(folder, source_url=DEFAULT_SOURCE_URL, download=False):
 
 def _is_named_otherwise(name):
     """Whether this is a name of an IDX file, but none of the four, as EMNIST's are."""
-    is_idx = "idx3-ubyte" in name or "idx1-ubyte" in name
     known = name.replace(".idx", "-idx").split(".gz")[0] in CANONICAL
-    return is_idx and not known and not name.endswith(".part")
+    return "-ubyte" in name and not known and not name.endswith(".part")
 
 
 def _path_of(name, folder):
@@ -464,9 +461,8 @@ def _checksum(f):
 def maybe_download(filename, work_directory, source_url):
     """Fetches `source_url` unless the file is in the folder already; returns the file's path.
 
-    MNIST's is fetched from the other mirrors too and must have the right SHA-256. The file gets its
-    name when it is complete; several processes may do this at once. Raises DataError when it cannot
-    be had; then nothing is written, not even the folder.
+    MNIST's is fetched from the other mirrors too and must have the right SHA-256. Several processes
+    may do this at once. Raises DataError, and writes nothing, when the file cannot be had.
     """
     path = os.path.join(os.fsdecode(work_directory), filename)
     if os.path.exists(path):

@@ -99,11 +99,18 @@ def test_the_default_grid_is_both_networks_four_optimizers_and_five_seeds():
     assert [run.network for run in grid.expand([{"optimizer": ["sgd"]}])] == ["fc", "conv"]
 
 
-def test_a_run_is_another_for_another_seed_but_not_for_another_place():
+@pytest.mark.parametrize(
+    "flags, is_another",
+    [
+        ({"seed": 1}, True),
+        ({"diagnostics": True}, True),
+        ({"log_dir": "x", "run_name": "y"}, False),
+    ],
+)
+def test_what_makes_another_run(flags, is_another):
     settings = runs_of([])[0].settings
-    moved = {**settings, "flags": {**settings["flags"], "log_dir": "x", "run_name": "y"}}
-    other = {**settings, "flags": {**settings["flags"], "seed": 1}}
-    assert grid.key_of(settings) == grid.key_of(moved) != grid.key_of(other)
+    changed = {**settings, "flags": {**settings["flags"], **flags}}
+    assert (grid.key_of(settings) != grid.key_of(changed)) == is_another
 
 
 def test_a_script_of_ones_own_that_was_edited_gives_other_runs(tmp_path):
