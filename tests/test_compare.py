@@ -106,12 +106,8 @@ def compare(data_dir, log_dir, without_tensorflow, capsys):
 @pytest.fixture
 def results(log_dir):
     """results() is {folder: time of its result.json} of all runs that have finished."""
-
-    def results():
-        paths = glob.glob(os.path.join(glob.escape(log_dir), "*", "*", "result.json"))
-        return {os.path.dirname(path): os.stat(path).st_mtime_ns for path in paths}
-
-    return results
+    paths = os.path.join(glob.escape(log_dir), "*", "*", "result.json")
+    return lambda: {os.path.dirname(p): os.stat(p).st_mtime_ns for p in glob.glob(paths)}
 
 
 def children(pid):

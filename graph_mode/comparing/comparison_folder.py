@@ -83,8 +83,9 @@ def settle(log_dir, unfinished, run, failure=None):
     folder = os.path.join(unfinished, run.network, run.name)
     os.makedirs(folder, exist_ok=True)
     # The lock is ours, so nobody else takes the name before it is used.
-    os.makedirs(os.path.join(log_dir, run.network), exist_ok=True)
-    places = (os.path.join(log_dir, run.network, name) for name in names.numbered(run.name))
+    parent = os.path.join(log_dir, run.network)
+    os.makedirs(parent, exist_ok=True)
+    places = (os.path.join(parent, name) for name in names.numbered(run.name))
     place = next(path for path in places if not os.path.lexists(path))
     path = os.path.join(folder, record.SETTINGS)
     written = record.read_json(path) or {**run.settings, "versions": {"numbers": record.NUMBERS}}
@@ -99,10 +100,5 @@ def settle(log_dir, unfinished, run, failure=None):
             output = file.read()
         with open(os.path.join(folder, OUTPUT), "w", **TEXT) as file:
             file.write(output.replace(folder, place))
-    try:
-        os.rename(folder, place)
-    except PermissionError:  # Windows, while a program as TensorBoard reads a file in it.
-        copy = f"{folder}.copy"
-        shutil.copytree(folder, copy)
-        os.rename(copy, place)
+    shutil.move(folder, place)  # Copied on Windows, while a program as TensorBoard reads in it.
     return place

@@ -33,11 +33,7 @@ DEFAULTS = {
 # side by side; and no checkpoints on the way, since a run that was killed is trained anew.
 HOW = {"threads": "1", "checkpoint-every": "1000000000"}
 # What is written of a run besides its numbers.
-EXTRAS = [
-    flag.name
-    for flag in flag_table.SHARED
-    if flag.role == flag_table.EXTRA and flag.name.replace("_", "-") not in HOW
-]
+EXTRAS = [flag.name for flag in flag_table.SHARED if flag.role == flag_table.EXTRA]
 SINGULAR = {"networks": "network", "optimizers": "optimizer", "seeds": "seed"}
 SWITCHES = {"true": [True], "false": [False], "both": [False, True]}
 

@@ -4,7 +4,6 @@ A trainer is what trains one run at a time: a process on this machine (Process b
 Ray cluster (ray_workers.py). Each is called in a thread of its own.
 """
 
-import collections
 import contextlib
 import json
 import os
@@ -54,21 +53,19 @@ def train_all(runs, trainers, log_dir):
 
     pool = futures.ThreadPoolExecutor(len(trainers))
     folders = comparison_folder.unfinished_folders(log_dir)
-    waiting = {pool.submit(train, *pair): pair for pair in zip(runs, folders)}
-    deaths = collections.Counter()
+    waiting = {pool.submit(train, *pair): (*pair, 1) for pair in zip(runs, folders)}
     try:
         while waiting:
             # Not for ever, which on Windows would keep Ctrl-C out.
             done = futures.wait(waiting, TICK_SECONDS, futures.FIRST_COMPLETED).done
             for future in done:
-                run, folder = waiting.pop(future)
+                run, folder, attempt = waiting.pop(future)
                 try:
                     failure = future.result()
                 except Died as death:
-                    deaths[folder] += 1
-                    if deaths[folder] < ATTEMPTS:
+                    if attempt < ATTEMPTS:
                         shutil.rmtree(folder, ignore_errors=True)
-                        waiting[pool.submit(train, run, folder)] = run, folder
+                        waiting[pool.submit(train, run, folder)] = run, folder, attempt + 1
                         continue
                     failure = {"reason": f"{death} ({ATTEMPTS} times)", "diverged": False}
                 yield comparison_folder.settle(log_dir, folder, run, failure)
