@@ -326,15 +326,29 @@ def test_it_is_alone_in_its_folder_and_stopped_it_ends_its_workers_and_the_next_
     assert {folder: results()[folder] for folder in finished} == finished
 
 
+MISSING = "raise ImportError('no such wheel')"
+# As TensorFlow where the processor lacks AVX: what it wrote is shown a moment after its end.
+ABORTED = """
+import os, subprocess, sys
+later = "import os, time; time.sleep(0.3); os.write(1, b'F guard.cc: no AVX')"
+subprocess.Popen([sys.executable, "-c", later])
+os.abort()
+"""
+
+
 @pytest.mark.parametrize(
-    "module, flags, told",
-    [("tensorflow", [], "no such wheel"), ("ray", ["--ray=auto"], "pip install ray")],
+    "module, content, flags, told",
+    [
+        ("tensorflow", MISSING, [], "no such wheel"),
+        ("tensorflow", ABORTED, [], "signal 6: F guard.cc: no AVX"),
+        ("ray", MISSING, ["--ray=auto"], "pip install ray"),
+    ],
 )
 def test_without_a_package_one_line_says_so_and_no_run_is_blamed(
-    module, flags, told, compare, log_dir, python_finds, tmp_path
+    module, content, flags, told, compare, log_dir, python_finds, tmp_path
 ):
     shutil.rmtree(str(tmp_path / "path of tensorflow.compat.v1"))
-    python_finds(module, "raise ImportError('no such wheel')")
+    python_finds(module, content)
     code, _, errors = compare("--seeds=1", *flags)
     assert code == 2 and errors.count("\n") == 1 and told in errors, errors
     assert not glob.glob(os.path.join(log_dir, "quick", "*"))

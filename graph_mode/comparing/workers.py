@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from concurrent import futures
 from contextlib import redirect_stderr, redirect_stdout
@@ -130,8 +131,13 @@ class Process:
         self.process.stdout.close()
         self.process = None
         with self.log:
-            self.log.seek(0)
-            lines = self.log.read().decode("utf-8", "replace").split("\n")
+            # What keeps the last words of a process may write them a moment after its end.
+            for _ in range(20):
+                self.log.seek(0)
+                lines = self.log.read().decode("utf-8", "replace").split("\n")
+                if code >= 0 or lines != [""] or self.stopped:
+                    break
+                time.sleep(0.1)
         said = [" ".join(line.split()) for line in lines if line.strip()][-LAST_LINES:]
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         return f"its process ended with {how}" + ": " * bool(said) + " | ".join(said)
