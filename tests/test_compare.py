@@ -365,13 +365,6 @@ def test_the_training_goes_on_when_the_reader_of_its_output_leaves(start_quick, 
     assert "4 runs" in report_in(log_dir)
 
 
-def test_what_a_run_shall_write_besides_is_trained_for_and_never_lost(compare, log_dir):
-    assert len(compare("--seeds=1")[1]) == 3
-    for lines in (3, 1):
-        assert len(compare("--seeds=1", "--diagnostics")[1]) == lines
-    assert len(glob.glob(os.path.join(log_dir, "quick", "*"))) == 4
-
-
 def test_a_run_older_than_a_flag_counts_as_one_with_its_default(compare, log_dir):
     assert len(compare("--seeds=1")[1]) == 3
     for path in glob.glob(os.path.join(log_dir, "quick", "*", "settings.json")):
