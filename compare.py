@@ -14,8 +14,7 @@ itself, is repeated. The default grid is: both networks; sgd, momentum, rmsprop 
 and with batch norm; seeds 0 to 4.
 
 Interrupted, killed or without its terminal, it stops, and the same command continues: what has
-ended is never trained again. If the reader of its output leaves (`compare.py | head`), it continues
-without output.
+ended is never trained again. The exit code is 1 where no run came to its end.
 """
 
 import os
@@ -28,54 +27,40 @@ sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 from graph_mode import command_line, flags, machine
 
 with command_line.loading():
-    from tqdm import tqdm
-
-    from graph_mode.comparing import comparison_folder, grid, ray_workers, report, worker, workers
+    from graph_mode.comparing import comparison_folder, grid, ray_workers, report, workers
     from graph_mode.runs.record import RESULT, has_result, read_json
 
 # What a process that trains the convolutional network takes, in bytes.
 WORKER_MEMORY = 900 * 2**20
-OWN_FLAGS = {
-    "--config": {
-        "metavar": "FILE", "help": 'JSON: {"grids": [{flag: values, ...}, ...]}; flags given '
-        "besides replace theirs",
-    },
-    "--jobs": {
-        "metavar": "N", "type": flags.positive_integer, "help": "runs side by side, each in a "
-        "process with one thread (default: one for each core, as far as the free memory allows; "
-        "with --device gpu, one for each GPU)",
-    },
-    "--ray": {
-        "metavar": "ADDRESS", "help": "train on this Ray cluster (pip install ray), auto for the "
-        "one that runs here; what is trained comes back to the log folder",
-    },
-    "--log-dir": {
-        "metavar": "FOLDER", "type": flags.path, "default": os.path.join("runs", "compare"),
-        "help": "where the runs are written",
-    },
-    "--report-dir": {
-        "metavar": "FOLDER", "help": "where the report is written (default: report in the log "
-        "folder)",
-    },
-    "--report-only": {
-        "action": "store_true", "help": "train nothing: write the report of the runs that have "
-        "ended so far",
-    },
-    "--retry-failed": {
-        "action": "store_true", "help": "train again what failed or diverged; otherwise a failed "
-        "run counts as a result",
-    },
-    "--dry-run": {"action": "store_true", "help": "list the runs, train nothing"},
-}  # fmt: skip
+ALL_FAILED = 1
+# (flag, the name of its value or None for a switch, help)
+OWN_FLAGS = (
+    ("--config", "FILE", 'JSON: {"grids": [{flag: values, ...}, ...]}; flags given besides replace '
+     "theirs"),
+    ("--jobs", "N", "runs side by side, each in a process with one thread (default: one for each "
+     "core, as far as the free memory allows; with --device gpu, one for each GPU)"),
+    ("--ray", "ADDRESS", "train on this Ray cluster (pip install ray), auto for the one that runs "
+     "here; what is trained comes back to the log folder"),
+    ("--log-dir", "FOLDER", "where the runs are written (default: runs/compare)"),
+    ("--report-dir", "FOLDER", "where the report is written (default: report in the log folder)"),
+    ("--report-only", None, "train nothing: write the report of the runs that have ended so far"),
+    ("--retry-failed", None, "train again what failed or diverged; otherwise a failed run counts "
+     "as a result"),
+    ("--dry-run", None, "list the runs, train nothing"),
+)  # fmt: skip
 
 
 def main(arguments=None):
     arguments = command_line.own_arguments() if arguments is None else arguments
     if arguments == [workers.WORKER]:
-        worker.serve()
+        workers.serve()
     parser = command_line.OneLineParser(description=__doc__)
-    for flag, options in OWN_FLAGS.items():
-        parser.add_argument(flag, **options)
+    for flag, metavar, text in OWN_FLAGS:
+        options = {"metavar": metavar} if metavar else {"action": "store_true"}
+        options.update({"type": flags.positive_integer} if metavar == "N" else {})
+        options.update({"type": flags.path} if flag == "--log-dir" else {})
+        parser.add_argument(flag, help=text, **options)
+    parser.set_defaults(log_dir=os.path.join("runs", "compare"))
     own, rest = parser.parse_known_args(arguments)
     given = grid.grid_of_arguments(rest)
     grids = grid.read_config(own.config) if own.config else [grid.DEFAULTS]
@@ -84,8 +69,7 @@ def main(arguments=None):
         print_plan(runs, own)
         return 0
     if own.report_only:  # of a folder that may be another's, or at work
-        write_report(runs, own)
-        return 0
+        return write_report(runs, own)
     with comparison_folder.locked(own.log_dir):
         try:
             train_missing(runs, own)
@@ -94,8 +78,7 @@ def main(arguments=None):
                 "interrupted; the same command continues where it was",
                 128 + getattr(interrupt, "number", signal.SIGINT),
             ) from None
-        write_report(runs, own)
-    return 0
+        return write_report(runs, own)
 
 
 def print_plan(runs, own):
@@ -103,8 +86,7 @@ def print_plan(runs, own):
     folders = comparison_folder.folders_of(runs, own.log_dir)
     for run, folder in zip(runs, folders):
         what = f"ended, {folder}" if folder else " ".join(run.arguments)
-        line = f"{run.network}/{run.name}: {what}"
-        print(command_line.printable(line, sys.stdout))
+        command_line.print_line(f"{run.network}/{run.name}: {what}")
     print(f"{len(runs)} runs, {sum(map(bool, folders))} ended, --jobs {own.jobs or jobs_for(runs)}")
 
 
@@ -130,54 +112,50 @@ def train_missing(runs, own):
         return
     trainers = start_trainers(missing, own)
     done = len(runs) - len(missing)
-    # disable=None: on a terminal alone.
-    with tqdm(total=len(runs), initial=done, unit="run", disable=None) as progress:
-        for run, folder in workers.train_all(missing, trainers, own.log_dir):
-            if run:
-                done += 1
-                progress.update()
-                progress.clear()
-                command_line.print_line(f"[{done}/{len(runs)}] {folder}: {outcome(folder)}")
-            progress.refresh()
+    for number, folder in enumerate(workers.train_all(missing, trainers, own.log_dir), done + 1):
+        command_line.print_line(f"[{number}/{len(runs)}] {folder}: {outcome(folder)}")
 
 
 def start_trainers(runs, own):
     """What trains the runs: processes here, or tasks of a Ray cluster, one for each job."""
     if own.ray:
-        ray = ray_workers.connect(own.ray, runs)
-        data = {}
+        ray, data = ray_workers.connect(own.ray, runs), {}
         jobs = own.jobs or max(1, int(ray.cluster_resources().get("CPU", 1)))
-        return [ray_workers.Task(ray, data) for _ in range(min(jobs, len(runs)))]
-    gpus = workers.gpus()
-    return [
-        workers.Process({"CUDA_VISIBLE_DEVICES": gpus[job % len(gpus)]} if gpus else {})
-        for job in range(min(own.jobs or jobs_for(runs), len(runs)))
-    ]
+        return [ray_workers.Task(ray, data) for _ in runs[:jobs]]
+    environments = [{"CUDA_VISIBLE_DEVICES": gpu} for gpu in workers.gpus()] or [{}]
+    jobs = range(min(own.jobs or jobs_for(runs), len(runs)))
+    return [workers.Process(environments[job % len(environments)]) for job in jobs]
 
 
 def write_report(runs, own):
-    """Writes the report of all runs of the grid that have ended, and says where it is."""
+    """Writes the report of all runs of the grid that have ended, and says where it is; returns the
+    exit code."""
     folders = comparison_folder.folders_of(runs, own.log_dir)
     ended = {folder: run.settings["flags"] for run, folder in zip(runs, folders) if folder}
     if not ended:
         raise command_line.CommandError(
-            f"{own.log_dir}: none of the {len(runs)} runs has ended with these flags (runs of "
-            "another version of the scripts, with other flags or numbers, do not count): leave out "
-            "--report-only to train them"
+            f"{own.log_dir}: none of the {len(runs)} runs has ended with these flags and this "
+            "version of the scripts: leave out --report-only to train them"
         )
     output_dir = own.report_dir or os.path.join(own.log_dir, "report")
     path = report.write(ended, own.log_dir, output_dir, command_line.say)
     command_line.print_line(f"wrote {path}")
+    if not any(map(has_result, ended)):
+        why = outcome(next(iter(ended)))
+        raise command_line.CommandError(
+            f"no run has a result, the first {why}; once that is mended, train them again with "
+            "--retry-failed",
+            ALL_FAILED,
+        )
+    return 0
 
 
 def outcome(folder):
     """What became of a run, in a few words."""
     result = read_json(os.path.join(folder, RESULT))
     if result:
-        population = result.get("test_accuracy_population")
-        besides = "" if population is None else f" ({population:.5f} by population statistics)"
-        return f"test accuracy {result['test_accuracy']:.5f}{besides}, {result['seconds']:.0f} s"
-    failure = read_json(os.path.join(folder, comparison_folder.FAILURE)) or {}
+        return f"test accuracy {result['test_accuracy']:.5f}, {result['seconds']:.0f} s"
+    failure = read_json(os.path.join(folder, comparison_folder.FAILURE))
     return f"{'diverged' if failure.get('diverged') else 'failed'}: {failure.get('reason')}"
 
 

@@ -17,6 +17,7 @@ element over the largest element. The exit code is 1 if one is above 1e-9 (betwe
 tf, which differ by rounding alone) or 1e-6 (against diff, which also has an error of h squared).
 """
 
+import functools
 import os
 import sys
 
@@ -36,23 +37,19 @@ with command_line.loading():
     from graph_mode.train import trainer
 
 FEATURES, INNER_UNITS, OUTER_UNITS, CLASSES = 6, 5, 4, 3
-EPSILON = 1e-3  # of batch normalization: the training networks' value
 SATURATED = 1e4
 
 EXAMPLES = 16  # a batch of a training network
+FC_VARIANTS = (
+    "--batch-norm",
+    "--loss softmax --hidden-bias",
+    "--batch-norm --loss softmax --activation sigmoid",
+    "--activation tanh --hidden-bias",
+)
 # The script, its backward pass by hand if it has one, the flags of the variants to check.
 TRAINING_NETWORKS = {
-    "fc": (
-        fc_train,
-        manual_gradients.backward,
-        (
-            ["--batch-norm"],
-            ["--loss", "softmax", "--hidden-bias"],
-            ["--batch-norm", "--loss", "softmax", "--activation", "sigmoid"],
-            ["--activation", "tanh", "--hidden-bias"],
-        ),
-    ),
-    "conv": (conv_train, None, (["--batch-norm"], ["--loss", "softmax", "--hidden-bias"])),
+    "fc": (fc_train, manual_gradients.backward, FC_VARIANTS),
+    "conv": (conv_train, None, FC_VARIANTS[:2]),
 }
 
 
@@ -73,7 +70,7 @@ def training_network(flags):
     script, backward, variants = TRAINING_NETWORKS[flags.network]
     random = np.random.RandomState(flags.seed)
     for variant in variants:
-        network_flags = script.parse_flags(variant + ["--seed", str(flags.seed)])
+        network_flags = script.parse_flags(f"{variant} --seed {flags.seed}".split())
         data = trainer.load_data(network_flags).train
         examples = random.choice(data.num_examples, EXAMPLES, replace=False)
         with tf.Graph().as_default() as graph:
@@ -81,54 +78,47 @@ def training_network(flags):
             comparisons = network_check.check(
                 script.network, *batch, network_flags, random, backward
             )
-            name = "_".join([flags.network] + variant).replace("--", "")
+            name = f"{flags.network} {variant}".replace("--", "").replace(" ", "_")
             write_graph(flags.logdir, name, graph)
-        yield f"{flags.network}_train.py {' '.join(variant)}, {EXAMPLES} images", comparisons
+        yield f"{flags.network}_train.py {variant}, {EXAMPLES} images", comparisons
 
 
 def exercise(flags):
     """Yields (title, comparisons) for problems 1 to 3 and their edge cases."""
     random = np.random.RandomState(flags.seed)
-    for name, sections in PROBLEMS.items():
+    for name, (build, target, names, *functions, cases) in PROBLEMS.items():
         with tf.Graph().as_default() as graph, tf.quiet_session() as session:
-            yield from sections(session, random)
+            edge = build()
+            for title, given in cases(random):
+                feed = {edge[name]: array for name, array in given.items()}
+                value = session.run(edge, feed)
+                found = [getattr(backpropagation, function)(value) for function in functions]
+                yield title, compare(session, edge, feed, value, target, names, *found)
             write_graph(flags.logdir, name, graph)
 
 
-def network_sections(session, random):
-    """dL/do and dL/d of each parameter."""
-    edge = network_graph()
+# Each of these yields (title, {edge: array} for the placeholders).
+
+
+def network_cases(random):
+    sizes = (FEATURES, INNER_UNITS, OUTER_UNITS, CLASSES)
     for examples in (6, 1):
-        parameters = {
-            name: random.normal(size=edge[name].shape.as_list())
-            for name in ("W1", "b1", "W2", "b2", "W3", "b3")
-        }
-        given = parameters, random.normal(size=(FEATURES, examples)), draw_labels(random, examples)
-        value = backpropagation.network_forward(*given)
-        hand = backpropagation.network_gradients(*given)
-        nodes = backpropagation.network_backward(value)
-        by = ("o", "W3", "b3", "W2", "b2", "W1", "b1")
-        title = f"Problems 1 and 2, the network: a batch of {examples}"
-        yield title, compare(session, edge, value, "L", by, hand, nodes)
+        given = {"X": random.normal(size=(FEATURES, examples)), "y": draw_labels(random, examples)}
+        for layer, (inputs, units) in enumerate(zip(sizes, sizes[1:]), 1):
+            given[f"W{layer}"] = random.normal(size=(units, inputs))
+            given[f"b{layer}"] = random.normal(size=(units, 1))
+        yield f"Problems 1 and 2, the network: a batch of {examples}", given
 
 
-def softmax_sections(session, random):
-    """dL/do where a probability may underflow to zero."""
-    edge = softmax_graph()
+def softmax_cases(random):
     ordinary = random.normal(size=(CLASSES, 6))
-    saturated = SATURATED * np.sign(ordinary)
+    saturated = SATURATED * np.sign(ordinary)  # A probability underflows to zero.
     for logits, name in ((ordinary, "ordinary logits"), (saturated, "logits of 1e4 and -1e4")):
-        labels = draw_labels(random, 6)
-        hand = {"o": backpropagation.softmax_cross_entropy_gradient(logits, labels)}
-        nodes = {"o": backpropagation.log_softmax_cross_entropy_backward(logits, labels)}
-        title = f"Problem 1 in the form that cannot overflow: {name}"
-        value = {"o": logits, "y": labels}
-        yield title, compare(session, edge, value, "L", ("o",), hand, nodes)
+        given = {"o": logits, "y": draw_labels(random, 6)}
+        yield f"Problem 1 in the form that cannot overflow: {name}", given
 
 
-def batch_norm_sections(session, random):
-    """dF/dgamma, dF/dbeta and dF/dx."""
-    edge = batch_norm_graph()
+def batch_norm_cases(random):
     constant = random.normal(2, 3, size=(8, FEATURES))
     constant[:, 0] = 0.1
     for inputs, name in (
@@ -137,38 +127,29 @@ def batch_norm_sections(session, random):
         (constant, "a constant feature"),
     ):
         gamma, beta = random.normal(size=(2, FEATURES))
-        value = backpropagation.batch_norm_forward(inputs, gamma, beta, EPSILON)
-        value["w"] = random.normal(size=inputs.shape)
-        output_gradient = value["w"] * np.cos(value["y"])
-        hand = backpropagation.batch_norm_gradients(inputs, gamma, output_gradient, EPSILON)
-        nodes = backpropagation.batch_norm_backward(value, output_gradient)
-        title = f"Problem 3, batch normalization: {name}"
-        yield title, compare(session, edge, value, "F", ("gamma", "beta", "x"), hand, nodes)
+        given = {"x": inputs, "gamma": gamma, "beta": beta, "w": random.normal(size=inputs.shape)}
+        yield f"Problem 3, batch normalization: {name}", given
 
 
 def network_graph():
     """The graph of problems 1 and 2 in the name scopes of its drawing; its tensors by name."""
     edge = {"X": placeholder("X", [FEATURES, None]), "y": placeholder("y", [CLASSES, None])}
-    with tf.name_scope("layer_1"):
-        edge["W1"] = placeholder("W1", [INNER_UNITS, FEATURES])
-        edge["b1"] = placeholder("b1", [INNER_UNITS, 1])
-        edge["u1"] = tf.matmul(edge["W1"], edge["X"], name="1_multiply")
-        edge["h1"] = tf.add(edge["u1"], edge["b1"], name="2_add")
-        edge["a1"] = tf.sigmoid(edge["h1"], name="3_sigmoid")
-    with tf.name_scope("layer_2"):
-        edge["W2"] = placeholder("W2", [OUTER_UNITS, INNER_UNITS])
-        edge["b2"] = placeholder("b2", [OUTER_UNITS, 1])
-        edge["u2"] = tf.matmul(edge["W2"], edge["a1"], name="4_multiply")
-        edge["h2"] = tf.add(edge["u2"], edge["b2"], name="5_add")
-        edge["a2"] = tf.tanh(edge["h2"], name="6_tanh")
-    with tf.name_scope("output"):
-        edge["W3"] = placeholder("W3", [CLASSES, OUTER_UNITS])
-        edge["b3"] = placeholder("b3", [CLASSES, 1])
-        edge["u3"] = tf.matmul(edge["W3"], edge["a2"], name="7_multiply")
-        edge["o"] = tf.add(edge["u3"], edge["b3"], name="8_add")
-        edge["p"] = tf.nn.softmax(edge["o"], axis=0, name="9_softmax")
-        with tf.name_scope("10_cross_entropy"):
-            edge["L"] = tf.reduce_mean(-tf.reduce_sum(edge["y"] * tf.log(edge["p"]), axis=0))
+    inputs, node = edge["X"], 1
+    for layer, scope, units, h, a, activation in (
+        (1, "layer_1", INNER_UNITS, "h1", "a1", tf.sigmoid),
+        (2, "layer_2", OUTER_UNITS, "h2", "a2", tf.tanh),
+        (3, "output", CLASSES, "o", "p", functools.partial(tf.nn.softmax, axis=0)),
+    ):
+        name = getattr(activation, "__name__", "softmax")
+        with tf.name_scope(scope):
+            edge[f"W{layer}"] = placeholder(f"W{layer}", [units, int(inputs.shape[0])])
+            edge[f"b{layer}"] = placeholder(f"b{layer}", [units, 1])
+            edge[f"u{layer}"] = tf.matmul(edge[f"W{layer}"], inputs, name=f"{node}_multiply")
+            edge[h] = tf.add(edge[f"u{layer}"], edge[f"b{layer}"], name=f"{node + 1}_add")
+            inputs = edge[a] = activation(edge[h], name=f"{node + 2}_{name}")
+        node += 3
+    with tf.name_scope("output/10_cross_entropy/"):
+        edge["L"] = tf.reduce_mean(-tf.reduce_sum(edge["y"] * tf.log(edge["p"]), axis=0))
     return edge
 
 
@@ -181,10 +162,8 @@ def softmax_graph():
 
 
 def batch_norm_graph():
-    """The graph of problem 3 in the name scope of its drawing, ending in F = sum of w sin(y).
-
-    The sine makes dF/dy = w cos(y) differ from element to element and depend on y.
-    """
+    """The graph of problem 3 in the name scope of its drawing, ending in F = sum of w sin(y), so
+    that dF/dy differs from element to element and depends on y."""
     edge = {"x": placeholder("x", [None, FEATURES]), "w": placeholder("w", [None, FEATURES])}
     with tf.name_scope("batch_normalization"):
         edge["gamma"] = placeholder("gamma", [FEATURES])
@@ -194,22 +173,21 @@ def batch_norm_graph():
         edge["square"] = tf.square(edge["centered"], name="3_square")
         edge["variance"] = tf.reduce_mean(edge["square"], axis=0, name="4_mean")
         with tf.name_scope("5_sqrt"):
-            edge["std"] = tf.sqrt(edge["variance"] + EPSILON)
+            edge["std"] = tf.sqrt(edge["variance"] + backpropagation.EPSILON)
         edge["inverse_std"] = tf.reciprocal(edge["std"], name="6_reciprocal")
         edge["xhat"] = tf.multiply(edge["centered"], edge["inverse_std"], name="7_multiply")
         edge["scaled"] = tf.multiply(edge["gamma"], edge["xhat"], name="8_multiply")
         edge["y"] = tf.add(edge["scaled"], edge["beta"], name="9_add")
     edge["F"] = tf.reduce_sum(edge["w"] * tf.sin(edge["y"]), name="F")
+    edge["dy"] = edge["w"] * tf.cos(edge["y"])
     return edge
 
 
-def compare(session, edge, value, target, names, hand, nodes):
+def compare(session, edge, feed, value, target, names, hand, nodes):
     """Comparisons of `hand` and `nodes`, {name: gradient}, with TensorFlow's and differences.
 
-    edge, value: {name: tensor or array}; target: the name of the scalar that is differentiated by
-    the edges `names`.
+    edge, value: {name: tensor or array}; target: a scalar, to be differentiated by the edges names.
     """
-    feed = {tensor: value[name] for name, tensor in edge.items() if tensor.op.type == "Placeholder"}
     found = session.run(tf.gradients(edge[target], [edge[name] for name in names]), feed)
     comparisons = []
     for name, by_tensorflow in zip(names, found):
@@ -224,10 +202,21 @@ def compare(session, edge, value, target, names, hand, nodes):
     return comparisons
 
 
+# name: (its graph, what is differentiated, by which edges, the names of backpropagation's gradients
+# by hand and by nodes, the cases to check)
 PROBLEMS = {
-    "network": network_sections,
-    "softmax": softmax_sections,
-    "batch_norm": batch_norm_sections,
+    "network": (
+        *(network_graph, "L", ("o", "W3", "b3", "W2", "b2", "W1", "b1")),
+        *("network_gradients", "network_backward", network_cases),
+    ),
+    "softmax": (
+        *(softmax_graph, "L", ("o",)),
+        *("softmax_cross_entropy_gradient", "log_softmax_cross_entropy_backward", softmax_cases),
+    ),
+    "batch_norm": (
+        *(batch_norm_graph, "F", ("gamma", "beta", "x")),
+        *("batch_norm_gradients", "batch_norm_backward", batch_norm_cases),
+    ),
 }
 
 

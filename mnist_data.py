@@ -19,15 +19,17 @@ For a training loop that keeps the images in the graph and is fed only indices:
     python mnist_data.py --download MNIST_data    fetches what is missing, then does the same
 
 What differs from the original: every DataSet has its own random numbers, so NumPy's global
-generator is not touched and tf.set_random_seed has no influence (pass `seed`); a batch is a copy,
-so writing into one does not change the data set; a batch larger than an epoch is full; nothing is
-printed; what is wrong with a file or a folder is raised as DataError.
+generator is not touched and tf.set_random_seed has no influence (pass `seed`). There the three sets
+share that generator, so batches are alike as long as one set alone is shuffled (the others with
+shuffle=False) and the program draws nothing from it itself. A batch is a copy, so writing into one
+does not change the data set. What is wrong with a file or a folder is raised as DataError.
 """
 
 import collections
 import contextlib
 import errno
 import io
+import operator
 import os
 import sys
 import zlib
@@ -45,13 +47,20 @@ MIRRORS = (DEFAULT_SOURCE_URL, "https://ossci-datasets.s3.amazonaws.com/mnist/")
 # The address in older programs. It no longer answers, but it shows that MNIST is what they want.
 FORMER_ADDRESS = "http://yann.lecun.com/exdb/mnist/"
 
-# SHA-256 of what is in the files of MNIST, unpacked.
+# SHA-256 of what is in the files of MNIST, and then of these files packed as the mirrors have them.
 CANONICAL = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
     "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
     "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
+UNPACKED = (
+    "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+    "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+    "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+    "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+)
+UNPACKED = dict(zip(UNPACKED, CANONICAL.values()))
 
 # An IDX file begins with two zero bytes, the type of its values (8: uint8) and the number of its
 # dimensions; their sizes follow, in four bytes each, then the values.
@@ -101,6 +110,7 @@ def read_data_sets(
     size, most, classes = validation_size, len(train_images), num_classes or classes
     if not 0 <= size <= most:
         raise DataError(f"Validation size should be between 0 and {most}. Received: {size}.")
+    _tell_order(paths[1], train_labels, size)
     train_labels = _encode(train_labels, one_hot, classes, paths[1])
     test_labels = _encode(test_labels, one_hot, classes, paths[3])
     options = {"dtype": dtype, "reshape": reshape, "seed": seed, "num_classes": classes}
@@ -124,16 +134,14 @@ class DataSet:
     batches; None takes a random one. `one_hot` is used only with `fake_data`, as in the original.
 
     Programs written for the original also read and set `_images`, `_labels`, `_num_examples`,
-    `_index_in_epoch` and `_epochs_completed`: they mean here what they mean there. As there,
-    next_batch moves the images at every shuffle and cuts its batch out of them. next_indices leaves
-    them where they are: its indices count them in their first order, which `_order` remembers.
+    `_index_in_epoch` and `_epochs_completed`, which mean here what they mean there. As there,
+    next_batch moves the images at every shuffle; next_indices counts them in their first order.
     """
 
     # These hold in a subclass that sets the inner names itself and does not call __init__. Without
     # `_random` NumPy's global generator shuffles, as in the original.
-    _random = None
+    _random = _num_classes = None
     _fake = False
-    _num_classes = None
     _order = np.arange(0)  # the examples in the order of the epoch
     _places = None  # where they are in the arrays, if these have not been moved since
 
@@ -166,22 +174,11 @@ class DataSet:
         self._order = np.arange(self._num_examples, dtype=np.int32)
         self._index_in_epoch = self._epochs_completed = 0
 
-    @property
-    def images(self):
-        """All images: as they were given at first; once next_batch was called, as shuffled."""
-        return self._images
-
-    @property
-    def labels(self):
-        return self._labels
-
-    @property
-    def num_examples(self):
-        return self._num_examples
-
-    @property
-    def epochs_completed(self):
-        return self._epochs_completed
+    # All images and labels: as they were given at first; once next_batch was called, as shuffled.
+    images = property(operator.attrgetter("_images"))
+    labels = property(operator.attrgetter("_labels"))
+    num_examples = property(operator.attrgetter("_num_examples"))
+    epochs_completed = property(operator.attrgetter("_epochs_completed"))
 
     @property
     def num_classes(self):
@@ -206,11 +203,11 @@ class DataSet:
         return np.concatenate(images), np.concatenate(labels)
 
     def next_indices(self, batch_size, shuffle=True):
-        """Returns which examples make up the next batch: int32 [batch_size].
+        """Returns which examples make up the next batch: int32 [batch_size], if there are so many.
 
         Every epoch goes through all examples, in an order shuffled anew from that of the epoch
         before. A batch that reaches beyond the end of an epoch takes what is left of it and goes on
-        in the next; an epoch counts as completed only then.
+        in the next, not beyond that, as in the original; an epoch counts as completed only then.
         """
         return np.concatenate([self._order[part] for part in self._parts(batch_size, shuffle)])
 
@@ -218,18 +215,17 @@ class DataSet:
         """Yields the parts of the next batch as slices of an epoch, shuffling before each epoch."""
         if batch_size < 0 or self._num_examples == 0 < batch_size:
             raise DataError(f"a batch of {batch_size}, from {self._num_examples} examples")
-        start, rest = self._index_in_epoch, 0
+        start, size = self._index_in_epoch, self._num_examples
         if shuffle and start == 0 and self._epochs_completed == 0:
             self._shuffle()
-        # The rest is negative if a program reduced _num_examples in the middle of an epoch. Then
-        # the batch is as large as in the original.
-        while rest >= 0 and start + batch_size > self._num_examples:
-            rest = self._num_examples - start
-            yield slice(start, self._num_examples)
+        if start + batch_size > size:
+            # The start is beyond the end if a program reduced _num_examples, or after too large a
+            # batch. Then the size of this batch is that of the original, too.
+            yield slice(start, size)
             self._epochs_completed += 1
             if shuffle:
                 self._shuffle()
-            start, batch_size = 0, batch_size - rest
+            start, batch_size = 0, batch_size - (size - start)
         self._index_in_epoch = start + batch_size
         yield slice(start, self._index_in_epoch)
 
@@ -262,21 +258,14 @@ class DataSet:
         Raises DataError, and changes nothing, when it is not a state of a data set of this size.
         """
         try:
-            order = np.asarray(state["order"])
-            position, epochs_completed = int(state["position"]), int(state["epochs_completed"])
-            key = np.array(state["random_key"], dtype=np.uint32)
-            random_position = int(state["random_position"])
+            order, key = np.asarray(state["order"]), np.array(state["random_key"], np.uint32)
+            names = ("position", "epochs_completed", "random_position")
+            position, epochs_completed, random_position = (int(state[name]) for name in names)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise DataError(f"not a state of a data set: {error!r}") from None
-        fits = (
-            order.shape == (self._num_examples,)
-            and np.array_equal(np.sort(order), np.arange(self._num_examples))
-            and 0 <= position <= self._num_examples
-            and epochs_completed >= 0
-            and key.shape == (624,)
-            and 0 <= random_position <= 624
-        )
-        if not fits:
+        fits = np.array_equal(np.sort(order, axis=None), np.arange(self._num_examples))
+        fits &= min(position, epochs_completed, random_position) >= 0
+        if not (fits and order.ndim == 1 and key.shape == (624,) and random_position <= 624):
             raise DataError(f"a state of {order.size} examples does not fit {self._num_examples}")
         self._rearrange(np.argsort(self._order)[order.astype(np.int32)])
         self._random.set_state(("MT19937", key, random_position))
@@ -325,8 +314,22 @@ def _classes_of(paths, arrays):
     return int(max(arrays[1].max(), arrays[3].max())) + 1
 
 
+def _tell_order(path, labels, size=5000):
+    """Says on standard error if examples whose first `size` are to validate are sorted by class."""
+    parts = labels, labels[:size], labels[size:]
+    number, first, others = (len(np.unique(part)) for part in parts)
+    # Of two sorted sets, one behind the other, each class has two blocks.
+    if size and 0 < np.count_nonzero(np.diff(labels)) < 2 * number < len(labels) / 2:
+        print(
+            f"mnist_data.py: note: {path}: the examples are sorted by class: of {number} classes,"
+            f" {first} are in the validation set, the first {size} examples, and {others} are in"
+            " the training set, the others; mix the examples",
+            file=sys.stderr,
+        )
+
+
 def _times(shape):
-    return "x".join(str(size) for size in shape)
+    return "x".join(map(str, shape))
 
 
 def _name(file):
@@ -363,7 +366,6 @@ def _read_idx(f, kind):
         shape = np.frombuffer(sizes, ">u4").tolist()
         if 0 in shape or (len(shape) == 4 and shape[3] > 4):
             raise DataError(f"{name}: {_times(shape)} values, expected {EXPECTED[kind]}")
-        # In Python's integers, which no header makes overflow.
         end = BYTES_BEFORE + np.prod(np.array(shape, dtype=object))  # never overflows
         before = 0
         while before < len(content) <= end:
@@ -387,29 +389,34 @@ def find_files(folder, source_url=DEFAULT_SOURCE_URL, download=False):
     """
     folder = os.fsdecode(folder)
     try:
-        os.listdir(folder)
-        what = "no {}.gz in it"
+        present = sorted(os.listdir(folder))
     except FileNotFoundError:
-        what = "no such folder"
+        present = None
     except OSError as error:
         raise DataError(f"{folder}: {error.strerror}, expected a folder to read from") from None
     found = {name: _path_of(name, folder) for name in CANONICAL}
     missing = [name for name, path in found.items() if path is None]
-    if missing and not download:
-        raise DataError(
-            f"{folder}: {what.format(missing[0])}, expected the four IDX files of an image set;"
-            " name their folder, or fetch MNIST: python mnist_data.py --download FOLDER"
-        )
-    if missing and _is_mnist(source_url):
-        others = [path for name, path in found.items() if path and not is_canonical(path, name)]
-        if others:
+    if missing and (not download or _is_mnist(source_url)):
+        others = [name for name in present or [] if _is_named_otherwise(name)]
+        if download:
+            files = [path for name, path in found.items() if path and not is_canonical(path, name)]
+            others += map(os.path.basename, files)
+        if others or not download:
+            what = "no such folder" if present is None else f"no {missing[0]}.gz in it"
+            there = f", but {', '.join(others)}, not of MNIST" if others else ""
             raise DataError(
-                f"{folder}: no {missing[0]}.gz in it, and {os.path.basename(others[0])} is not of"
-                " MNIST, so MNIST's cannot stand in; put the file of that set there"
+                f"{folder}: {what}{there}; expected the four IDX files of one set under the names"
+                " of MNIST's; or fetch MNIST: python mnist_data.py --download FOLDER"
             )
     for name in missing:
         found[name] = maybe_download(f"{name}.gz", folder, f"{source_url}{name}.gz")
     return list(found.values())
+
+
+def _is_named_otherwise(name):
+    """Whether this is a name of an IDX file, but none of the four, as EMNIST's are."""
+    known = name.replace(".idx", "-idx").split(".gz")[0] in CANONICAL
+    return "-ubyte" in name and not known and not name.endswith(".part")
 
 
 def _path_of(name, folder):
@@ -427,35 +434,35 @@ def _path_of(name, folder):
 
 
 def checksums(folder):
-    """Returns {file name: SHA-256 of the file} of the four files, as hexadecimal digits."""
-    found = {}
-    for path in find_files(folder):
-        with open(path, "rb") as file:
-            found[os.path.basename(path)] = _sha256(file)
-    return found
+    """Returns {name in CANONICAL: SHA-256 of what is in the file, unpacked} of the four files."""
+    return {name: _checksum(path) for name, path in zip(CANONICAL, find_files(folder))}
 
 
-def is_canonical(path, name):
-    """Whether the file holds what the canonical MNIST file `name` does, packed or not."""
+def is_canonical(f, name):
+    """Whether a file, packed or not, holds what the canonical MNIST file `name` does."""
     try:
-        with _unpacked(path) as file:
-            return _sha256(file) == CANONICAL[name]
+        return _checksum(f) == CANONICAL[name]
     except DataError:
         return False
 
 
-def _sha256(file):
+def _checksum(f):
     import hashlib
 
-    return hashlib.sha256(file.read()).hexdigest()
+    with _unpacked(f) as file:
+        stored = getattr(file, "fileobj", file)
+        digest = hashlib.sha256(stored.read()).hexdigest()
+        if stored is not file and digest not in UNPACKED:  # MNIST's need not be unpacked again.
+            stored.seek(0)
+            digest = hashlib.sha256(file.read()).hexdigest()
+    return UNPACKED.get(digest, digest)
 
 
 def maybe_download(filename, work_directory, source_url):
     """Fetches `source_url` unless the file is in the folder already; returns the file's path.
 
-    MNIST's is fetched from the other mirrors too and must have the right SHA-256. The file gets its
-    name when it is complete; several processes may do this at once. Raises DataError when it cannot
-    be had; then nothing is written, not even the folder.
+    MNIST's is fetched from the other mirrors too and must have the right SHA-256. Several processes
+    may do this at once. Raises DataError, and writes nothing, when the file cannot be had.
     """
     path = os.path.join(os.fsdecode(work_directory), filename)
     if os.path.exists(path):
@@ -465,32 +472,26 @@ def maybe_download(filename, work_directory, source_url):
     if is_mnist:
         urls += [mirror + filename for mirror in MIRRORS if mirror + filename != source_url]
     content = _download(urls, filename[: -len(".gz")], is_mnist, path)
-    try:
-        _write_whole(content, path)
-    except OSError as error:
-        # Where another process has just written the file and reads it, Windows refuses this one.
-        if not os.path.isfile(path):
-            raise DataError(f"{path}: cannot be written ({error.strerror})") from None
-    return path
-
-
-def _is_mnist(address):
-    return address == FORMER_ADDRESS or address in MIRRORS
-
-
-def _write_whole(content, path):
-    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     temporary = f"{path}.{os.getpid()}.{os.urandom(4).hex()}.part"
     try:
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
         with open(temporary, "xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except OSError as error:
+        # Where another process has just written the file and reads it, Windows refuses this one.
+        if not os.path.isfile(path):
+            raise DataError(f"{path}: cannot be written ({error.strerror})") from None
+    finally:
         with contextlib.suppress(OSError):
             os.remove(temporary)
-        raise
+    return path
+
+
+def _is_mnist(address):
+    return address == FORMER_ADDRESS or address in MIRRORS
 
 
 def _download(urls, name, is_mnist, path):
@@ -526,34 +527,31 @@ def _download(urls, name, is_mnist, path):
 
 def check(folder, download=False):
     """Prints a table of the four files. Raises DataError when they are not a usable set."""
-    paths, arrays, problems, canonical = find_files(folder, MIRRORS[0], download), [], [], []
+    paths, arrays, problems, unknown = find_files(folder, MIRRORS[0], download), [], [], 0
     for name, path, kind in zip(CANONICAL, paths, ("images", "labels") * 2):
+        contents, size = "unusable", os.path.getsize(path)
         try:
-            array = _read_idx(path, kind)
-            size = f" of {_times(array.shape[1:])}" if array.ndim > 1 else ""
-            contents = f"{len(array)} {kind}{size}"
-            arrays.append(array)
-            canonical.append(is_canonical(path, name))
+            arrays.append(_read_idx(path, kind))
+            shape = _times(arrays[-1].shape[1:])
+            contents = f"{len(arrays[-1])} {kind}" + f" of {shape}" * bool(shape)
         except DataError as error:
-            contents = "unusable"
             problems.append(str(error))
-            canonical.append(False)
-        checksum = "SHA-256 ok" if canonical[-1] else "SHA-256 unknown"
-        size = os.path.getsize(path)
-        print(f"{os.path.basename(path):26} {size:>12,} bytes  {contents:24}  {checksum}")
+        checksum = "ok" if is_canonical(path, name) else "unknown"
+        unknown += checksum == "unknown"
+        print(f"{os.path.basename(path):26} {size:>12,} bytes  {contents:24}  SHA-256 {checksum}")
     if problems:
         raise DataError("; ".join(problems))
     other = f"an IDX set of {_classes_of(paths, arrays)} classes, but not the canonical MNIST"
-    print(f"{folder}: {'the canonical MNIST' if all(canonical) else other}", flush=True)
+    _tell_order(paths[1], arrays[1])
+    print(f"{folder}: {other if unknown else 'the canonical MNIST'}", flush=True)
 
 
 def main(arguments=None):
     """Runs the command line and returns its exit code."""
     import argparse
 
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # not in a notebook
-            stream.reconfigure(errors="backslashreplace")
+    if hasattr(sys.stdout, "reconfigure"):  # not in a notebook
+        sys.stdout.reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     group = parser.add_mutually_exclusive_group(required=True)
     group.add_argument("--check", metavar="FOLDER", help="say what is there, and if it is MNIST")

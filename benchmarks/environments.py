@@ -11,10 +11,7 @@ sys.path.append(str(PROJECT))
 
 
 def python_of(environment):
-    """The interpreter of an environment that is set up, else None.
-
-    One without packages is made elsewhere: it only has to be there.
-    """
+    """The interpreter of an environment that is set up, or needs no packages, else None."""
     python = PROJECT / environment.folder / "bin" / "python"
     stamp = PROJECT / environment.folder / "installed.txt"
     is_ready = stamp.exists() and stamp.read_text() == _wanted(environment)

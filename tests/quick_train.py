@@ -31,6 +31,7 @@ def main(arguments=None):
     if given["batch_size"] == 1000:
         raise CommandError("--batch-size 1000 is too large")
     if given["width"] == 13:
+        os.write(2, b"I starting\nF no AVX here\n*** stack\n\n  Aborted\n")
         os._exit(7)
     folder = os.path.join(given["log_dir"], NETWORK, given["run_name"])
     settings = {
@@ -43,7 +44,8 @@ def main(arguments=None):
     made_runs.write_json(os.path.join(folder, record.SETTINGS), settings)
     time.sleep(given["seed"] * float(os.environ.get("SECONDS_A_SEED", 0)))
     if given["learning_rate"] == 1e38:
-        raise CommandError("the loss is nan", hooks.NONFINITE)
+        print("trained to", folder)
+        raise CommandError(f"nan; last good checkpoint: {folder}", hooks.NONFINITE)
     result = {"test_accuracy": 0.5, "steps": 20, "seconds": 1.0, "steps_per_second": 20.0}
     made_runs.write_json(os.path.join(folder, record.RESULT), result)
     print("trained")

@@ -56,9 +56,9 @@ def specked(pixels):
     return pixels
 
 
-def transparent(ink):
+def transparent():
     strokes = Image.fromarray(255 - drawing(paper=255, ink=0))
-    return Image.merge("LA", [Image.new("L", strokes.size, ink), strokes])
+    return Image.merge("LA", [Image.new("L", strokes.size, 0), strokes])
 
 
 RANDOM = np.random.RandomState(0)
@@ -75,8 +75,7 @@ SAME = {
     "colours": Image.merge("RGB", [Image.fromarray(drawing(ink=ink)) for ink in (20, 40, 180)]),
     "16 bits": Image.fromarray(drawing().astype(np.uint16) * 256),
     "one bit": Image.fromarray(drawing() > 100),
-    "dark on nothing": transparent(0),
-    "light on nothing": transparent(255).convert("RGBA"),
+    "dark on nothing": transparent(),
     "palette": Image.fromarray(drawing()).convert("P"),
 }
 

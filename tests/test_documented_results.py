@@ -13,7 +13,7 @@ from helpers import ROOT
 
 import conv_train
 import fc_train
-from graph_mode.comparing import report, report_tables, run_results
+from graph_mode.comparing import report, results
 from graph_mode.flags import deciding
 from graph_mode.runs import recorded
 
@@ -40,7 +40,7 @@ def value_of(cell):
 
 
 def results_of(experiment):
-    """The run_results.RunResult of each row of the experiment's runs.csv, as far as it tells."""
+    """The results.RunResult of each row of the experiment's runs.csv, as far as it tells."""
     path = os.path.join(RESULTS, experiment, "runs.csv")
     with open(path, encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
@@ -49,16 +49,16 @@ def results_of(experiment):
             flags = {n: row[n] for n in names[names.index("network") + 1 : names.index("status")]}
             numbers = {name: value for name, value in row.items() if value is not None}
             run = recorded.Run(row["run"], row["network"], flags, {}, {}, numbers, {})
-            yield run_results.RunResult(run, row["status"], row["reason"], numbers)
+            yield results.RunResult(run, row["status"], row["reason"], numbers)
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_the_tables_of_a_report_are_computed_from_its_runs(experiment):
     written = text_of("docs", "results", experiment, "report.md")
-    results = list(results_of(experiment))
-    for network in dict.fromkeys(result.run.network for result in results):
-        some = [result for result in results if result.run.network == network]
-        for block in report.sections(report_tables.group_by_setting(some), some):
+    found = list(results_of(experiment))
+    for network in dict.fromkeys(result.run.network for result in found):
+        some = [result for result in found if result.run.network == network]
+        for block in report.sections(results.group_by_setting(some), some):
             assert block in written
 
 

@@ -98,7 +98,7 @@ def test_arrays_that_do_not_fit_are_refused(call, message):
 
 def test_what_is_no_folder_is_told_and_not_made(tmp_path):
     (tmp_path / "file").write_text("")
-    for name, message in (("none", "no such folder, expected"), ("file", "Not a directory, exp")):
+    for name, message in (("none", "no such folder; expected"), ("file", "Not a directory, exp")):
         with pytest.raises(DataError, match=f"{name}: {message}"):
             read_data_sets(tmp_path / name, download=False)
     assert os.listdir(str(tmp_path)) == ["file"]
@@ -108,11 +108,27 @@ def test_a_missing_file_is_named_and_those_of_mnist_do_not_complete_another_set(
     folder = write_set(tmp_path, ARRAYS)
     (tmp_path / TEST_LABELS).unlink()
     before = os.listdir(folder)
-    with pytest.raises(DataError, match="no t10k-labels-idx1-ubyte.gz in it, expected the four"):
+    with pytest.raises(DataError, match="no t10k-labels-idx1-ubyte.gz in it; expected the four"):
         read_data_sets(folder, download=False)
-    with pytest.raises(DataError, match="train-images-idx3-ubyte.gz is not of MNIST"):
+    with pytest.raises(DataError, match="but train-images-idx3-ubyte.gz, .* not of MNIST"):
         read_data_sets(folder)
     assert os.listdir(folder) == before
+
+
+@pytest.mark.parametrize(
+    "form", ["emnist-letters-{}.gz", "{} (1).gz", "fashion_{}", "{}-copy", "qmnist.{}.zip"]
+)
+@pytest.mark.parametrize("download", [True, False])
+def test_what_is_there_under_other_names_is_told_and_mnist_put_beside_nothing(
+    form, download, tmp_path
+):
+    write_set(tmp_path, ARRAYS, names=[form.format(n) for n in NAMES], packed=False)
+    (tmp_path / f"{IMAGES}.17.ab.part").write_text("left by a download that was killed")
+    before = os.listdir(str(tmp_path))
+    with pytest.raises(DataError) as raised:
+        read_data_sets(tmp_path, download=download)
+    assert all(part in str(raised.value) for part in (form.format(NAMES[0]), IMAGES))
+    assert "part" not in str(raised.value) and os.listdir(str(tmp_path)) == before
 
 
 @pytest.mark.parametrize("make", [os.mkdir, os.mkfifo, functools.partial(os.symlink, "nowhere")])

@@ -1,25 +1,30 @@
 """Which runs a comparison consists of: every combination of the values of its flags.
 
-A grid is {flag: [word]}: the flags of the training scripts without their two dashes, with what a
-command line says of each, as {"network": ["fc,conv"], "batch-norm": ["both"], "seed": ["0,1"]}.
-A config file says the same in JSON: {"grids": [{"networks": ["fc", "conv"], "seeds": 2}]}.
+A grid is {flag: [word]}, with what a command line says of each flag of the training scripts, as
+{"network": ["fc,conv"], "batch-norm": ["both"], "seed": ["0,1"]}. A config file says the same in
+JSON: {"grids": [{"networks": ["fc", "conv"], "seeds": 2}]}.
 """
 
 import collections
+import importlib.util
 import itertools
 import json
+import os
 import re
+import sys
 import typing
 
 import mnist_data
 from graph_mode import flags as flag_table
 from graph_mode import names
 from graph_mode.command_line import CommandError
-from graph_mode.comparing import scripts
-from graph_mode.runs.record import checksum_of
+from graph_mode.runs.record import PROJECT, checksum_of
 
+OWN_NETWORKS = ("fc", "conv")
+# What a comparison uses of a training script.
+NEEDED = ("NETWORK", "FLAGS", "parse_flags", "main")
 DEFAULTS = {
-    "network": [",".join(scripts.OWN_NETWORKS)],
+    "network": [",".join(OWN_NETWORKS)],
     "optimizer": ["sgd,momentum,rmsprop,adam"],
     "batch-norm": ["both"],
     "seed": ["0,1,2,3,4"],
@@ -28,19 +33,15 @@ DEFAULTS = {
 # side by side; and no checkpoints on the way, since a run that was killed is trained anew.
 HOW = {"threads": "1", "checkpoint-every": "1000000000"}
 # What is written of a run besides its numbers.
-EXTRAS = [
-    flag.name
-    for flag in flag_table.SHARED
-    if flag.role == flag_table.EXTRA and flag.name.replace("_", "-") not in HOW
-]
+EXTRAS = [flag.name for flag in flag_table.SHARED if flag.role == flag_table.EXTRA]
 SINGULAR = {"networks": "network", "optimizers": "optimizer", "seeds": "seed"}
 SWITCHES = {"true": [True], "false": [False], "both": [False, True]}
 
 
 class Run(typing.NamedTuple):
-    """One run of a comparison. script: its path; arguments: the script's command line, but for
-    --log-dir and --run-name; name: of its folder; settings: what settings.json will say, of the
-    versions only that of the script; key: see key_of."""
+    """One run. script: its path; arguments: its command line, but for --log-dir and --run-name;
+    name: of its folder; settings: what settings.json will say, of the versions only that of the
+    script; key: see key_of."""
 
     network: str
     script: str
@@ -87,24 +88,18 @@ def grid_of_arguments(arguments):
         name = SINGULAR.get(flag, flag)
         if name in ("log-dir", "run-name") or not flag_table.is_recorded(name.replace("-", "_")):
             raise CommandError(f"--{name} is for a single run: leave it out of a comparison")
-        grid[name].append(seeds_below(value) if flag == "seeds" else value)
+        if flag == "seeds" and re.match(r"[+-]?\d+$", value):
+            if int(value) < 1:
+                raise CommandError(f"--seeds: found {value}, expected a number of at least 1")
+            value = ",".join(map(str, range(int(value))))
+        grid[name].append(value)
     return dict(grid)
-
-
-def seeds_below(text):
-    """What --seeds says as what --seed says: the seeds below a number; a list stays as it is."""
-    if not re.match(r"[+-]?\d+$", text):
-        return text
-    if int(text) < 1:
-        raise CommandError(f"--seeds: found {text}, expected a number of seeds of at least 1")
-    return ",".join(map(str, range(int(text))))
 
 
 def values_of(flag, words, known):
     """The values of a flag that its words stand for, each once: ["a,b", "true"] is a, b and True.
 
-    known: the training script's {name: Flag}. A value of some flags is itself a list, so that a
-    comma in it does not begin a second value. Raises CommandError for an empty one.
+    known: the training script's {name: Flag}; a comma in a list that is one value begins no other.
     """
     declared = known.get(flag.replace("-", "_"))
     is_list = declared is not None and declared.type is flag_table.positive_integers
@@ -123,46 +118,38 @@ def expand(grids):
     Raises CommandError and DataError; a value that the training script refuses ends the process
     with the script's own message.
     """
-    runs, paths = {}, {}
-    for run in runs_of(grids, checksums={}):
-        other = paths.setdefault(run.network, run.script)
-        if other != run.script:
-            raise CommandError(
-                f"{run.script} and {other}: both name their network {run.network}: give one of "
-                "them another NETWORK"
-            )
-        flags, same = run.settings["flags"], runs.setdefault(run.key, [])
-        if not any(fulfils(other.settings["flags"], flags) for other in same):
-            same[:] = [o for o in same if not fulfils(flags, o.settings["flags"])] + [run]
-    found = [run for same in runs.values() for run in same]
-    return sorted(found, key=lambda run: run.settings["flags"]["seed"])
-
-
-def runs_of(grids, checksums):
-    """Yields the Runs of the grids, some of which may be the same; checksums: see run_of."""
+    runs, paths, checksums = {}, {}, {}
     for grid in grids:
         grid = {"network": DEFAULTS["network"], **grid}
-        for path in map(scripts.path_of, map(str, values_of("network", grid.pop("network"), {}))):
-            known = scripts.table_of(path)
+        for path in map(path_of, map(str, values_of("network", grid.pop("network"), {}))):
+            known = table_of(path)
             values = {flag: values_of(flag, words, known) for flag, words in grid.items()}
             varying = [flag for flag in values if len(values[flag]) > 1]
             for combination in itertools.product(*values.values()):
-                yield run_of(path, dict(zip(values, combination)), varying, checksums)
+                run = run_of(path, dict(zip(values, combination)), varying, checksums)
+                runs.setdefault(run.key, run)
+                other = paths.setdefault(run.network, path)
+                if other != path:
+                    raise CommandError(
+                        f"{path} and {other}: both name their network {run.network}: give one of "
+                        "them another NETWORK"
+                    )
+    return sorted(runs.values(), key=lambda run: run.settings["flags"]["seed"])
 
 
 def run_of(path, chosen, varying, checksums):
     """The Run of one value for each flag; its name tells those that vary.
 
-    checksums: {data folder: {file: SHA-256}} of those that were read, to be added to.
+    checksums: {data folder: those of its files}, to be added to.
     """
-    script = scripts.load(path)
+    script = load(path)
     arguments = [flag_table.as_word(flag, value) for flag, value in {**HOW, **chosen}.items()]
     parsed = script.parse_flags(arguments)
     if parsed.data_dir not in checksums:
         checksums[parsed.data_dir] = mnist_data.checksums(parsed.data_dir)
     settings = {
         "network": script.NETWORK,
-        "flags": recorded({name: getattr(parsed, name) for name in scripts.table_of(path)}),
+        "flags": recorded(path, parsed),
         "data": checksums[parsed.data_dir],
         "versions": {"script": checksum_of(path)},
     }
@@ -172,30 +159,65 @@ def run_of(path, chosen, varying, checksums):
     return Run(script.NETWORK, path, arguments, name, settings, key_of(settings))
 
 
-def recorded(values):
-    """The flags among {name: value} that settings.json holds, as JSON gives them back."""
-    kept = {name: value for name, value in values.items() if flag_table.is_recorded(name)}
-    return json.loads(json.dumps(kept))
-
-
-def defaults_of(path):
-    """{flag: default} of a training script: what counts for a run that is older than a flag."""
-    return recorded({name: flag.default for name, flag in scripts.table_of(path).items()})
+def recorded(path, parsed=None):
+    """The parsed flags of a script that settings.json holds, {name: value} as JSON gives them back;
+    without `parsed` their defaults, which count for a run that is older than a flag."""
+    known = {n: flag for n, flag in table_of(path).items() if flag_table.is_recorded(n)}
+    values = {n: getattr(parsed, n) if parsed else flag.default for n, flag in known.items()}
+    return json.loads(json.dumps(values))
 
 
 def key_of(settings):
-    """What decides the numbers of a run, from the content of its settings.json, as a string."""
-    key = [settings["network"], flag_table.deciding(settings["flags"]), settings["data"]]
-    if settings["network"] not in scripts.OWN_NETWORKS:
+    """What decides the numbers of a run and what it writes besides, from the content of its
+    settings.json, as a string."""
+    flags = settings["flags"]
+    written = [flags.get(name) for name in EXTRAS]
+    key = [settings["network"], flag_table.deciding(flags), written, settings["data"]]
+    if settings["network"] not in OWN_NETWORKS:
         # A script of somebody's own: the version of a run's numbers does not tell what it computes.
         key.append(settings.get("versions", {}).get("script"))
     return flag_table.frozen(key)
 
 
-def fulfils(flags, wanted):
-    """Whether a run with these flags wrote all that one with the wanted flags would write.
+def path_of(name):
+    """The path of the training script that `--networks name` means. Raises CommandError."""
+    if name in OWN_NETWORKS:
+        return os.path.join(PROJECT, f"{name}_train.py")
+    if not os.path.isfile(name) or not name.endswith(".py"):
+        raise CommandError(
+            f"found network {name}, expected {', '.join(OWN_NETWORKS)} or the path of a training "
+            "script (.py)"
+        )
+    return os.path.abspath(name)
 
-    That is asked of runs with the same key: a run with --diagnostics has the numbers of one
-    without, but not the other way round.
+
+def load(path):
+    """The module of a training script, which is loaded once. Raises CommandError if it is none.
+
+    As when Python runs the script, the modules beside it can be imported.
     """
-    return all(wanted.get(n) in (None, False, flags.get(n)) for n in EXTRAS)
+    # A path is no other module's name, whatever the script is called.
+    name = os.path.splitext(path)[0]
+    if name not in sys.modules:
+        if os.path.dirname(path) not in sys.path:
+            sys.path.insert(0, os.path.dirname(path))
+        spec = importlib.util.spec_from_file_location(name, path)
+        module = sys.modules[name] = importlib.util.module_from_spec(spec)
+        try:
+            spec.loader.exec_module(module)
+            network, *_ = (getattr(module, each) for each in NEEDED)
+            if names.safe(str(network)) != network:
+                raise TypeError(f"NETWORK is {network!r}, expected letters, digits, - and _")
+        except (Exception, SystemExit) as error:
+            del sys.modules[name]
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise CommandError(
+                f"{path}: expected a training script that defines {', '.join(NEEDED)}, found one "
+                f"that cannot be loaded ({reason})"
+            ) from None
+    return sys.modules[name]
+
+
+def table_of(path):
+    """{name: Flag} of a training script."""
+    return flag_table.table(load(path).FLAGS)

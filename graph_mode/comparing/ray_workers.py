@@ -1,8 +1,7 @@
 """The trainers of a comparison on a Ray cluster, in place of the processes of workers.py.
 
-Each trains one run at a time as a Ray task with one processor core. Ray brings the project and the
-data to the nodes, which need nothing but Python, what requirements.txt says, and Ray; the files of
-a run come back as the task's result.
+A run is a Ray task with one processor core. Ray brings the project and the data to the nodes, which
+need Python, what requirements.txt says, and Ray; the run's files come back as the task's result.
 """
 
 import importlib
@@ -12,34 +11,34 @@ from pathlib import Path
 
 import mnist_data
 from graph_mode.command_line import CommandError, Stopped
-from graph_mode.comparing import scripts, worker, workers
-from graph_mode.runs.record import SETTINGS, read_json, write_json
+from graph_mode.comparing import workers
+from graph_mode.runs.record import PROJECT, SETTINGS, read_json, write_json
 
 SOURCES = ("*.py", "graph_mode/**/*.py")
 # No warnings of Ray to its users.
-QUIET = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_IGNORE_UNHANDLED_ERRORS": "1"}
+QUIET = ("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0"), ("RAY_IGNORE_UNHANDLED_ERRORS", "1")
 
 
 def connect(address, runs):
-    """Joins the cluster; returns the module ray. Raises CommandError where that fails.
+    """Joins the cluster, which gets the scripts of these runs; returns the module ray.
 
-    runs: whose training scripts the nodes get.
+    Raises CommandError where that fails.
     """
-    os.environ.update({name: os.environ.get(name, value) for name, value in QUIET.items()})
+    for variable in QUIET:
+        os.environ.setdefault(*variable)
     try:
         ray = importlib.import_module("ray")
     except ImportError as error:
         raise CommandError(f"--ray needs Ray ({error}): pip install ray") from None
     with tempfile.TemporaryDirectory() as project:
-        write_tree(project, read_tree(scripts.ROOT, *SOURCES))
+        write_tree(project, read_tree(PROJECT, *SOURCES))
         for run in runs:
-            if os.path.dirname(run.script) != scripts.ROOT:
+            if os.path.dirname(run.script) != PROJECT:
                 files = read_tree(os.path.dirname(run.script), "*.py")
                 write_tree(os.path.join(project, run.network), files)
         try:
-            environment = {"working_dir": project}
-            quiet = {"log_to_driver": False, "logging_level": "error"}
-            ray.init(address=address, runtime_env=environment, **quiet)
+            options = {"log_to_driver": False, "logging_level": "error"}
+            ray.init(address=address, runtime_env={"working_dir": project}, **options)
         except Exception as error:
             reason = " ".join(str(error).split())
             raise CommandError(
@@ -54,11 +53,9 @@ class Task:
 
     def __init__(self, ray, data):
         """data: {data folder: its files in Ray's store}, shared by all Tasks and filled by them."""
-        self.ray, self.data = ray, data
+        self.ray, self.data, self.reference, self.stopped = ray, data, None, False
         options = {"num_cpus": 1, "max_retries": 0, "max_calls": workers.RUNS_A_PROCESS}
         self.remote = ray.remote(**options)(train_on_node)
-        self.reference = None
-        self.stopped = False
 
     def train(self, run, folder):
         """Trains a run and writes its files below `folder`; returns and raises as Process.train."""
@@ -68,20 +65,20 @@ class Task:
         if data_dir not in self.data:
             paths = map(Path, mnist_data.find_files(data_dir))
             self.data[data_dir] = self.ray.put({path.name: path.read_bytes() for path in paths})
-        script = os.path.basename(run.script)
-        if os.path.dirname(run.script) != scripts.ROOT:
-            script = os.path.join(run.network, script)
+        part = run.network if os.path.dirname(run.script) != PROJECT else ""
+        script = os.path.join(part, os.path.basename(run.script))
         self.reference = self.remote.remote(script, run.arguments, run.name, self.data[data_dir])
         try:
-            failure, files = self.ray.get(self.reference)
+            failure, files, there = self.ray.get(self.reference)
         except self.ray.exceptions.RayTaskError as error:
             if isinstance(error.cause, Stopped):
                 raise workers.Died(str(error.cause)) from None
             raise CommandError(f"a worker cannot start: {error.cause}") from None
         except self.ray.exceptions.RayError as error:
-            what = f"its node or its process ended ({type(error).__name__})"
-            raise workers.Died(what) from None
+            raise workers.Died(f"its node or process ended ({type(error).__name__})") from None
         write_tree(folder, files)
+        if failure:
+            failure["reason"] = failure["reason"].replace(there, folder)
         path = os.path.join(folder, run.network, run.name, SETTINGS)
         written = read_json(path)
         if written:
@@ -98,7 +95,7 @@ class Task:
 
 
 def train_on_node(script, arguments, name, data):
-    """What Ray runs on a node: (the failure of worker.train, the run's files)."""
+    """What Ray runs on a node: (the failure of train_here, the run's files, their folder there)."""
     from graph_mode import tensorflow1 as tf
 
     tf.version()  # Where TensorFlow cannot be imported, no run shall be blamed.
@@ -106,9 +103,9 @@ def train_on_node(script, arguments, name, data):
         data_dir, folder = os.path.join(scratch, "data"), os.path.join(scratch, "runs")
         write_tree(data_dir, data)
         arguments = [*arguments, f"--data-dir={data_dir}", f"--log-dir={folder}"]
-        path = os.path.join(scripts.ROOT, script)
-        failure = worker.train(path, [*arguments, f"--run-name={name}"], folder)
-        return failure, read_tree(folder, "**/*")
+        path = os.path.join(PROJECT, script)
+        failure = workers.train_here(path, [*arguments, f"--run-name={name}"], folder)
+        return failure, read_tree(folder, "**/*"), folder
 
 
 def read_tree(folder, *patterns):

@@ -4,13 +4,12 @@ import csv
 import json
 import math
 import os
-from statistics import mean, median_low
+from statistics import mean, median_low, stdev
 
 import numpy as np
 
-from graph_mode.comparing import report_figures, report_tables, run_results
-from graph_mode.comparing.report_tables import accuracies, difference, setting_of, statistics_of
-from graph_mode.comparing.run_results import ACCURACIES, BATCHES, MOVING, POPULATION
+from graph_mode.comparing import report_figures, results
+from graph_mode.comparing.results import MOVING, POPULATION, statistics_of
 from graph_mode.flags import frozen
 from graph_mode.output_file import output_file
 from graph_mode.plotting import diagnostics
@@ -19,6 +18,7 @@ from graph_mode.plotting.run_lines import NETWORKS
 from graph_mode.show.tables import markdown
 
 REPORT = "report.md"
+BAD = ("diverged", "failed")
 SIDES = {False: "without", True: "with"}
 ACCURACY_NOTE = (
     "Test accuracy is that at the end of training; nothing was chosen by it. ± is the standard "
@@ -30,39 +30,41 @@ ACCURACY_NOTE = (
 POPULATION_NOTE = (
     "With batch norm, *population* means the same weights evaluated with the mean and variance of "
     "each layer's inputs taken afresh from training images; everything else is evaluated with the "
-    "moving averages that training kept."
+    "moving averages that training kept. Where the two differ, these do not fit the weights."
 )
 SPEED_NOTE = (
-    "Median over the seeds of the training steps up to the first evaluation with this accuracy on "
-    "the validation set. A run that never reached it counts as longer than all others; how many "
-    "reached it is said unless all did."
+    "Median over the seeds (of an even number of them, the lower of the two in the middle) of the "
+    "training steps up to the first evaluation with this accuracy on the validation set. A run "
+    "that never reached it counts as longer than all others; how many reached it is said unless "
+    "all did."
 )
 LOSS_NOTE = "Mean over the seeds. It compares with other runs of the same loss function alone."
 ON_THE_WAY_NOTE = (
     "Accuracy on the validation set after the batch of that number, counted from 0: mean over the "
     "seeds, in percent."
 )
+LOSSES = {"test loss": "test_loss", "validation loss": "validation_loss"}
 NOTHING = "–"
 
 
 def write(folders, log_dir, output_dir, say):
     """Writes the report of ended runs and returns the path of its Markdown.
 
-    folders, log_dir, say: see run_results.read.
+    folders, log_dir, say: see results.read.
     """
-    results = run_results.read(folders, log_dir, say)
-    blocks = ["# Without and with batch normalization", *introduction(results)]
-    for network in dict.fromkeys(result.run.network for result in results):
-        some = [result for result in results if result.run.network == network]
-        settings = report_tables.group_by_setting(some)
+    found = list(results.read(folders, log_dir, say))
+    blocks = ["# Without and with batch normalization", *introduction(found)]
+    for network in dict.fromkeys(result.run.network for result in found):
+        some = [result for result in found if result.run.network == network]
+        settings = results.group_by_setting(some)
         blocks += [f"## {NETWORKS.get(network, network)}", *sections(settings, some)]
         for caption, path in report_figures.write(network, some, settings, output_dir, say):
             blocks += [f"![{caption}]({path})", f"*{caption}*"]
-    rows = [[r.run.name, r.status, r.reason] for r in results if r.status != "finished"]
+    bad = [[r.run.name, r.status, r.reason] for r in found if r.status != "finished"]
     blocks += ["## Diverged and failed runs"]
-    blocks += [markdown(["run", "what", "why"], rows) if rows else "None."]
+    blocks += [markdown(["run", "what", "why"], bad) if bad else "None."]
     with output_file(os.path.join(output_dir, "runs.csv"), newline="") as file:
-        rows = list(report_tables.run_rows(results))
+        rows = list(results.run_rows(found))
         cells = ([cell(value) for value in row.values()] for row in rows)
         csv.writer(file, lineterminator="\n").writerows([list(rows[0]), *cells])
     path = os.path.join(output_dir, REPORT)
@@ -78,28 +80,20 @@ def cell(value):
     return json.dumps(value).replace(" ", "") if isinstance(value, (bool, list)) else value
 
 
-def introduction(results):
+def introduction(found):
     """What was run: how many runs, by what, and the flags that all of them share."""
-    counts = [
-        f"{sum(result.status == status for result in results)} {status}"
-        for status in ("finished", "diverged", "failed")
-    ]
-    versions = [result.run.versions for result in results]
+    statuses = [result.status for result in found]
+    counts = [f"{statuses.count(status)} {status}" for status in ("finished", *BAD)]
+    versions = [result.run.versions for result in found]
     tensorflow, code, processors = (
-        sorted({str(each[name]) for each in versions if each.get(name)})
+        ", ".join(sorted({str(each[name]) for each in versions if each.get(name)})) or "unknown"
         for name in ("tensorflow", "code", "processor")
     )
     yield (
-        f"{len(results)} runs: {', '.join(counts)}. TensorFlow "
-        f"{', '.join(tensorflow) or 'unknown'}; trained by code {', '.join(code) or 'unknown'}"
-        f"{' on ' if processors else ''}{', '.join(processors)}."
+        f"{len(found)} runs: {', '.join(counts)}. TensorFlow {tensorflow}; trained by code {code} "
+        f"on {processors}."
     )
-    if len(code) > 1:
-        yield (
-            f"{len(code)} versions of the code trained these runs (see `runs.csv`): a difference "
-            "between them can come from that."
-        )
-    flags = [setting_of(result) for result in results]
+    flags = [results.setting_of(result) for result in found]
     shared = [
         f"`{name}` {text_of(flags[0].get(name))}"
         for name in sorted(set().union(*flags))
@@ -108,30 +102,27 @@ def introduction(results):
     yield f"The same in all runs: {', '.join(shared)}."
 
 
-def sections(settings, results):
-    """Yields the blocks of text and tables on one network; results: those of the settings."""
-    yield from accuracy_section(settings, results)
-    yield from ("### Loss at the end, in nats", LOSS_NOTE)
-    losses = ("test_loss", "validation_loss")
-    yield table_of_sides(settings, {n.replace("_", " "): n for n in losses}, loss_text)
-    after = {batch: run_results.accuracy_after(batch) for batch in BATCHES}
-    after = {b: n for b, n in after.items() if any(n in result.numbers for result in results)}
-    if after:
-        yield from ("### Validation accuracy on the way", ON_THE_WAY_NOTE)
-        yield table_of_sides(settings, after, on_the_way_text)
-    yield from ("### Training steps until a validation accuracy", SPEED_NOTE)
-    speeds = {f"{100 * a:g} %": run_results.steps_to(a) for a in ACCURACIES}
-    yield table_of_sides(settings, speeds, speed_text)
+def sections(settings, found):
+    """Yields the blocks of text and tables on one network; found: the results of the settings."""
+    yield from accuracy_section(settings, statistics_of(found))
+    speeds = {f"{100 * a:g} %": results.steps_to(a) for a in results.ACCURACIES}
+    after = {batch: results.accuracy_after(batch) for batch in results.BATCHES}
+    after = {b: name for b, name in after.items() if any(name in r.numbers for r in found)}
+    for title, note, columns, text in (
+        ("Loss at the end, in nats", LOSS_NOTE, LOSSES, loss_text),
+        ("Validation accuracy on the way", ON_THE_WAY_NOTE, after, on_the_way_text),
+        ("Training steps until a validation accuracy", SPEED_NOTE, speeds, speed_text),
+    ):
+        if columns:
+            yield from (f"### {title}", note, table_of_sides(settings, columns, text))
     yield from diagnostics_section(settings)
 
 
-def heads_of(settings):
-    """The first columns of a table of settings: the flags that tell them apart."""
-    return [flag.replace("_", " ") for flag in settings[0].values]
-
-
-def cells_of(setting):
-    return [text_of(value) for value in setting.values.values()]
+def table_of(settings, heads, rows):
+    """A table whose rows, (setting, cells), begin with the flags that tell the settings apart."""
+    flags = [flag.replace("_", " ") for flag in settings[0].values]
+    values = [[text_of(value) for value in setting.values.values()] for setting, _ in rows]
+    return markdown(flags + heads, [own + cells for own, (_, cells) in zip(values, rows)])
 
 
 def text_of(value):
@@ -140,51 +131,39 @@ def text_of(value):
     return "none" if value is None else str(value)
 
 
-def accuracy_section(settings, results):
+def accuracy_section(settings, statistics):
     """Test accuracy of each setting without and with batch norm, and the paired difference."""
-    heads = heads_of(settings) + ["without batch norm (%)"]
-    statistics = statistics_of(results)
+    heads, rows = ["without batch norm (%)"], []
     for words in ("", ", population")[: len(statistics)]:
         heads += [f"with{words} (%)", f"difference{words} [95 %]"]
-    rows = []
     for setting in settings:
         without, with_norm = setting.sides[False], setting.sides[True]
-        row = cells_of(setting) + [side_text(without, MOVING)]
+        row = [side_text(without, MOVING)]
         for each in statistics:
-            interval = difference(accuracies(without, MOVING), accuracies(with_norm, each))
-            row += [side_text(with_norm, each), difference_text(interval)]
-        rows.append(row)
-    yield from ("### Test accuracy", ACCURACY_NOTE, markdown(heads, rows))
+            sides = results.accuracies(without, MOVING), results.accuracies(with_norm, each)
+            row += [side_text(with_norm, each), difference_text(results.difference(*sides))]
+        rows.append((setting, row))
+    yield from ("### Test accuracy", ACCURACY_NOTE, table_of(settings, heads, rows))
     if POPULATION in statistics:
         yield POPULATION_NOTE
-    lagging = sum(map(report_tables.lags, settings))
-    if lagging:
-        yield (
-            f"In {lagging} of {len(settings)} rows the two differ by more than the seeds explain: "
-            "there the moving averages do not fit the weights, so the accuracy by moving averages "
-            "is not that of what the networks have learned."
-        )
 
 
 def side_text(side, statistics):
     """'97.79 ± 0.24 (n = 5)', with what diverged or failed."""
-    found = list(accuracies(side, statistics).values())
-    counts = {s: sum(r.status == s for r in side.values()) for s in ("diverged", "failed")}
-    notes = [f"n = {len(found)}"] if found else []
+    found = list(results.accuracies(side, statistics).values())
+    counts = {status: [r.status for r in side.values()].count(status) for status in BAD}
+    notes = [f"n = {len(found)}"] * bool(found)
     notes += [f"{count} {status}" for status, count in counts.items() if count]
-    notes = f" ({', '.join(notes)})" if notes else ""
-    if not found:
-        return NOTHING + notes
-    deviation = 100 * report_tables.standard_deviation(found)
-    spread = "" if math.isnan(deviation) else f" ± {deviation:.2f}"
-    return f"{100 * mean(found):.2f}{spread}{notes}"
+    text = f"{100 * mean(found):.2f}" if found else NOTHING
+    text += f" ± {100 * stdev(found):.2f}" if len(found) > 1 else ""
+    return text + f" ({', '.join(notes)})" * bool(notes)
 
 
 def difference_text(interval):
     if interval is None:
         return NOTHING
-    ends = "" if interval.n == 1 else f" [{100 * interval.low:+.2f}, {100 * interval.high:+.2f}]"
-    return f"{100 * interval.mean:+.2f}{ends}"
+    middle, low, high = (f"{100 * value:+.2f}" for value in interval)
+    return middle if low == "+nan" else f"{middle} [{low}, {high}]"
 
 
 def table_of_sides(settings, columns, text):
@@ -195,12 +174,12 @@ def table_of_sides(settings, columns, text):
     rows = []
     for setting in settings:
         for with_norm, side in setting.sides.items():
-            results = list(side.values())
-            for end in statistics_of(results) if results and with_norm else [MOVING] * bool(side):
+            found = list(side.values())
+            for end in statistics_of(found) if found and with_norm else [MOVING] * bool(side):
                 words = SIDES[with_norm] + (", population" if end == POPULATION else "")
-                found = [[r.numbers.get(name + end) for r in results] for name in columns.values()]
-                rows.append([*cells_of(setting), words, *map(text, found)])
-    return markdown([*heads_of(settings), "batch norm", *columns], rows)
+                cells = [text([r.numbers.get(n + end) for r in found]) for n in columns.values()]
+                rows.append((setting, [words, *cells]))
+    return table_of(settings, ["batch norm", *columns], rows)
 
 
 def loss_text(losses):
@@ -229,29 +208,29 @@ def diagnostics_section(settings):
     """
     layers, along = [], []
     for setting in settings:
-        pair = report_tables.pair_of(setting)
+        pair = results.pair_of(setting)
         sides = [pair.sides.get(side, []) for side in SIDES]
         for number, kernel in enumerate(diagnostics.layers_of(pair, NORM), 1):
-            row = cells_of(setting) + [str(number)]
+            row = [str(number)]
             for runs in sides:
                 name = f"{INPUTS}/layer_{number}/percentile_"
                 ends = [mean_text(runs, f"{name}{end}", ".2f") for end in (LOW, UPPER)]
                 row.append(NOTHING if NOTHING in ends else " to ".join(ends))
             row += [mean_text(runs, f"{NORM}/{kernel}", ".2g") for runs in sides]
             row += [mean_text(runs, f"{DEAD}/layer_{number}", ".1%") for runs in sides]
-            layers.append(row)
+            layers.append((setting, row))
         for side, runs in pair.sides.items():
             tags = [f"{ALONG}/{end}" for end in ("start", "smallest", "largest")]
             cells = [mean_text(runs, tag, ".4f", np.mean) for tag in tags]
-            along.append(cells_of(setting) + [SIDES[side]] + cells)
+            along.append((setting, [SIDES[side], *cells]))
     if along:
         names = (f"inputs, {LOW}th to {UPPER}th percentile", "gradient norm", "dead units")
         heads = ["layer"] + [f"{name}, {side}" for name in names for side in SIDES.values()]
         yield "### What --diagnostics recorded at the last evaluation"
-        yield markdown(heads_of(settings) + heads, layers)
+        yield table_of(settings, heads, layers)
         yield "### The loss along the gradient, mean over all evaluations"
         heads = ["batch norm", "before the step", "smallest after", "largest after"]
-        yield markdown(heads_of(settings) + heads, along)
+        yield table_of(settings, heads, along)
 
 
 def mean_text(runs, tag, form, measure=lambda values: values[-1]):

@@ -6,8 +6,7 @@ import os
 import numpy as np
 
 from graph_mode import flags, names
-from graph_mode.comparing import report_tables
-from graph_mode.comparing.run_results import MOVING, POPULATION
+from graph_mode.comparing.results import MOVING, POPULATION, accuracies, pair_of
 from graph_mode.plotting import diagnostics, figures, run_lines
 
 DPI = 120
@@ -39,25 +38,21 @@ def draw_all(network, results, settings, say):
             caption = ", ".join(["Loss and validation accuracy", *words])
             yield caption, ["loss", *words], figures.draw(panels, run_lines.title_of(plot))
     for flag in telling:
-        values = numbers_of(flag, settings)
+        numeric = [setting for setting in settings if is_number(setting.values[flag])]
+        values = sorted({setting.values[flag] for setting in numeric})
         if len(values) >= FEWEST_VALUES:
             caption = f"Test accuracy by {flag.replace('_', ' ')}"
-            figure = by_flag_figure(network, settings, flag, values)
+            figure = by_flag_figure(network, numeric, flag, values)
             yield caption, ["test_accuracy_by", flag], figure
     for setting in settings:
         words = words_of(setting.values)
-        pair = report_tables.pair_of(setting, ", ".join(words))
+        pair = pair_of(setting, ", ".join(words))
         for name, caption, figure in diagnostics.draw_all(pair):
             yield ": ".join([pair.label] * bool(words) + [caption]), [name, *words], figure
 
 
 def words_of(values):
     return [flags.words(flag, value) for flag, value in values.items()]
-
-
-def numbers_of(flag, settings):
-    """The different numbers, ascending, that the flag has in the settings."""
-    return sorted({s.values[flag] for s in settings if is_number(s.values[flag])})
 
 
 def is_number(value):
@@ -69,22 +64,19 @@ def by_flag_figure(network, settings, flag, values):
     parts = collections.defaultdict(list)
     for setting in settings:
         others = {name: value for name, value in setting.values.items() if name != flag}
-        if is_number(setting.values[flag]):
-            parts[", ".join(words_of(others))].append(setting)
-    lines, several = [], len(parts) > 1
-    # How batch norm is done means nothing without it: one line for all parts.
-    is_shared = several and all(name.startswith(report_tables.BATCH_NORM) for name in others)
+        parts[", ".join(words_of(others))].append(setting)
+    lines = []
     for number, (label, some) in enumerate(parts.items()):
         for with_norm, color in figures.BATCH_NORM_COLORS.items():
             words = [label] * bool(label) + [flags.words("batch_norm", with_norm)]
-            if is_shared and not with_norm:
-                if number:
-                    continue
-                words, color = words[1:], figures.PALETTE[len(parts) % len(figures.PALETTE)]
-            elif several:
+            if len(parts) > 1:
                 color = figures.PALETTE[number % len(figures.PALETTE)]
             look = {"label": ", ".join(words), "color": color, "dashed": not with_norm}
-            lines += lines_over(flag, some, with_norm, look)
+            x, y, low, high = points_over(flag, some, with_norm, MOVING)
+            dotted = points_over(flag, some, with_norm, POPULATION)[:2] if with_norm else [[]]
+            dotted = tuple(dotted) if len(dotted[0]) else None
+            line = figures.Line(x=x, y=y, low=low, high=high, dotted=dotted, **look)
+            lines += [line] * bool(len(x))
     x_label = flag.replace("_", " ").capitalize()
     panel = figures.Panel(lines, x_label, "Test accuracy (%)", "accuracy")
     figure = figures.draw([panel], run_lines.NETWORKS.get(network, network))
@@ -97,21 +89,11 @@ def by_flag_figure(network, settings, flag, values):
     return figure
 
 
-def lines_over(flag, settings, with_norm, look):
-    """The figures.Line of one side of the settings, in a list; empty without any accuracy."""
-    x, y, low, high = points_over(flag, settings, with_norm, MOVING)
-    if not len(x):
-        return []
-    dotted = points_over(flag, settings, with_norm, POPULATION)[:2]
-    dotted = tuple(dotted) if with_norm and len(dotted[0]) else None
-    return [figures.Line(x=x, y=y, low=low, high=high, dotted=dotted, **look)]
-
-
 def points_over(flag, settings, with_norm, statistics):
     """float64 [4, n]: the flag's value, mean, lowest and highest test accuracy of each setting."""
     points = {}
     for setting in settings:
-        found = report_tables.accuracies(setting.sides[with_norm], statistics).values()
+        found = accuracies(setting.sides[with_norm], statistics).values()
         if found:
             points[setting.values[flag]] = (np.mean(list(found)), min(found), max(found))
     return np.array([(x, *ends) for x, ends in sorted(points.items())], float).reshape(-1, 4).T

@@ -4,21 +4,25 @@ A trainer is what trains one run at a time: a process on this machine (Process b
 Ray cluster (ray_workers.py). Each is called in a thread of its own.
 """
 
-import collections
 import contextlib
 import json
 import os
 import queue
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
+import time
+import traceback
 from concurrent import futures
+from contextlib import redirect_stderr, redirect_stdout
 
 from graph_mode import machine
-from graph_mode.command_line import CommandError
-from graph_mode.comparing import comparison_folder, scripts
+from graph_mode.command_line import CommandError, Stopped
+from graph_mode.comparing import comparison_folder, grid
+from graph_mode.runs.record import PROJECT
 
 # A run whose process dies is tried again: it may have been killed for another's sake.
 ATTEMPTS = 3
@@ -26,7 +30,7 @@ ATTEMPTS = 3
 # process ends. So it ends now and then.
 RUNS_A_PROCESS = 20
 TICK_SECONDS = 1.0
-GOODBYE_SECONDS = 10
+LAST_LINES = 3  # that are told of what a process wrote before it died
 WORKER = "--worker"
 
 
@@ -37,42 +41,35 @@ class Died(Exception):
 def train_all(runs, trainers, log_dir):
     """Trains the runs, the first runs first; then stops the trainers.
 
-    Yields (run, folder) for each run that has ended, and (None, None) about once a second. Raises
-    CommandError if a trainer cannot start.
+    Yields the folder of each run that has ended. Raises CommandError if a trainer cannot start.
     """
-    idle = queue.Queue()
-    for trainer in trainers:
-        idle.put(trainer)
+    idle = list(trainers)
 
     def train(run, folder):
-        trainer = idle.get()
+        trainer = idle.pop()
         try:
             return trainer.train(run, folder)
         finally:
-            idle.put(trainer)
+            idle.append(trainer)
 
     pool = futures.ThreadPoolExecutor(len(trainers))
     folders = comparison_folder.unfinished_folders(log_dir)
-    waiting = {pool.submit(train, *pair): pair for pair in zip(runs, folders)}
-    deaths = collections.Counter()
+    waiting = {pool.submit(train, *pair): (*pair, 1) for pair in zip(runs, folders)}
     try:
         while waiting:
             # Not for ever, which on Windows would keep Ctrl-C out.
             done = futures.wait(waiting, TICK_SECONDS, futures.FIRST_COMPLETED).done
             for future in done:
-                run, folder = waiting.pop(future)
+                run, folder, attempt = waiting.pop(future)
                 try:
                     failure = future.result()
                 except Died as death:
-                    deaths[folder] += 1
-                    if deaths[folder] < ATTEMPTS:
+                    if attempt < ATTEMPTS:
                         shutil.rmtree(folder, ignore_errors=True)
-                        waiting[pool.submit(train, run, folder)] = run, folder
+                        waiting[pool.submit(train, run, folder)] = run, folder, attempt + 1
                         continue
                     failure = {"reason": f"{death} ({ATTEMPTS} times)", "diverged": False}
-                yield run, comparison_folder.settle(log_dir, folder, run, failure)
-            if not done:
-                yield None, None
+                yield comparison_folder.settle(log_dir, folder, run, failure)
     finally:
         for future in waiting:
             future.cancel()
@@ -82,15 +79,14 @@ def train_all(runs, trainers, log_dir):
 
 
 class Process:
-    """Trains runs in a process of worker.py, which is started with the first of them."""
+    """Trains runs in a process that serves (see below), so that TensorFlow is imported once for
+    many. A run goes there as one line of JSON, and one line comes back when it has ended."""
 
-    def __init__(self, environment=None):
+    def __init__(self, environment):
         """environment: {name: value}, to be added to this process's own."""
-        self.environment = {**os.environ, **(environment or {})}
-        self.lock = threading.Lock()
-        self.stopped = False
-        self.process = self.log = None
-        self.trained = 0
+        self.environment = {**os.environ, **environment}
+        self.lock, self.stopped = threading.Lock(), False
+        self.process, self.log, self.trained = None, None, 0
 
     def train(self, run, folder):
         """Trains a run below `folder`; returns its failure, as for comparison_folder.settle.
@@ -100,58 +96,51 @@ class Process:
         if self.process is None or self.trained == RUNS_A_PROCESS:
             self.end()
             self.start()
-            if self.read() is None:
+            if not self.process.stdout.readline():
                 raise CommandError(f"a worker cannot start: {self.end()}")
         arguments = run.arguments + [f"--log-dir={folder}", f"--run-name={run.name}"]
         order = {"script": run.script, "arguments": arguments, "folder": folder}
         self.trained += 1
-        answer = None
+        answer = ""
         with contextlib.suppress(OSError):
-            self.process.stdin.write(json.dumps(order).encode() + b"\n")
+            self.process.stdin.write(f"{json.dumps(order)}\n")
             self.process.stdin.flush()
-            answer = self.read()
-        if answer is None:
+            answer = self.process.stdout.readline()
+        if not answer.endswith("\n"):
             raise Died(self.end())
-        return answer["failure"]
+        return json.loads(answer)
 
     def start(self):
         with self.lock:
             if self.stopped:
                 raise Died("it was stopped")
-            self.log = tempfile.TemporaryFile()
-            self.trained = 0
-            self.process = subprocess.Popen(
-                [sys.executable, os.path.join(scripts.ROOT, "compare.py"), WORKER],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self.log,
-                env=self.environment,
-                **machine.WORKER_OPTIONS,
-            )
-
-    def read(self):
-        """The next answer of the process; None if it has ended."""
-        line = self.process.stdout.readline()
-        return json.loads(line.decode()) if line.endswith(b"\n") else None
+            self.log, self.trained = tempfile.TemporaryFile(), 0
+            options = {"stderr": self.log, "env": self.environment, "universal_newlines": True}
+            options.update(stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            command = [sys.executable, os.path.join(PROJECT, "compare.py"), WORKER]
+            options.update(machine.WORKER_OPTIONS)
+            self.process = subprocess.Popen(command, **options)
 
     def end(self):
-        """Ends the process, if there is one; returns what its end and its last line say."""
+        """Ends the process, if there is one; returns what its end and its last lines say."""
         if self.process is None:
             return ""
         with contextlib.suppress(OSError):
-            self.process.stdin.close()
-        try:
-            code = self.process.wait(GOODBYE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            code = self.process.wait()
+            self.process.stdin.close()  # Which ends it, if it has not ended.
+        code = self.process.wait()
         self.process.stdout.close()
         self.process = None
         with self.log:
-            self.log.seek(0)
-            said = self.log.read().decode("utf-8", "replace").strip().splitlines()[-1:]
+            # What keeps the last words of a process may write them a moment after its end.
+            for _ in range(20):
+                self.log.seek(0)
+                lines = self.log.read().decode("utf-8", "replace").split("\n")
+                if code >= 0 or lines != [""] or self.stopped:
+                    break
+                time.sleep(0.1)
+        said = [" ".join(line.split()) for line in lines if line.strip()][-LAST_LINES:]
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        return ": ".join([f"its process ended with {how}", *said])
+        return f"its process ended with {how}" + ": " * bool(said) + " | ".join(said)
 
     def stop(self):
         """For another thread: ends the process, whatever it does, and lets no other start."""
@@ -160,6 +149,59 @@ class Process:
             process = self.process
         if process:
             process.kill()
+
+
+def serve():
+    """What a Process runs: trains the runs that it reads of from standard input. When that ends,
+    because compare.py has ended or was killed, this process stops at once."""
+    # On Windows, loading NumPy waits while a thread reads what is standard input (numpy#24290).
+    lines, answers = os.fdopen(os.dup(0), "rb", 0), os.fdopen(os.dup(1), "wb", 0)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    from graph_mode import tensorflow1 as tf
+
+    # Ctrl-C goes to every process of the terminal, and is for compare.py, which ends its workers.
+    for number in set(machine.SIGNALS) - {signal.SIGTERM}:
+        signal.signal(number, signal.SIG_IGN)
+    orders = queue.Queue()
+
+    def read_orders():
+        for line in lines:
+            orders.put(json.loads(line.decode()))
+        os._exit(0)
+
+    threading.Thread(target=read_orders, daemon=True).start()
+    tf.version()  # Imports TensorFlow: where that is impossible, no run shall be blamed.
+    # What C++ prints goes where Python's errors go, never among the answers.
+    os.dup2(2, 1)
+    answers.write(b"\n")
+    while True:
+        try:
+            failure = train_here(**orders.get())
+        except Stopped as stop:
+            os._exit(stop.exit_code)
+        answers.write(json.dumps(failure).encode() + b"\n")
+
+
+def train_here(script, arguments, folder):
+    """Trains one run below `folder`, what it prints going to a file there; returns its failure, as
+    for settle. Raises Stopped after a signal, for which the run is not to blame."""
+    from graph_mode.train.hooks import NONFINITE
+
+    os.makedirs(folder, exist_ok=True)
+    path = os.path.join(folder, comparison_folder.OUTPUT)
+    with open(path, "w", **comparison_folder.TEXT) as file, redirect_stdout(file):
+        try:
+            with redirect_stderr(file):
+                grid.load(script).main(arguments)
+        except Stopped:
+            raise
+        except (Exception, SystemExit) as error:
+            traceback.print_exc(file=file)
+            is_expected = isinstance(error, (CommandError, OSError))
+            reason = f"{error}" if is_expected else f"{type(error).__name__}: {error}"
+            diverged = getattr(error, "exit_code", None) == NONFINITE
+            return {"reason": " ".join(reason.split()), "diverged": diverged}
+    return None
 
 
 def gpus():

@@ -1,15 +1,17 @@
 """The gradients of docs/gradients.md in NumPy, each derived by hand and written down twice.
 
 `*_gradients` are the closed forms at the end of a derivation; `*_backward` walk the drawn
-computational graph from the last node to the first, one statement a node, numbered as in the
-drawings. gradient_check.py compares the two with each other, with tf.gradients and with central
-differences.
+computational graph from the last node to the first, one statement a node, numbered as there.
 
-The network of problems 1 and 2 keeps the problem's convention: an example is a column, so that a
-layer is W X + b. Batch normalization keeps the code's convention: an example is a row.
+`value` is {edge: its value}, as gradient_check.py's graphs name and compute them. The network of
+problems 1 and 2 keeps the problem's convention: an example is a column, so that a layer is W X + b,
+with X [d, m], W1 [n1, d], b1 [n1, 1], ..., and labels y [classes, m], one-hot. Batch normalization
+keeps the code's convention: an example is a row of x [m, features].
 """
 
 import numpy as np
+
+EPSILON = 1e-3  # of batch normalization: the training networks' value
 
 
 def sigmoid(x):
@@ -23,32 +25,9 @@ def log_softmax(logits):
     return shifted - np.log(np.exp(shifted).sum(axis=0))
 
 
-def network_forward(parameters, inputs, labels):
-    """The value on every edge of the network's graph, by name.
-
-    parameters: W1 [n1, d], b1 [n1, 1], W2 [n2, n1], b2 [n2, 1], W3 [classes, n2], b3 [classes, 1];
-    inputs X [d, m]; labels y [classes, m], one-hot. L is the mean over the m examples.
-    """
-    value = dict(parameters, X=inputs, y=labels)
-    value["u1"] = value["W1"] @ inputs  # node 1
-    value["h1"] = value["u1"] + value["b1"]  # node 2
-    value["a1"] = sigmoid(value["h1"])  # node 3
-    value["u2"] = value["W2"] @ value["a1"]  # node 4
-    value["h2"] = value["u2"] + value["b2"]  # node 5
-    value["a2"] = np.tanh(value["h2"])  # node 6
-    value["u3"] = value["W3"] @ value["a2"]  # node 7
-    value["o"] = value["u3"] + value["b3"]  # node 8
-    value["p"] = np.exp(log_softmax(value["o"]))  # node 9
-    value["L"] = -(labels * log_softmax(value["o"])).sum(axis=0).mean()  # node 10
-    return value
-
-
 def softmax_cross_entropy_backward(value):
-    """Nodes 10 and 9: dL/do [classes, m] through dL/dp and the softmax Jacobian.
-
-    Needs every p > 0: a probability that underflowed makes y / p infinite, see
-    log_softmax_cross_entropy_backward.
-    """
+    """Nodes 10 and 9: dL/do [classes, m] through dL/dp and the softmax Jacobian, for every p > 0:
+    a probability that underflowed makes y / p infinite."""
     probabilities, labels = value["p"], value["y"]
     p_gradient = -labels / probabilities / labels.shape[1]  # node 10
     jacobian = -np.einsum("im,jm->mij", probabilities, probabilities)  # [m, classes, classes]
@@ -57,24 +36,20 @@ def softmax_cross_entropy_backward(value):
     return np.einsum("mij,im->jm", jacobian, p_gradient)  # node 9
 
 
-def log_softmax_cross_entropy_backward(logits, labels):
-    """dL/do [classes, m] through the log-sum-exp form of nodes 9 and 10, finite for every logit.
+def log_softmax_cross_entropy_backward(value):
+    """dL/do through the log-sum-exp form of nodes 9 and 10, finite for every logit.
 
     Forward: t = o - max(o); e = exp(t); s = sum(e); l = log(s); L = mean over m of l - sum(y t).
     """
-    m = labels.shape[1]
-    exponentials = np.exp(logits - logits.max(axis=0))
+    m = value["y"].shape[1]
+    exponentials = np.exp(value["o"] - value["o"].max(axis=0))
     sum_gradient = 1 / m / exponentials.sum(axis=0)  # through l = log(s)
     # The sum of this over the classes, which max(o) would receive, is zero.
-    return exponentials * sum_gradient - labels / m
+    return {"o": exponentials * sum_gradient - value["y"] / m}
 
 
 def network_backward(value):
-    """dL/d(edge) for every edge of the network's graph, node by node from 10 down to 1.
-
-    value: from network_forward. Returns a dict with the keys o, W1..W3, b1..b3 and those of the
-    inner edges, each gradient in the shape of its edge.
-    """
+    """dL/d(edge) for every edge of the network's graph, node by node from 10 down to 1."""
     gradient = {"o": softmax_cross_entropy_backward(value)}  # nodes 10 and 9
     gradient["u3"] = gradient["o"]  # node 8
     gradient["b3"] = gradient["o"].sum(axis=1, keepdims=True)  # node 8: b3 feeds every column
@@ -92,61 +67,35 @@ def network_backward(value):
     return gradient
 
 
-def softmax_cross_entropy_gradient(logits, labels):
-    """The closed form of problem 1: dL/do = (p - y) / m, [classes, m], finite for every logit."""
-    return (np.exp(log_softmax(logits)) - labels) / labels.shape[1]
+def softmax_cross_entropy_gradient(value):
+    """The closed form of problem 1: dL/do = (p - y) / m, finite for every logit."""
+    logits, labels = value["o"], value["y"]
+    return {"o": (np.exp(log_softmax(logits)) - labels) / labels.shape[1]}
 
 
-def network_gradients(parameters, inputs, labels):
-    """The closed forms of problems 1 and 2: dL/do and dL/d of the six parameters, as a dict.
-
-    Arguments and shapes as for network_forward.
-    """
-    ones = np.ones((inputs.shape[1], 1))
-    first = sigmoid(parameters["W1"] @ inputs + parameters["b1"])
-    second = np.tanh(parameters["W2"] @ first + parameters["b2"])
-    logits = parameters["W3"] @ second + parameters["b3"]
-    delta3 = softmax_cross_entropy_gradient(logits, labels)
-    delta2 = parameters["W3"].T @ delta3 * (1 - second**2)
-    delta1 = parameters["W2"].T @ delta2 * first * (1 - first)
-    return {
-        "o": delta3,
-        "W3": delta3 @ second.T,
-        "b3": delta3 @ ones,
-        "W2": delta2 @ first.T,
-        "b2": delta2 @ ones,
-        "W1": delta1 @ inputs.T,
-        "b1": delta1 @ ones,
-    }
+def network_gradients(value):
+    """The closed forms of problems 1 and 2: dL/do and dL/d of the six parameters, by these and X
+    and y alone."""
+    ones = np.ones((value["X"].shape[1], 1))
+    first = sigmoid(value["W1"] @ value["X"] + value["b1"])
+    second = np.tanh(value["W2"] @ first + value["b2"])
+    logits = value["W3"] @ second + value["b3"]
+    delta3 = softmax_cross_entropy_gradient({"o": logits, "y": value["y"]})["o"]
+    delta2 = value["W3"].T @ delta3 * (1 - second**2)
+    delta1 = value["W2"].T @ delta2 * first * (1 - first)
+    found = {"o": delta3}
+    for layer, delta, inputs in ((3, delta3, second), (2, delta2, first), (1, delta1, value["X"])):
+        found.update({f"W{layer}": delta @ inputs.T, f"b{layer}": delta @ ones})
+    return found
 
 
-def batch_norm_forward(inputs, gamma, beta, epsilon):
-    """The value on every edge of the batch normalization graph, by name.
-
-    inputs x [m, features], normalized over its m rows; gamma, beta [features]; epsilon > 0 is added
-    to the biased variance (Ioffe and Szegedy 2015, algorithm 1).
-    """
-    value = {"x": inputs, "gamma": gamma, "beta": beta}
-    value["mean"] = inputs.mean(axis=0)  # node 1
-    value["centered"] = inputs - value["mean"]  # node 2
-    value["square"] = value["centered"] ** 2  # node 3
-    value["variance"] = value["square"].mean(axis=0)  # node 4
-    value["std"] = np.sqrt(value["variance"] + epsilon)  # node 5
-    value["inverse_std"] = 1 / value["std"]  # node 6
-    value["xhat"] = value["centered"] * value["inverse_std"]  # node 7
-    value["scaled"] = gamma * value["xhat"]  # node 8
-    value["y"] = value["scaled"] + beta  # node 9
-    return value
-
-
-def batch_norm_backward(value, output_gradient):
+def batch_norm_backward(value):
     """dF/d(edge) for every edge of the batch normalization graph, node by node from 9 down to 1.
 
-    value: from batch_norm_forward; output_gradient: dF/dy [m, features]. Returns a dict with x,
-    gamma, beta and the inner edges. An edge that feeds two nodes gets the sum of what both send.
+    value holds dF/dy as dy, too. An edge that feeds two nodes gets the sum of what both send.
     """
-    m = len(output_gradient)
-    gradient = {"scaled": output_gradient, "beta": output_gradient.sum(axis=0)}  # node 9
+    m = len(value["x"])
+    gradient = {"scaled": value["dy"], "beta": value["dy"].sum(axis=0)}  # node 9
     gradient["gamma"] = (gradient["scaled"] * value["xhat"]).sum(axis=0)  # node 8
     gradient["xhat"] = gradient["scaled"] * value["gamma"]  # node 8
     gradient["inverse_std"] = (gradient["xhat"] * value["centered"]).sum(axis=0)  # node 7
@@ -163,17 +112,17 @@ def batch_norm_backward(value, output_gradient):
     return gradient
 
 
-def batch_norm_gradients(inputs, gamma, output_gradient, epsilon):
-    """The closed forms of problem 3: dF/dx [m, features], dF/dgamma and dF/dbeta [features].
+def batch_norm_gradients(value, epsilon=EPSILON):
+    """The closed forms of problem 3, dF/dx, dF/dgamma and dF/dbeta, by x, gamma and dy alone.
 
-    Arguments as for batch_norm_forward and batch_norm_backward; returns a dict.
+    epsilon > 0 is added to the biased variance (Ioffe and Szegedy 2015, algorithm 1).
     """
-    std = np.sqrt(inputs.var(axis=0) + epsilon)
-    xhat = (inputs - inputs.mean(axis=0)) / std
-    projection = (output_gradient * xhat).mean(axis=0)
-    centered = output_gradient - output_gradient.mean(axis=0)
+    x, dy = value["x"], value["dy"]
+    std = np.sqrt(x.var(axis=0) + epsilon)
+    xhat = (x - x.mean(axis=0)) / std
+    projection = (dy * xhat).mean(axis=0)
     return {
-        "x": gamma / std * (centered - xhat * projection),
-        "gamma": (output_gradient * xhat).sum(axis=0),
-        "beta": output_gradient.sum(axis=0),
+        "x": value["gamma"] / std * (dy - dy.mean(axis=0) - xhat * projection),
+        "gamma": (dy * xhat).sum(axis=0),
+        "beta": dy.sum(axis=0),
     }

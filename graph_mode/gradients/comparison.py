@@ -16,9 +16,8 @@ LIMITS = {pair: DIFFERENCES_LIMIT if "diff" in pair else ANALYTIC_LIMIT for pair
 
 
 class Comparison(typing.NamedTuple):
-    """gradients: {source: array of float64}; not every source is always there. All are of one
-    shape, but where `elements` is given, "diff" is only there for these elements, flat indices into
-    the others."""
+    """gradients: {source: array of float64}, as far as there are, all of one shape; but "diff" is
+    of `elements` alone where these are given, flat indices into the others."""
 
     name: str
     gradients: dict
@@ -26,12 +25,9 @@ class Comparison(typing.NamedTuple):
 
 
 def relative_error(first, second):
-    """max |first - second| / max(|first|, |second|) over the whole array; 0 if both are zero.
-
-    Relative to the largest element, not to each: an element that is zero but for rounding has no
-    digits of its own that could agree. nan where either array has a nan or an infinity, and where
-    there is nothing to compare.
-    """
+    """max |first - second| / max(|first|, |second|) over the whole array, where an element that is
+    zero but for rounding has no digits of its own; 0 if both are zero, nan where either has a nan
+    or an infinity, and where there is nothing to compare."""
     if first.size == 0:
         return np.nan
     scale = max(np.abs(first).max(), np.abs(second).max())
@@ -44,9 +40,9 @@ def relative_error(first, second):
 def central_differences(function, point, elements=None):
     """{element: (F(x + h) - F(x - h)) / 2h} for these elements x of the array `point`, or all.
 
-    function: array like `point` -> (F, which ReLUs are on); element: a flat index. A difference
-    across the kink of a ReLU is not a derivative: where a step takes any ReLU across its kink, a
-    tenth of it is tried, and a tenth of that; then the element is left out.
+    function: array like `point` -> (F, which ReLUs are on); element: a flat index. Where a step
+    takes a ReLU across its kink, a tenth of it is tried, and a tenth of that; then the element is
+    left out.
     """
     # Rounding of F costs |F| eps / h, cutting off its series h squared: both are alike at the cube
     # root, if x is of order one.
@@ -67,20 +63,20 @@ def central_differences(function, point, elements=None):
 
 def errors(comparison):
     """{(source, source): relative error} for each pair of sources that the comparison has."""
-    gradients, found = comparison.gradients, {}
-    for first, second in PAIRS:
-        if first in gradients and second in gradients:
-            values = gradients[first]
-            if second == "diff" and comparison.elements is not None:
-                values = values.flat[comparison.elements]
-            found[first, second] = relative_error(values, gradients[second])
-    return found
+    _, gradients, elements = comparison
+
+    def values(first, second):
+        if second == "diff" and elements is not None:
+            return gradients[first].flat[elements]
+        return gradients[first]
+
+    pairs = [pair for pair in PAIRS if set(pair) <= set(gradients)]
+    return {pair: relative_error(values(*pair), gradients[pair[1]]) for pair in pairs}
 
 
 def report(sections):
     """Prints the table of `sections`, (title, comparisons) pairs; returns the exit code, 0 or 1."""
-    largest = {ANALYTIC_LIMIT: 0.0, DIFFERENCES_LIMIT: 0.0}
-    failed = []
+    largest, failed = {ANALYTIC_LIMIT: 0.0, DIFFERENCES_LIMIT: 0.0}, []
     for title, comparisons in sections:
         rows = [["gradient", "shape", *map("-".join, PAIRS), ""]]
         for comparison in comparisons:

@@ -10,12 +10,14 @@ from graph_mode import tensorflow1 as tf
 def backward(forward, labels, flags):
     """(gradient, variable) pairs of the mean loss, for every trainable variable.
 
-    forward: the layers.Layer list of the training pass, dense layers with or without batch
-    normalization, an activation after each but the last, and perhaps a flatten before them. labels:
-    integers [n]. flags: loss, "sigmoid" or "softmax", and activation, "relu", "sigmoid" or "tanh".
+    forward: the layers.Layer list of the training pass: perhaps flatten, then dense layers with or
+    without batch normalization, an activation after each but the last. labels: integers [n].
     """
     derivative = ACTIVATIONS[flags.activation]
-    d_outputs = LOSSES[flags.loss](forward[-1].outputs, labels)
+    probabilities, count = LOSSES[flags.loss]
+    logits = forward[-1].outputs
+    one_hot = tf.one_hot(labels, int(logits.shape[1]), dtype=logits.dtype)
+    d_outputs = (probabilities(logits) - one_hot) / tf.cast(count(logits), logits.dtype)
     pairs = []
     forward = [layer for layer in forward if layer.kind in ("dense", "batch_normalization")]
     for i, layer in reversed(list(enumerate(forward))):
@@ -56,22 +58,12 @@ def batch_normalization(layer, d_outputs, epsilon):
     }
 
 
-def softmax_cross_entropy(logits, labels):
-    """d_logits [n, classes] of the mean over n of -log softmax(logits)[label]: (p - y) / n."""
-    examples = tf.cast(tf.shape(logits)[0], logits.dtype)
-    return (tf.nn.softmax(logits) - one_hot(logits, labels)) / examples
-
-
-def sigmoid_cross_entropy(logits, labels):
-    """d_logits [n, classes] of the mean over n and the classes: (p - y) / (n classes)."""
-    return (tf.sigmoid(logits) - one_hot(logits, labels)) / tf.cast(tf.size(logits), logits.dtype)
-
-
-def one_hot(logits, labels):
-    return tf.one_hot(labels, int(logits.shape[1]), dtype=logits.dtype)
-
-
-LOSSES = {"softmax": softmax_cross_entropy, "sigmoid": sigmoid_cross_entropy}
+# p and the number of losses by which p - y is divided: their mean is taken over the examples, for
+# the sigmoid over the classes too.
+LOSSES = {
+    "softmax": (tf.nn.softmax, lambda logits: tf.shape(logits)[0]),
+    "sigmoid": (tf.sigmoid, tf.size),
+}
 # The derivative of each activation from its outputs; of relu as TensorFlow has it, 0 at 0.
 ACTIVATIONS = {
     "relu": lambda outputs: tf.cast(outputs > 0, outputs.dtype),

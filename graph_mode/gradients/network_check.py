@@ -1,8 +1,7 @@
 """The gradients of a whole training network, in float64, from several sources.
 
-tf.gradients, with the fast forms of layers and their gradients, against the derivations of
-docs/gradients.md and against central differences. Differences by every weight would take hours, so
-each variable has a few elements checked: those with the largest gradients, and some that are drawn.
+Differences by every weight would take hours, so each variable has a few elements checked: those
+with the largest gradients, and some that are drawn.
 """
 
 import collections
@@ -21,9 +20,8 @@ LARGEST, DRAWN = 3, 3  # elements a variable
 def check(network, images, labels, num_classes, flags, random, backward=None):
     """Comparisons for dL/dx of each batch normalization and for dL/d of each trainable variable.
 
-    network: as for program.Program, for uint8 images [n, h, w, c] and labels [n].
-    backward: manual_gradients.backward, for a network that it can pass. The variables are moved
-    away from their initial values, by `random`, so that no gamma is one and no beta zero.
+    network: as for program.Program; images uint8 [n, h, w, c]; labels [n]; backward:
+    manual_gradients.backward or None. `random` moves each variable from its initial value first.
     """
     with layers.recorded() as forward:
         logits = network(tf.constant(images / 255.0), True, num_classes, flags)
@@ -52,18 +50,17 @@ def check_batch_norms(session, loss, forward, epsilon):
     for layer in forward:
         if layer.kind != "batch_normalization":
             continue
-        gamma, beta = layer.variables["gamma"], layer.variables["beta"]
+        gamma = layer.variables["gamma"]
         gradients = tf.gradients(loss, [layer.inputs, layer.outputs])
-        x, d_x, d_y, *parameters = session.run([layer.inputs, *gradients, gamma, beta])
+        x, d_x, d_y, gamma_value = session.run([layer.inputs, *gradients, gamma])
         # An image layer normalizes each channel over the batch, the height and the width alike.
         x, d_x, d_y = (array.reshape(-1, array.shape[-1]) for array in (x, d_x, d_y))
-        value = backpropagation.batch_norm_forward(x, *parameters, epsilon)
-        hand = backpropagation.batch_norm_gradients(x, parameters[0], d_y, epsilon)
-        nodes = backpropagation.batch_norm_backward(value, d_y)
-        sources = {"hand": hand["x"], "nodes": nodes["x"], "tf": d_x}
+        value = {"x": x, "gamma": gamma_value, "dy": d_y}
+        hand = backpropagation.batch_norm_gradients(value, epsilon)
+        sources = {"hand": hand["x"], "tf": d_x}
         comparisons.append(Comparison(f"{os.path.dirname(gamma.op.name)}/x", sources))
         for name, variable in layer.variables.items():
-            by_variable[variable.name] = {"hand": hand[name], "nodes": nodes[name]}
+            by_variable[variable.name] = {"hand": hand[name]}
     return comparisons, by_variable
 
 

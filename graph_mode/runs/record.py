@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 
+import mnist_data
 from graph_mode import flags as flag_table
 from graph_mode import machine
 from graph_mode.command_line import OWN_MODULES, CommandError
@@ -136,13 +137,32 @@ def read_settings(folder):
         with open(path, encoding="utf-8") as file:
             settings = json.load(file)
         if _are_settings(settings):
-            return settings
+            return {**settings, "data": contents_of(settings["data"])}
         found = "something else"
     except OSError as error:
         found = error.strerror
     except (ValueError, RecursionError):
         found = "something else"
     raise CommandError(f"{path}: expected the settings of a run, found {found}")
+
+
+def contents_of(data):
+    """A run's {file: SHA-256} as mnist_data.checksums gives it. An older run has the names of its
+    files, and of packed ones the SHA-256 of those: what is in MNIST's is known."""
+    return {
+        name.replace(".idx", "-idx").split(".gz")[0]: mnist_data.UNPACKED.get(str(digest), digest)
+        for name, digest in data.items()
+    }
+
+
+def has_stored(data, folder):
+    """Whether the files in the folder, packed or not, are those of an older run's {file: SHA-256},
+    which was trained on another image set than MNIST."""
+    digests = set()
+    for path in mnist_data.find_files(folder):
+        with open(path, "rb") as file:
+            digests.add(hashlib.sha256(file.read()).hexdigest())
+    return digests == set(map(str, data.values()))
 
 
 def _are_settings(value):

@@ -13,7 +13,7 @@ import typing
 
 from graph_mode.runs.event_files import CUT_OFF, Points, read_event_file
 from graph_mode.runs.folder import SPLITS
-from graph_mode.runs.record import RESULT, SETTINGS, read_json
+from graph_mode.runs.record import RESULT, SETTINGS, contents_of, read_json
 
 
 class Run(typing.NamedTuple):
@@ -131,6 +131,7 @@ def read_runs(found, paths, say):
         settings = read_json(os.path.join(folder, SETTINGS), say)
         parts = [settings.get(key) for key in ("flags", "data", "versions")]
         parts = [part if isinstance(part, dict) else {} for part in parts]
+        parts[1] = contents_of(parts[1])
         result = read_json(os.path.join(folder, RESULT), say)
         scalars = {split: _read_scalars(files, say, result) for split, files in splits.items()}
         network = settings.get("network")

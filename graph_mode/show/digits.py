@@ -1,7 +1,7 @@
 """One's own digits, photographed or drawn, prepared as those of MNIST were.
 
-A digit of MNIST is light on black. It was scaled to fit a box of 20 of the 28 pixels, keeping its
-aspect ratio, and put with its centre of mass in the middle (http://yann.lecun.com/exdb/mnist).
+A digit of MNIST, light on black, was scaled to fit a box of 20 of the 28 pixels, and put with its
+centre of mass in the middle (http://yann.lecun.com/exdb/mnist).
 """
 
 import warnings
@@ -24,17 +24,15 @@ CELLS = 60  # of the longer side of the grid in which specks are told from digit
 def read_digit(path, height=28, width=28):
     """Returns the digit in the picture at `path` as uint8 [height, width, 1], light on black.
 
-    The picture may show it dark on light or light on dark, on paper with shadows, with specks, and
-    turned as its EXIF data say. Raises CommandError for everything that is no picture of a digit.
+    The picture may show it dark or light, with shadows and specks, turned as its EXIF data say.
+    Raises CommandError for everything that is no picture of a digit.
     """
-    ink = _ink(_grey(path), path)
-    ink = _without_specks(ink)
+    ink = _without_specks(_ink(_grey(path), path))
     rows, columns = np.flatnonzero(ink.max(1) > 0.25), np.flatnonzero(ink.max(0) > 0.25)
     ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     scale = min(BOX * height / ink.shape[0], BOX * width / ink.shape[1])
     # Strokes are made thicker where that is quick: at four times the final size.
-    large = _resized(ink, 4 * scale)
-    ink = _resized(_thickened(large, 4 * THINNEST_STROKE), 1 / 4)
+    ink = _resized(_thickened(_resized(ink, 4 * scale), 4 * THINNEST_STROKE), 1 / 4)
     digit = np.zeros([height, width, 1], np.uint8)
     top, left = _start(ink.sum(1), height), _start(ink.sum(0), width)
     inside = np.rint(255 * ink / ink.max()).astype(np.uint8)
@@ -64,22 +62,14 @@ def _grey(path):
             scaled = 255 * (values - values.min()) / max(np.ptp(values), 1e-9)
             image = Image.fromarray(scaled.astype(np.uint8))
         if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-            image = _on_paper(image.convert("RGBA"))
+            image = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
         image = image.convert("L")
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         reason = getattr(error, "strerror", None) or error
         raise CommandError(f"{path}: not a picture, expected a PNG or JPEG ({reason})") from None
     image.thumbnail((WORKING_SIZE, WORKING_SIZE))
     return np.asarray(image, np.float32)
-
-
-def _on_paper(image):
-    """Returns a transparent image on white; on black if what it shows is light itself."""
-    pixels = np.asarray(image, np.float32)
-    opaque = pixels[..., 3:] / 255
-    shown = (pixels[..., :3] * opaque).sum() / max(3 * opaque.sum(), 1)
-    paper = Image.new("RGBA", image.size, "black" if shown > 160 else "white")
-    return Image.alpha_composite(paper, image)
 
 
 def _ink(grey, path):
@@ -123,10 +113,7 @@ def _surface_through_border(grey):
 
 
 def _paper(grey):
-    """Returns the picture without what is dark and narrow: a morphological closing.
-
-    A shadow is wider than a stroke, so it belongs to the paper.
-    """
+    """Returns the picture without what is dark and narrow, as no shadow is: a closing."""
     size = grey.shape[::-1]
     small = Image.fromarray(grey.astype(np.uint8))
     small.thumbnail((48, 48), Image.BOX)
@@ -192,9 +179,8 @@ def _thickened(ink, thinnest):
 def _resized(ink, scale):
     """Returns `ink` in another size, with its strongest at 1."""
     size = [max(1, int(round(length * scale))) for length in ink.shape[::-1]]
-    method = Image.BOX if scale < 1 else Image.BICUBIC
-    image = Image.fromarray(np.rint(255 * ink).astype(np.uint8)).resize(size, method)
-    resized = np.asarray(image, np.float32)
+    image = Image.fromarray(np.rint(255 * ink).astype(np.uint8))
+    resized = np.asarray(image.resize(size, Image.BOX if scale < 1 else Image.BICUBIC), np.float32)
     return resized / max(resized.max(), 1)
 
 
