@@ -43,18 +43,12 @@ REFUSED = {
     "one name twice": (
         lambda x, training: layers.dense(layers.dense(x, 8, name="a"), 8, name="a"), "a/kernel"
     ),
-    "training forgotten": (
-        lambda x, training: layers.batch_normalization(x), "training=training"
-    ),
+    "training forgotten": (lambda x, training: layers.batch_normalization(x), "training=training"),
     "training in the place of the axis": (
         lambda x, training: layers.batch_normalization(x, training), "write training="
     ),
-    "a rate of 1": (
-        lambda x, training: layers.dropout(x, 1.0, training=training), "found 1.0"
-    ),
-    "a rate below 0": (
-        lambda x, training: layers.dropout(x, -0.1, training=training), "found -0.1"
-    ),
+    "a rate of 1": (lambda x, training: layers.dropout(x, 1.0), "found 1.0"),
+    "a rate below 0": (lambda x, training: layers.dropout(x, -0.1), "found -0.1"),
     "dropout in tf.map_fn": (
         lambda x, training: tf.map_fn(
             lambda row: layers.dropout(row, training=training), tf.convert_to_tensor(x)
@@ -110,6 +104,7 @@ def test_dropout_drops_in_the_branch_of_a_cond(small_mnist):
 @pytest.mark.parametrize("precision", ["float16", "float64"])
 def test_logits_of_another_precision_train(precision, small_mnist, tmp_path):
     def network(images, training, classes):
+        images = layers.average_pooling2d(images, 4, 4)
         images = batch.apply(batch.by_example(lambda x: tf.cast(x, precision)), images)
         return layers.dense(layers.dense(layers.flatten(images), 8, tf.nn.relu), classes)
 
@@ -120,12 +115,19 @@ def test_logits_of_another_precision_train(precision, small_mnist, tmp_path):
     assert losses[29] < losses[0]
 
 
-def test_losses_that_a_network_adds_are_minimized(small_mnist):
+@pytest.mark.parametrize("way", ["regularizer", "tf.losses.add_loss"])
+def test_losses_that_a_network_adds_are_minimized(way, small_mnist):
+    """TensorFlow adds a penalty only where a variable is new, which is in evaluation."""
+
+    def penalty(weights):
+        return 1e4 * tf.nn.l2_loss(weights)
+
     def network(images, training, classes):
-        layer = layers.dense(layers.flatten(images), classes, use_bias=False)
-        (kernel,) = tf.trainable_variables()
-        tf.losses.add_loss(1e4 * tf.nn.l2_loss(kernel))
-        return layer
+        x, regularizer = layers.flatten(images), penalty if way == "regularizer" else None
+        logits = layers.dense(x, classes, use_bias=False, kernel_regularizer=regularizer)
+        if not regularizer:
+            tf.losses.add_loss(penalty(tf.trainable_variables()[0]))
+        return logits
 
     with trained(network, small_mnist, "--optimizer=sgd", "--learning-rate=1e-5") as one:
         before = np.abs(one.session.run(one.model_variables[0])).sum()

@@ -7,9 +7,9 @@ import sys
 import idx_files
 import numpy as np
 import pytest
-import record_tf_layers
 from helpers import ROOT
 from record_tf1_modules import CASES, INITIALIZERS, RECORD, initial_values, observe
+from record_tf_layers import DATA, PROGRAMS
 
 from graph_mode import tensorflow1 as tf
 from graph_mode.tf1 import addresses, check, importing, program
@@ -203,11 +203,11 @@ def test_a_checkpoint_of_tensorflow_1_restores_in_the_same_program(run):
     source = f"""
 import tensorflow as tf
 layer = tf.layers.flatten(tf.placeholder(tf.float32, [None, 12, 10, 1]))
-for units in {record_tf_layers.HIDDEN_UNITS}:
+for units in {PROGRAMS["fc"][1]}:
     layer = tf.layers.dense(layer, units, use_bias=False)
     layer = tf.nn.relu(tf.layers.batch_normalization(layer))
 tf.layers.dense(layer, 10)
-tf.train.Saver().restore(tf.Session(), {record_tf_layers.DATA!r} + "/fc.ckpt")
+tf.train.Saver().restore(tf.Session(), {DATA!r} + "/fc.ckpt")
 """
     assert run(source) == (0, "", "")
 
