@@ -1,10 +1,8 @@
 """What the real modules of TensorFlow 1 compute, recorded: graph_mode/tf1/ stands for them.
 
-Run with TensorFlow 1.15.5, from the project's root; it writes tests/data/tf1_modules.npz:
-
     .venv-tf1/bin/python tests/record_tf1_modules.py
 
-test_run_tf1.py compares the record with the stand-ins, on every TensorFlow 2.
+writes tests/data/tf1_modules.npz. test_run_tf1.py compares, on every TensorFlow 2.
 """
 
 import os
@@ -59,9 +57,9 @@ def _mixed(tf, x, training):
         return inputs * scale
 
     weighted, told = [slim.conv2d, slim.fully_connected], [slim.batch_norm, slim.dropout]
-    decay = slim.l2_regularizer(0.01)
-    with slim.arg_scope(weighted, activation_fn=tf.nn.tanh, weights_regularizer=decay), \
-            slim.arg_scope(told, is_training=training), slim.arg_scope([scaled], scale=3.0):  # fmt: skip
+    with slim.arg_scope(
+        weighted, activation_fn=tf.nn.tanh, weights_regularizer=slim.l2_regularizer(0.01)
+    ), slim.arg_scope(told, is_training=training), slim.arg_scope([scaled], scale=3.0):
         with slim.arg_scope([slim.conv2d], normalizer_fn=slim.batch_norm, padding="VALID") as scope:
             x = slim.conv2d(x, 4, [3, 3], scope="first")
         x = slim.repeat(x, 2, slim.conv2d, 3, [2, 2], scope="again")
@@ -87,7 +85,7 @@ def _losses(tf, x, training):
 
 
 def _trained(make):
-    """Three training steps, one after another."""
+    """A layer, and three training steps by make(tf, loss), one after another."""
 
     def build(tf, x, training):
         x = tf.contrib.layers.fully_connected(x, 3, scope="layer")
@@ -200,23 +198,22 @@ def observe(tf, case):
         averages = [v for v in variables if "moving" in v.op.name]
         steps = tf.get_collection("steps")
         steps = steps or tf.get_collection("update_ops") + tf.get_collection("mine")
-        history = [np.zeros(0)]
+        history = [np.zeros(0, np.float32)]
         for feed in feeds:
             session.run(steps, feed)
             history += [value.ravel() for value in session.run(averages)]
         observed["averages"] = np.concatenate(history)
-        observed["inference"] = session.run(outputs, {inputs: batches[-1], training: False})
+        observed["inference"] = session.run(outputs, {inputs: batches[0], training: False})
     return observed
 
 
 def initial_values(tf, name):
     """How INITIALIZERS[name] distributes values in three shapes: [deviation, largest] of each."""
+    initializer = INITIALIZERS[name](tf.contrib.layers)
     with tf.Graph().as_default(), tf.Session() as session:
-        observed = []
-        for shape in ([300, 200], [5, 5, 40, 60], [20000]):
-            values = session.run(INITIALIZERS[name](tf.contrib.layers)(shape))
-            observed.append([values.std(), np.abs(values).max()])
-    return np.array(observed)
+        shapes = ([300, 200], [5, 5, 40, 60], [20000])
+        found = session.run([initializer(shape) for shape in shapes])
+    return np.array([[values.std(), np.abs(values).max()] for values in found])
 
 
 def main():

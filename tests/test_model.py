@@ -6,14 +6,7 @@ import types
 import numpy as np
 import pytest
 from helpers import Trained
-from record_tf_layers import (
-    BATCH_SIZE,
-    DATA,
-    LEARNING_RATE,
-    STEPS,
-    program_data,
-    set_variables,
-)
+from record_tf_layers import BATCH_SIZE, DATA, LEARNING_RATE, STEPS, program_data, set_variables
 
 import conv_train
 import fc_train
@@ -30,55 +23,42 @@ NARROW = {
 }
 
 
-def narrow_program(network):
+@pytest.mark.parametrize("network", NARROW)
+def test_a_network_trains_as_the_published_program_does_and_from_its_checkpoint(network):
     script, flags = NARROW[network]
-    common = ["--batch-norm", f"--batch-size={BATCH_SIZE}", f"--learning-rate={LEARNING_RATE}"]
-    return Trained(script, *(common + flags), data=program_data())
+    flags = [*flags, f"--batch-size={BATCH_SIZE}", f"--learning-rate={LEARNING_RATE}"]
+    checkpoint = os.path.join(DATA, f"{network}.ckpt")
+    recorded = np.load(os.path.join(DATA, f"{network}.npz"))
 
+    def assert_at_the_end(losses, logits):
+        np.testing.assert_allclose(losses, recorded["losses"][-len(losses) :], rtol=1e-4)
+        np.testing.assert_allclose(logits, recorded[f"logits after {2 * STEPS}"], atol=0.01)
 
-def restore(trained, checkpoint):
-    """Every variable of the checkpoint, those of Adam included, by its name."""
-    with trained.graph.as_default():
-        variables = {v.op.name: v for v in tf.global_variables()}
-        saved = [name for name, _ in tf.train.list_variables(checkpoint)]
-        # The published programs count no steps.
-        assert set(variables) - set(saved) <= {"global_step"}
-        tf.train.Saver([variables[name] for name in saved]).restore(trained.session, checkpoint)
-
-
-@pytest.fixture(params=sorted(NARROW))
-def network(request):
-    return request.param
-
-
-@pytest.fixture
-def recorded(network):
-    with np.load(os.path.join(DATA, f"{network}.npz")) as arrays:
-        return dict(arrays)
-
-
-def test_a_network_trains_as_the_published_program_does(network, recorded):
-    with narrow_program(network) as trained:
+    with Trained(script, "--batch-norm", *flags, data=program_data()) as trained:
         names = [variable.op.name for variable in trained.model_variables]
         assert names == recorded["model variables"].tolist()
         set_variables(trained.session, trained.model_variables, np.random.RandomState(9))
         losses = trained.train(2 * STEPS)
-        logits = trained.evaluate("validation").logits
-    np.testing.assert_allclose(losses, recorded["losses"], rtol=1e-4)
-    np.testing.assert_allclose(logits, recorded[f"logits after {2 * STEPS}"], atol=0.01)
-
-
-def test_a_checkpoint_of_tf_layers_restores_and_trains_on(network, recorded):
-    with narrow_program(network) as trained:
-        restore(trained, os.path.join(DATA, f"{network}.ckpt"))
+        assert_at_the_end(losses, trained.evaluate("validation").logits)
+        with trained.graph.as_default():
+            variables = {v.op.name: v for v in tf.global_variables()}
+            saved = [name for name, _ in tf.train.list_variables(checkpoint)]
+            # The published programs count no steps.
+            assert set(variables) - set(saved) <= {"global_step"}
+            saver = tf.train.Saver([variables[name] for name in saved])
+            saver.restore(trained.session, checkpoint)
         logits = trained.evaluate("validation").logits
         np.testing.assert_allclose(logits, recorded[f"logits after {STEPS}"], rtol=1e-5, atol=1e-5)
-        for _ in range(STEPS):
-            trained.data.train.next_indices(BATCH_SIZE)
-        losses = trained.train(STEPS)
-        logits = trained.evaluate("validation").logits
-    np.testing.assert_allclose(losses, recorded["losses"][STEPS:], rtol=1e-4)
-    np.testing.assert_allclose(logits, recorded[f"logits after {2 * STEPS}"], atol=0.01)
+        trained.data.train.restore(halfway_state())
+        assert_at_the_end(trained.train(STEPS), trained.evaluate("validation").logits)
+
+
+def halfway_state():
+    """The state of the batches when the checkpoint was saved."""
+    examples = program_data().train
+    for _ in range(STEPS):
+        examples.next_indices(BATCH_SIZE)
+    return examples.state()
 
 
 def variables_of(script, *flags):
@@ -226,6 +206,8 @@ def test_the_loss_comes_after_the_whole_step():
         average = tf.get_variable("average", initializer=0.0, trainable=False)
         update = average.assign_add(1.0, read_value=False)
         loss = model.mean_loss(weights * 1.0, tf.constant([1]), "sigmoid")
+        with pytest.raises(ValueError, match="by hand leave out the regularizers"):
+            model.train_step(loss, [loss], [update], flags, gradients=[])
         loss = model.train_step(loss, [], [update], flags).loss
         session.run(tf.global_variables_initializer())
         losses = [session.run(loss) for _ in range(3)]

@@ -138,7 +138,7 @@ def test_losses_that_a_network_adds_are_minimized(way, small_mnist):
 def spectral(images, training, classes):
     """A weight divided by its largest singular value, which each forward pass estimates anew."""
     x = layers.flatten(images)
-    kernel = tf.get_variable("kernel", [784, 16])
+    kernel = tf.get_variable("kernel", [784, 16], np.float32, tf.glorot_uniform_initializer)
     u = tf.get_variable("u", [1, 16], initializer=tf.ones_initializer(), trainable=False)
     v = tf.nn.l2_normalize(tf.matmul(u, kernel, transpose_b=True))
     found = tf.nn.l2_normalize(tf.matmul(v, kernel))
@@ -165,7 +165,9 @@ def test_what_only_measures_changes_nothing_and_measures_the_same_again(small_mn
     ):  # fmt: skip
         found = [read_scalars(os.path.join(r, split), tag) for r in (measured, again)]
         for step, value in found[0].items():
-            assert found[1][step] == pytest.approx(value, rel=1e-5), (tag, step)
+            # Diagnostics measure before and after a step at once, while u changes.
+            rel = 1e-3 if "diagnostics" in tag else 1e-5
+            assert found[1][step] == pytest.approx(value, rel=rel), (tag, step)
 
 
 def shared_norm(images, training, classes):
@@ -175,15 +177,20 @@ def shared_norm(images, training, classes):
     return layers.dense(first + second, classes)
 
 
-def test_population_statistics_are_those_of_all_uses_of_a_batch_normalization(small_mnist):
-    """What its moving averages come to, which follow one use after the other."""
+def test_population_statistics_are_the_means_over_batches_and_all_uses(small_mnist, monkeypatch):
+    """What its moving averages come to, which follow one use after the other; nothing changes."""
+    monkeypatch.setattr(evaluation, "POPULATION_BATCH", 50)
     with trained(shared_norm, small_mnist) as one, one.graph.as_default():
         population = evaluation.population_of(one.program, one.data.train)
+        before = one.session.run(one.model_variables)
         population.take(one.session)
         mean, variance = population.statistics(one.session, "norm")
-        images = one.data.train.images.reshape(500, -1)[:256] / np.float32(255)
-    np.testing.assert_allclose(mean, 2 * images.mean(0) + 2.5, atol=1e-5)
-    np.testing.assert_allclose(variance, 5 * images.var(0), rtol=1e-3, atol=1e-5)
+        after = one.session.run(one.model_variables)
+    batches = one.data.train.images.reshape(10, 50, 784) / np.float32(255)
+    np.testing.assert_allclose(mean, 2 * batches.mean((0, 1)) + 2.5, atol=1e-5)
+    np.testing.assert_allclose(variance, 5 * batches.var(1).mean(0), rtol=1e-3, atol=1e-5)
+    for values in zip(before, after):
+        np.testing.assert_array_equal(*values)
 
 
 def test_a_batch_normalization_of_another_library_gets_a_note(small_mnist, capsys):
