@@ -52,19 +52,21 @@ def _batch_norm(**keywords):
     return _told("batch_normalization", **keywords)
 
 
-def _fully_connected(library, inputs, training):
-    layer = inputs
+def _normalized(library, layer, training):
+    return tf.nn.relu(library.batch_normalization(layer, training=training))
+
+
+def _fully_connected(library, layer, training):
     for units in (6, 4):
-        layer = library.dense(layer, units, use_bias=False)
-        layer = tf.nn.relu(library.batch_normalization(layer, training=training))
+        layer = _normalized(library, library.dense(layer, units, use_bias=False), training)
     return library.dense(layer, 3)
 
 
 def _convolutional(library, inputs, training):
     layer = library.conv2d(inputs, 4, 3, padding="same", use_bias=False)
-    layer = tf.nn.relu(library.batch_normalization(layer, training=training))
+    layer = _normalized(library, layer, training)
     layer = library.conv2d(layer, 8, 3, 2, "same", use_bias=False)
-    layer = tf.nn.relu(library.batch_normalization(layer, training=training))
+    layer = _normalized(library, layer, training)
     return library.dense(library.flatten(layer), 3)
 
 
@@ -251,15 +253,13 @@ def program_data():
 def _program(network, layer, is_training):
     """The published network, narrower: from images to logits."""
     convolutions, hidden_units = PROGRAMS[network]
-
-    def normalized(layer):
-        return tf.nn.relu(tf.layers.batch_normalization(layer, training=is_training))
-
     for filters, strides in convolutions:
-        layer = normalized(tf.layers.conv2d(layer, filters, 3, strides, "same", use_bias=False))
+        layer = tf.layers.conv2d(layer, filters, 3, strides, "same", use_bias=False)
+        layer = _normalized(tf.layers, layer, is_training)
     layer = tf.layers.flatten(layer)
     for units in hidden_units:
-        layer = normalized(tf.layers.dense(layer, units, use_bias=False))
+        layer = tf.layers.dense(layer, units, use_bias=False)
+        layer = _normalized(tf.layers, layer, is_training)
     return tf.layers.dense(layer, 10)
 
 

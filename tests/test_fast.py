@@ -92,20 +92,6 @@ def test_a_second_derivative_is_refused_by_the_fast_form_and_right_in_the_plain_
         assert np.abs(session.run(second)).max() > 0
 
 
-def test_a_layer_in_a_branch_of_cond_is_differentiated():
-    with tf.Graph().as_default(), tf.Session() as session:
-        flag = tf.placeholder_with_default(True, [])
-        x = tf.constant(np.random.RandomState(0).randn(4, 5, 5, 2))
-
-        def branch():
-            layer = layers.conv2d(x, 3, 3, padding="same")
-            return layers.batch_normalization(layer, training=True)
-
-        gradients = tf.gradients(tf.sin(tf.cond(flag, branch, lambda: x[..., :1] * 1.0)), [x])
-        session.run(tf.global_variables_initializer())
-        assert np.isfinite(session.run(gradients)[0]).all()
-
-
 def test_a_form_is_switched_off_only_inside_the_block():
     def is_fast():
         with tf.Graph().as_default() as graph:

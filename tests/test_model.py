@@ -198,25 +198,6 @@ def test_an_optimizer_follows_its_published_update_rule(name):
             assert session.run(variable) == pytest.approx(expected, rel=2e-6), step
 
 
-def test_the_loss_comes_after_the_whole_step():
-    """Whoever has the loss has the updates: of weights, moving averages and step counter."""
-    flags = types.SimpleNamespace(optimizer="sgd", learning_rate=0.1, schedule="constant")
-    with tf.Graph().as_default(), tf.Session() as session:
-        weights = tf.get_variable("weights", initializer=tf.ones([1, 2]))
-        average = tf.get_variable("average", initializer=0.0, trainable=False)
-        update = average.assign_add(1.0, read_value=False)
-        loss = model.mean_loss(weights * 1.0, tf.constant([1]), "sigmoid")
-        with pytest.raises(ValueError, match="by hand leave out the regularizers"):
-            model.train_step(loss, [loss], [update], flags, gradients=[])
-        loss = model.train_step(loss, [], [update], flags).loss
-        session.run(tf.global_variables_initializer())
-        losses = [session.run(loss) for _ in range(3)]
-        assert losses[0] == pytest.approx((np.log1p(np.e) + np.log1p(np.exp(-1))) / 2)
-        assert losses[2] < losses[1] < losses[0]
-        assert session.run(average) == 3
-        assert session.run(tf.train.get_global_step()) == 3
-
-
 # The rate after these shares of the batches: by hand from the formulas, one-cycle's also those of
 # torch.optim.lr_scheduler.OneCycleLR, whose defaults it takes.
 SCHEDULES = {
@@ -237,20 +218,29 @@ def test_a_schedule_gives_the_learning_rate_of_its_formula(schedule):
             assert found == pytest.approx(expected, rel=1e-4), share
 
 
-def test_a_step_uses_the_rate_of_its_own_number():
-    """Gradient descent on a loss of slope 1/2 moves by half the rate: none twice, none skipped."""
+def test_a_step_gives_its_loss_and_rate_after_all_of_its_updates():
+    """Those of weights, moving averages and step counter. Gradient descent on a loss of slope 1/2
+    moves by half the rate: none is used twice, none skipped."""
     flags = types.SimpleNamespace(
         optimizer="sgd", learning_rate=1e-3, num_batches=4, schedule="cosine"
     )
     with tf.Graph().as_default(), tf.Session() as session:
         bias = tf.get_variable("bias", initializer=tf.zeros([1, 2]))
+        average = tf.get_variable("average", initializer=0.0, trainable=False)
+        update = average.assign_add(1.0, read_value=False)
         loss = model.mean_loss(bias * 1.0, tf.constant([1]), "softmax")
-        step = model.train_step(loss, [], [], flags)
+        with pytest.raises(ValueError, match="by hand leave out the regularizers"):
+            model.train_step(loss, [loss], [], flags, gradients=[])
+        step = model.train_step(loss, [], [update], flags)
         session.run(tf.global_variables_initializer())
-        moved, rates = [0.0], []
-        for _ in range(4):
-            rates.append(session.run(step).learning_rate)
+        moved, found = [0.0], []
+        for count in range(1, 5):
+            found.append(session.run(step))
             moved.append(session.run(bias)[0, 1])
+            assert session.run([average, tf.train.get_global_step()]) == [count, count]
+    losses, rates = zip(*found)
+    assert losses[0] == pytest.approx(np.log(2))
+    assert all(later < earlier for earlier, later in zip(losses, losses[1:]))
     expected = [1e-3 * (1 + np.cos(np.pi * step / 4)) / 2 for step in range(4)]
     np.testing.assert_allclose(rates, expected, rtol=1e-6)
     np.testing.assert_allclose(np.diff(moved), np.array(expected) / 2, rtol=2e-3)

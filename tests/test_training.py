@@ -65,9 +65,8 @@ def test_one_thread_and_two_train_with_the_same_losses(
     flags = ["--batch-norm", "--batch-size=33", "--num-batches=10", "--validation-size=100"]
     losses = []
     for threads in (1, 2):
-        arguments = [f"--data-dir={small_mnist}", f"--threads={threads}", f"--run-name={threads}"]
-        code = script_server.run(tmp_path, f"{network}_train.py", *flags, *arguments)[0]
-        assert code == 0
+        own = [f"--data-dir={small_mnist}", f"--threads={threads}", f"--run-name={threads}"]
+        assert script_server.run(tmp_path, f"{network}_train.py", *flags, *own)[0] == 0
         folder = tmp_path / "runs" / network / str(threads) / "train"
         losses.append(read_scalars(str(folder), "loss"))
     assert len(losses[0]) == 10
@@ -83,22 +82,19 @@ def test_xla_computes_the_same_losses(network, size, small_mnist):
     np.testing.assert_allclose(compiled, losses_of(network, *flags, steps=15), rtol=1e-4)
 
 
-@pytest.mark.parametrize(
-    "flags",
-    [
-        "--optimizer=sgd --learning-rate=0.5",
-        "--optimizer=momentum --learning-rate=0.2",
-        "--optimizer=nesterov --learning-rate=0.2",
-        "--optimizer=adagrad --learning-rate=0.05",
-        "--optimizer=adadelta --learning-rate=10",
-        "--optimizer=rmsprop --activation=sigmoid --batch-norm",
-        "--optimizer=ftrl --learning-rate=0.2",
-        "--loss=softmax --activation=tanh --hidden-bias",
-    ],
-)
+CHOICES = (
+    "--optimizer=sgd --learning-rate=0.5", "--optimizer=momentum --learning-rate=0.2",
+    "--optimizer=nesterov --learning-rate=0.2", "--optimizer=adagrad --learning-rate=0.05",
+    "--optimizer=adadelta --learning-rate=10", "--optimizer=ftrl --learning-rate=0.2",
+    "--optimizer=rmsprop --activation=sigmoid --batch-norm",
+    "--loss=softmax --activation=tanh --hidden-bias",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("flags", CHOICES)
 def test_every_choice_trains(flags, small_mnist):
     common = ["--hidden-units=32,16", "--batch-size=50", f"--data-dir={small_mnist}"]
-    losses = losses_of("fc", *(common + flags.split()), steps=100)
+    losses = losses_of("fc", *common, *flags.split(), steps=100)
     assert losses[-10:].mean() < 0.7 * losses[:5].mean()
 
 
@@ -129,6 +125,14 @@ def test_calls_cover_every_step_and_end_wherever_a_hook_is_due(
     assert steps == list(range(first_step, num_batches))
     assert all(last - first < program.STEPS_PER_CALL for first, last in calls)
     assert {step for step in steps if 0 in (step % 70, step % 33)} <= {last for _, last in calls}
+
+
+def test_a_signal_before_the_first_step_of_a_call_is_no_batch(small_mnist):
+    hook = Every(70)
+    with trained("fc", f"--data-dir={small_mnist}") as one:
+        one.session.run(one.loop.request_stop)
+        assert training.train_batches(one.training(), 101, [hook]) == 100
+    assert hook.calls == []
 
 
 def residual_with_penalty(images, training, num_classes, flags):
