@@ -1,10 +1,8 @@
 """What the real modules of TensorFlow 1 compute, recorded: graph_mode/tf1/ stands for them.
 
-Run with TensorFlow 1.15.5, from the project's root; it writes tests/data/tf1_modules.npz:
-
     .venv-tf1/bin/python tests/record_tf1_modules.py
 
-test_run_tf1.py compares the record with the stand-ins, on every TensorFlow 2.
+writes tests/data/tf1_modules.npz. test_run_tf1.py compares, on every TensorFlow 2.
 """
 
 import os
@@ -27,15 +25,13 @@ def _layer(layer, *arguments, **keywords):
 def _regularized(tf, x, training):
     layers = tf.contrib.layers
     return layers.fully_connected(
-        x,
-        4,
-        None,
+        x, 4, None,
         weights_regularizer=layers.sum_regularizer([layers.l2_regularizer(0.1), None]),
         biases_regularizer=layers.l1_regularizer(0.2),
         biases_initializer=tf.constant_initializer(0.3),
         variables_collections={"weights": ["mine"], "biases": ["biases only"]},
         outputs_collections="outputs",
-    )
+    )  # fmt: skip
 
 
 def _shared(tf, x, training):
@@ -60,13 +56,10 @@ def _mixed(tf, x, training):
     def scaled(inputs, scale=1.0):
         return inputs * scale
 
+    weighted, told = [slim.conv2d, slim.fully_connected], [slim.batch_norm, slim.dropout]
     with slim.arg_scope(
-        [slim.conv2d, slim.fully_connected],
-        activation_fn=tf.nn.tanh,
-        weights_regularizer=slim.l2_regularizer(0.01),
-    ), slim.arg_scope([slim.batch_norm, slim.dropout], is_training=training), slim.arg_scope(
-        [scaled], scale=3.0
-    ):
+        weighted, activation_fn=tf.nn.tanh, weights_regularizer=slim.l2_regularizer(0.01)
+    ), slim.arg_scope(told, is_training=training), slim.arg_scope([scaled], scale=3.0):
         with slim.arg_scope([slim.conv2d], normalizer_fn=slim.batch_norm, padding="VALID") as scope:
             x = slim.conv2d(x, 4, [3, 3], scope="first")
         x = slim.repeat(x, 2, slim.conv2d, 3, [2, 2], scope="again")
@@ -92,7 +85,7 @@ def _losses(tf, x, training):
 
 
 def _trained(make):
-    """Three training steps, one after another."""
+    """A layer, and three training steps by make(tf, loss), one after another."""
 
     def build(tf, x, training):
         x = tf.contrib.layers.fully_connected(x, 3, scope="layer")
@@ -130,8 +123,7 @@ def _one_hot(tf, x, training):
 CASES = {
     "fully_connected, 3 axes": (SEQUENCES, _layer("fully_connected", 4, activation_fn=None)),
     "fully_connected, no bias": (
-        VECTORS,
-        _layer("fully_connected", 4, biases_initializer=None, trainable=False),
+        VECTORS, _layer("fully_connected", 4, biases_initializer=None, trainable=False)
     ),
     "fully_connected, regularized": (VECTORS, _regularized),
     "fully_connected, shared": (VECTORS, _shared),
@@ -139,8 +131,7 @@ CASES = {
     "conv2d, dilated": (IMAGES, _layer("conv2d", 5, 2, rate=2)),
     "conv2d_transpose": (IMAGES, _layer("conv2d_transpose", 5, 3, 2)),
     "conv2d_transpose, valid": (
-        IMAGES,
-        _layer("conv2d_transpose", 5, [3, 4], 2, "VALID", scope="up"),
+        IMAGES, _layer("conv2d_transpose", 5, [3, 4], 2, "VALID", scope="up")
     ),
     "max_pool2d": (IMAGES, _layer("max_pool2d", 2)),
     "avg_pool2d": (IMAGES, _layer("avg_pool2d", [3, 2], 2, "SAME")),
@@ -152,8 +143,7 @@ CASES = {
     "batch_norm, in place": (IMAGES, _batch_norm(updates_collections=None, scale=True)),
     "batch_norm, plain": (IMAGES, _batch_norm(fused=False, center=False)),
     "batch_norm, to mine": (
-        IMAGES,
-        _batch_norm(updates_collections="mine", variables_collections=["biases only"]),
+        IMAGES, _batch_norm(updates_collections="mine", variables_collections=["biases only"])
     ),
     "layer_norm": (VECTORS, _layer("layer_norm")),
     "layer_norm, images": (IMAGES, _layer("layer_norm", begin_norm_axis=2, scale=False)),
@@ -163,7 +153,7 @@ CASES = {
     "optimize_loss": (VECTORS, _trained(_optimize_loss)),
     "create_train_op": (VECTORS, _trained(_create_train_op)),
     "static_rnn, LSTMBlockCell, GRUBlockCellV2": (SEQUENCES, _static_rnn),
-}
+}  # fmt: skip
 
 INITIALIZERS = {
     "xavier": lambda layers: layers.xavier_initializer(),
@@ -178,13 +168,12 @@ def observe(tf, case):
     shape, build = CASES[case]
     random = np.random.RandomState(7)
     with tf.Graph().as_default(), tf.Session() as session:
-        inputs = tf.placeholder(tf.float32, shape)
-        training = tf.placeholder(tf.bool, [])
+        inputs, training = tf.placeholder(tf.float32, shape), tf.placeholder(tf.bool, [])
         outputs = build(tf, inputs, training)
-        variables = tf.global_variables()
+        variables, trainable = tf.global_variables(), tf.trainable_variables()
         observed = {
             "variables": np.array([f"{v.op.name} {v.shape.as_list()}" for v in variables]),
-            "trainable": np.array([v.op.name for v in tf.trainable_variables()]),
+            "trainable": np.array([v.op.name for v in trainable]),
             "static shape": np.array(str(outputs.shape.as_list())),
         }
         for name in COLLECTIONS:
@@ -197,45 +186,34 @@ def observe(tf, case):
             value = 0.5 * random.randn(*variable.shape.as_list())
             value = 0.5 + np.abs(value) if "variance" in variable.op.name else value
             variable.load(0 if "step" in variable.op.name else value, session)
-        weights = random.randn(*session.run(outputs, _feed(inputs, training, shape, 0)).shape)
-        trained = [inputs] + tf.trainable_variables()
-        names = ["inputs"] + [v.op.name for v in tf.trainable_variables()]
-        gradients = [
-            (name, gradient)
-            for name, gradient in zip(names, tf.gradients(outputs * weights, trained))
-            if gradient is not None
-        ]
-        feed = _feed(inputs, training, shape, 0)
-        observed["outputs"], values = session.run([outputs, [g for _, g in gradients]], feed)
-        observed.update({f"gradient of {n}": v for (n, _), v in zip(gradients, values)})
+        batches = [np.random.RandomState(i).randn(*shape) * 2 + 1 for i in range(UPDATES)]
+        feeds = [{inputs: batch, training: True} for batch in batches]
+        weights = random.randn(*session.run(outputs, feeds[0]).shape)
+        gradients = tf.gradients(outputs * weights, [inputs] + trainable)
+        names = ["inputs"] + [v.op.name for v in trainable]
+        wanted = {f"gradient of {n}": g for n, g in zip(names, gradients) if g is not None}
+        observed.update(session.run({"outputs": outputs, **wanted}, feeds[0]))
         penalties = tf.get_collection("regularization_losses")
         observed["penalties"] = np.array(sorted(session.run(penalties)))
         averages = [v for v in variables if "moving" in v.op.name]
-        steps = tf.get_collection("update_ops") + tf.get_collection("mine")
-        steps = tf.get_collection("steps") or steps
-        history = []
-        for update in range(UPDATES):
-            session.run(steps, _feed(inputs, training, shape, update))
+        steps = tf.get_collection("steps")
+        steps = steps or tf.get_collection("update_ops") + tf.get_collection("mine")
+        history = [np.zeros(0, np.float32)]
+        for feed in feeds:
+            session.run(steps, feed)
             history += [value.ravel() for value in session.run(averages)]
-        observed["averages"] = np.concatenate(history) if history else np.zeros(0)
-        feed[training] = False
-        observed["inference"] = session.run(outputs, feed)
+        observed["averages"] = np.concatenate(history)
+        observed["inference"] = session.run(outputs, {inputs: batches[0], training: False})
     return observed
-
-
-def _feed(inputs, training, shape, number):
-    values = np.random.RandomState(number).randn(*shape) * 2 + 1
-    return {inputs: values, training: True}
 
 
 def initial_values(tf, name):
     """How INITIALIZERS[name] distributes values in three shapes: [deviation, largest] of each."""
+    initializer = INITIALIZERS[name](tf.contrib.layers)
     with tf.Graph().as_default(), tf.Session() as session:
-        observed = []
-        for shape in ([300, 200], [5, 5, 40, 60], [20000]):
-            values = session.run(INITIALIZERS[name](tf.contrib.layers)(shape))
-            observed.append([values.std(), np.abs(values).max()])
-    return np.array(observed)
+        shapes = ([300, 200], [5, 5, 40, 60], [20000])
+        found = session.run([initializer(shape) for shape in shapes])
+    return np.array([[values.std(), np.abs(values).max()] for values in found])
 
 
 def main():

@@ -1,15 +1,14 @@
 """What the real tf.layers computes, recorded, because TensorFlow 2.16 and later no longer have it.
 
-Run with TensorFlow 1.15.5, from the project's root; it takes half a minute and writes tests/data/:
-
     .venv-tf1/bin/python tests/record_tf_layers.py
+
+run from the project's root with TensorFlow 1.15.5, takes half a minute and writes tests/data/:
 
     tf_layers.npz        each of LAYER_CASES: variable names, outputs, gradients, moving averages
     fc.npz, conv.npz     the two published programs in small: losses, logits, variables
     fc.ckpt*, conv.ckpt* the checkpoints that those two saved halfway
 
-test_layers.py and test_model.py compare the record with this project's layers, on every TensorFlow;
-where tf.layers exists, test_layers.py also compares it with a fresh recording.
+test_layers.py and test_model.py compare the record with this project's layers, on every TensorFlow.
 """
 
 import inspect
@@ -29,40 +28,45 @@ UPDATES = 3  # how often a layer's moving averages are updated
 STEPS = 20  # training steps of a program before its checkpoint, and after it
 BATCH_SIZE = 16
 LEARNING_RATE = 0.002
+SCALE = np.float32(1.0 / 255.0)
 KINDS = (
     "dense", "conv2d", "conv2d_transpose", "max_pooling2d", "average_pooling2d", "dropout",
     "flatten", "batch_normalization",
 )  # fmt: skip
-HIDDEN_UNITS = (16, 12, 8)
-CONVOLUTIONS = 3
-FILTERS_STEP = 4
-STRIDE_EVERY = 3
-DENSE_UNITS = 8
+# Of the programs: filters and strides of each convolution, units of each hidden dense layer.
+PROGRAMS = {"fc": ([], [16, 12, 8]), "conv": ([(4, 1), (8, 1), (12, 2)], [8])}
 
 
 def _layer(kind, *arguments, **keywords):
     return lambda library, inputs, training: getattr(library, kind)(inputs, *arguments, **keywords)
 
 
-def _batch_norm(**keywords):
-    return lambda library, inputs, training: library.batch_normalization(
+def _told(kind, **keywords):
+    """A layer that is told whether it trains."""
+    return lambda library, inputs, training: getattr(library, kind)(
         inputs, training=training, **keywords
     )
 
 
-def _fully_connected(library, inputs, training):
-    layer = inputs
+def _batch_norm(**keywords):
+    return _told("batch_normalization", **keywords)
+
+
+def _normalized(library, layer, training):
+    return tf.nn.relu(library.batch_normalization(layer, training=training))
+
+
+def _fully_connected(library, layer, training):
     for units in (6, 4):
-        layer = library.dense(layer, units, use_bias=False)
-        layer = tf.nn.relu(library.batch_normalization(layer, training=training))
+        layer = _normalized(library, library.dense(layer, units, use_bias=False), training)
     return library.dense(layer, 3)
 
 
 def _convolutional(library, inputs, training):
     layer = library.conv2d(inputs, 4, 3, padding="same", use_bias=False)
-    layer = tf.nn.relu(library.batch_normalization(layer, training=training))
+    layer = _normalized(library, layer, training)
     layer = library.conv2d(layer, 8, 3, 2, "same", use_bias=False)
-    layer = tf.nn.relu(library.batch_normalization(layer, training=training))
+    layer = _normalized(library, layer, training)
     return library.dense(library.flatten(layer), 3)
 
 
@@ -135,15 +139,8 @@ LAYER_CASES = {
     "average pooling, same": ([2, 7, 6, 3], _layer("average_pooling2d", 3, 2, "same")),
     "flatten": ([3, 2, 4, 5], _layer("flatten")),
     "flatten, channels first": ([3, 2, 4, 5], _layer("flatten", data_format="channels_first")),
-    "dropout": ([4, 9], lambda library, x, training: library.dropout(x, seed=1, training=training)),
-    "dropout of whole columns": (
-        [4, 9],
-        lambda library, x, training: library.dropout(x, 0.3, [1, None], 1, training),
-    ),
-    "vectors": ([9, 6], _batch_norm()),
-    "one channel": ([9, 1], _batch_norm()),
-    "a batch of one vector": ([1, 6], _batch_norm()),
-    "sequences": ([4, 5, 6], _batch_norm()),
+    "dropout": ([4, 9], _told("dropout", seed=1)),
+    "dropout of whole columns": ([4, 9], _told("dropout", rate=0.3, noise_shape=[1, None], seed=1)),
     "sequences, axis 1": ([4, 5, 6], _batch_norm(axis=1)),
     "without scale": ([9, 6], _batch_norm(scale=False)),
     "images without scale": ([3, 4, 4, 4], _batch_norm(scale=False)),
@@ -154,26 +151,25 @@ LAYER_CASES = {
     "a small epsilon": ([9, 6], _batch_norm(epsilon=1e-7, momentum=0.5)),
     "images with a small epsilon": ([3, 4, 4, 4], _batch_norm(epsilon=1e-7, momentum=0.5)),
     "frozen": ([9, 6], _batch_norm(trainable=False, moving_mean_initializer="ones")),
-    "4 channels": ([3, 4, 4, 4], _batch_norm()),
-    "8 channels": ([3, 4, 4, 8], _batch_norm()),
-    "12 channels": ([2, 3, 3, 12], _batch_norm()),
-    "16 channels": ([2, 3, 3, 16], _batch_norm()),
-    "20 channels": ([2, 3, 3, 20], _batch_norm()),
-    "4 channels, odd image": ([3, 5, 3, 4], _batch_norm()),
-    "8 channels, odd image": ([3, 5, 3, 8], _batch_norm()),
-    "a batch of one image, 4 channels": ([1, 5, 3, 4], _batch_norm()),
-    "a batch of one image, 8 channels": ([1, 5, 3, 8], _batch_norm()),
-    "a single pixel, 4 channels": ([1, 1, 1, 4], _batch_norm()),
-    "a single pixel, 8 channels": ([1, 1, 1, 8], _batch_norm()),
-    "constant vectors": ([9, 6], _batch_norm()),
-    "constant, 4 channels": ([3, 4, 4, 4], _batch_norm()),
-    "constant, 8 channels": ([3, 4, 4, 8], _batch_norm()),
     "fully connected": ([9, 10], _fully_connected),
     "convolutional": ([3, 7, 5, 1], _convolutional),
     "LeNet": ([3, 9, 8, 1], _lenet),
     "named and shared": ([5, 7], _named_and_shared),
     "regularized": ([2, 6, 5, 2], _regularized),
 }
+# The shapes of inputs that a plain batch_normalization takes.
+SHAPES = {
+    "vectors": [9, 6], "one channel": [9, 1], "a batch of one vector": [1, 6],
+    "sequences": [4, 5, 6], "4 channels": [3, 4, 4, 4], "8 channels": [3, 4, 4, 8],
+    "12 channels": [2, 3, 3, 12], "16 channels": [2, 3, 3, 16], "20 channels": [2, 3, 3, 20],
+    "4 channels, odd image": [3, 5, 3, 4], "8 channels, odd image": [3, 5, 3, 8],
+    "a batch of one image, 4 channels": [1, 5, 3, 4],
+    "a batch of one image, 8 channels": [1, 5, 3, 8],
+    "a single pixel, 4 channels": [1, 1, 1, 4], "a single pixel, 8 channels": [1, 1, 1, 8],
+    "constant vectors": [9, 6], "constant, 4 channels": [3, 4, 4, 4],
+    "constant, 8 channels": [3, 4, 4, 8],
+}  # fmt: skip
+LAYER_CASES.update({name: (shape, _batch_norm()) for name, shape in SHAPES.items()})
 
 
 def observe_layers(library, case, flag=bool):
@@ -195,12 +191,15 @@ def observe_layers(library, case, flag=bool):
         # Built before the first run: a tf.cond cannot be differentiated after it.
         weights = random.randn(*outputs.shape.as_list())
         gradients = tf.gradients(outputs * weights, [inputs] + trainable)
+        session.run(tf.global_variables_initializer())
+        starts = [session.run(v) for v in variables if not v.op.name.endswith("kernel")]
+        assert all(value.min() == value.max() and value[0] in (0, 1) for value in starts)
         observed = {
             "scope": np.array(outputs.op.name.split("/")[0]),
             "variables": np.array([variable.name for variable in variables]),
             "trainable": np.array([variable.name for variable in trainable]),
             "constrained": np.array([v.name for v in variables if v.constraint is not None]),
-            "initial ones": _initial_ones(session, variables),
+            "initial ones": np.array([value[0] == 1 for value in starts], bool),
         }
         set_variables(session, variables, random)
         batches = [_inputs(case, shape, random) for _ in range(UPDATES)]
@@ -220,19 +219,10 @@ def observe_layers(library, case, flag=bool):
     return observed
 
 
-def _initial_ones(session, variables):
-    """Which variables start as ones (True), which as zeros (False); kernels are left out."""
-    session.run(tf.global_variables_initializer())
-    values = [session.run(v) for v in variables if not v.op.name.endswith("kernel")]
-    assert all(value.min() == value.max() and value[0] in (0, 1) for value in values)
-    return np.array([value[0] == 1 for value in values], bool)
-
-
 def _inputs(case, shape, random):
     values = random.randn(*shape) * 2 + 1
     if "constant" in case:
-        values[..., 0] = 5
-        values[..., 1] = 0
+        values[..., :2] = 5, 0
     return values.astype(np.float32)
 
 
@@ -260,30 +250,17 @@ def program_data():
     return mnist_data.Datasets(data_set(100), data_set(20), data_set(20))
 
 
-def fc_program(inputs, is_training):
-    """The published fully connected network, narrower."""
-    layer = tf.reshape(inputs, [-1, 12 * 10])
-    for units in HIDDEN_UNITS:
+def _program(network, layer, is_training):
+    """The published network, narrower: from images to logits."""
+    convolutions, hidden_units = PROGRAMS[network]
+    for filters, strides in convolutions:
+        layer = tf.layers.conv2d(layer, filters, 3, strides, "same", use_bias=False)
+        layer = _normalized(tf.layers, layer, is_training)
+    layer = tf.layers.flatten(layer)
+    for units in hidden_units:
         layer = tf.layers.dense(layer, units, use_bias=False)
-        layer = tf.nn.relu(tf.layers.batch_normalization(layer, training=is_training))
+        layer = _normalized(tf.layers, layer, is_training)
     return tf.layers.dense(layer, 10)
-
-
-def conv_program(inputs, is_training):
-    """The published convolutional network, with fewer layers."""
-    layer = inputs
-    for i in range(1, CONVOLUTIONS + 1):
-        strides = 2 if i % STRIDE_EVERY == 0 else 1
-        layer = tf.layers.conv2d(layer, i * FILTERS_STEP, 3, strides, "same", use_bias=False)
-        layer = tf.nn.relu(tf.layers.batch_normalization(layer, training=is_training))
-    shape = layer.shape.as_list()
-    layer = tf.reshape(layer, [-1, shape[1] * shape[2] * shape[3]])
-    layer = tf.layers.dense(layer, DENSE_UNITS, use_bias=False)
-    layer = tf.nn.relu(tf.layers.batch_normalization(layer, training=is_training))
-    return tf.layers.dense(layer, 10)
-
-
-PROGRAMS = {"fc": fc_program, "conv": conv_program}
 
 
 def observe_program(network, checkpoint):
@@ -297,26 +274,22 @@ def observe_program(network, checkpoint):
         inputs = tf.placeholder(tf.float32, [None, 12, 10, 1])
         labels = tf.placeholder(tf.float32, [None, 10])
         is_training = tf.placeholder(tf.bool, [])
-        logits = PROGRAMS[network](inputs, is_training)
+        logits = _program(network, inputs, is_training)
         loss = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(logits=logits, labels=labels))
         model_variables = tf.global_variables()
         with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
             train = tf.train.AdamOptimizer(LEARNING_RATE).minimize(loss)
         session.run(tf.global_variables_initializer())
         set_variables(session, model_variables, np.random.RandomState(9))
-        for step in range(2 * STEPS):
+        of_validation = {inputs: data.validation.images * SCALE, is_training: False}
+        for step in range(1, 2 * STEPS + 1):
             batch = data.train.next_indices(BATCH_SIZE)
-            feed = {
-                inputs: data.train.images[batch] * np.float32(1.0 / 255.0),
-                labels: np.eye(10)[data.train.labels[batch]],
-                is_training: True,
-            }
+            feed = {inputs: data.train.images[batch] * SCALE, is_training: True}
+            feed[labels] = np.eye(10)[data.train.labels[batch]]
             observed["losses"].append(session.run([loss, train], feed)[0])
-            if step + 1 in (STEPS, 2 * STEPS):
-                images = data.validation.images * np.float32(1.0 / 255.0)
-                feed = {inputs: images, is_training: False}
-                observed[f"logits after {step + 1}"] = session.run(logits, feed)
-            if step + 1 == STEPS:
+            if step % STEPS == 0:
+                observed[f"logits after {step}"] = session.run(logits, of_validation)
+            if step == STEPS:
                 saver = tf.train.Saver()
                 saver.save(session, checkpoint, write_meta_graph=False, write_state=False)
         observed["model variables"] = np.array([v.op.name for v in model_variables])
@@ -324,31 +297,24 @@ def observe_program(network, checkpoint):
 
 
 def signatures(library):
-    """{function: [argument or argument=default, ...]} of what layers.py has of tf.layers.
-
-    A default that is an initializer reads as its name.
-    """
+    """{function: [argument or argument=default, ...]}; an initializer reads as its name."""
     found = {}
     for kind in KINDS:
-        arguments = inspect.getfullargspec(inspect.unwrap(getattr(library, kind)))
-        defaults = [
-            getattr(value, "dtype", None) and type(value).__name__.lower() or value
-            for value in arguments.defaults or ()
-        ]
-        required = len(arguments.args) - len(defaults)
-        found[kind] = arguments.args[:required] + [
-            f"{name}={value}" for name, value in zip(arguments.args[required:], defaults)
-        ]
+        found[kind] = []
+        for argument in inspect.signature(getattr(library, kind)).parameters.values():
+            value = argument.default
+            if hasattr(value, "dtype"):
+                value = type(value).__name__.lower()
+            is_required = value is argument.empty
+            found[kind].append(argument.name if is_required else f"{argument.name}={value}")
     return found
 
 
 def main():
-    record = {
-        f"signature: {kind}": np.array(value) for kind, value in signatures(tf.layers).items()
-    }
+    record = {f"signature: {kind}": found for kind, found in signatures(tf.layers).items()}
     for case in LAYER_CASES:
-        for what, value in observe_layers(tf.layers, case).items():
-            record[f"{case}: {what}"] = value
+        observed = observe_layers(tf.layers, case)
+        record.update({f"{case}: {what}": value for what, value in observed.items()})
     np.savez_compressed(os.path.join(DATA, "tf_layers.npz"), **record)
     for network in PROGRAMS:
         observed = observe_program(network, os.path.join(DATA, f"{network}.ckpt"))

@@ -27,37 +27,28 @@ def normalized(values, dtype, slices, training=True):
 
 
 SHAPES = [
-    (2, 5),
-    (9, 1),
-    (7, 16),
-    (3, 1, 1, 4),
-    (5, 4, 4, 8),
-    (5, 3, 3, 8),
-    (4, 4, 2, 12),
-    (3, 5, 4, 20),
-]
+    (2, 5), (9, 1), (7, 16), (3, 1, 1, 4), (5, 4, 4, 8), (5, 3, 3, 8), (4, 4, 2, 12), (3, 5, 4, 20),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("dtype, tolerance", [("float32", 2e-5), ("float64", 1e-10)])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_batch_normalization_is_the_plain_one(shape, dtype, tolerance):
-    for offset in (0.0, 3.0):
-        values = np.random.RandomState(0).randn(*shape) + offset
-        for training in (True, False):
-            with fast.without("batch_norm"):
-                plain = normalized(values, dtype, 1, training)
-            for slices in (1, 2):
-                found = normalized(values, dtype, slices, training)
-                for value, wanted in zip(found, plain):
-                    assert value.dtype == dtype
-                    atol = tolerance * max(1, np.abs(wanted).max())
-                    np.testing.assert_allclose(value, wanted, rtol=tolerance, atol=atol)
+    values = np.random.RandomState(0).randn(*shape) + 2.0
+    for training in (True, False):
+        with fast.without("batch_norm"):
+            plain = normalized(values, dtype, 1, training)
+        for slices in (1, 2) if training else (2,):
+            found = normalized(values, dtype, slices, training)
+            for value, wanted in zip(found, plain):
+                assert value.dtype == dtype
+                atol = tolerance * max(1, np.abs(wanted).max())
+                np.testing.assert_allclose(value, wanted, rtol=tolerance, atol=atol)
 
 
 @pytest.mark.parametrize("slices", [1, 2])
-@pytest.mark.parametrize("channels", [4, 8])
-def test_a_large_mean_does_not_drown_a_small_spread(channels, slices):
-    values = 1000 + np.random.RandomState(0).randn(64, 5, 5, channels)
+def test_a_large_mean_does_not_drown_a_small_spread(slices):
+    values = 1000 + np.random.RandomState(0).randn(64, 5, 5, 4)
     with tf.Graph().as_default(), tf.Session() as session:
         inputs = batch.split(tf.constant(values, tf.float32), slices)
         outputs = batch.joined(layers.batch_normalization(inputs, training=True))
@@ -68,21 +59,16 @@ def test_a_large_mean_does_not_drown_a_small_spread(channels, slices):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 3), (5, 5), (1, 3)])
-@pytest.mark.parametrize(
-    "shape, filters", [((1, 1, 1, 1), 2), ((4, 6, 5, 3), 1), ((2, 7, 4, 2), 5)]
-)
+@pytest.mark.parametrize("shape, filters", [((1, 1, 1, 1), 2), ((2, 7, 4, 2), 5)])
 def test_the_convolution_without_onednn_is_the_plain_one(shape, filters, size):
-    """Its second derivatives too: they are those of the operations that it is made of."""
+    """Its second derivatives too."""
     random = np.random.RandomState(0)
     with tf.Graph().as_default(), tf.Session() as session:
         x = tf.constant(random.randn(*shape))
         kernel = tf.constant(random.randn(*size + (shape[-1], filters)))
         weights = tf.constant(random.randn(*shape[:-1] + (filters,)))
         found = []
-        for y in (
-            fast.convolution(x, kernel),
-            tf.nn.conv2d(x, kernel, strides=[1, 1, 1, 1], padding="SAME"),
-        ):
+        for y in (fast.convolution(x, kernel), tf.nn.conv2d(x, kernel, [1] * 4, "SAME")):
             gradients = tf.gradients(tf.square(y) * weights, [x, kernel])
             second = tf.gradients(tf.square(gradients[0]), [x, kernel])
             found.append(session.run([y] + gradients + second))
@@ -90,8 +76,7 @@ def test_the_convolution_without_onednn_is_the_plain_one(shape, filters, size):
         np.testing.assert_allclose(value, wanted, rtol=1e-9, atol=1e-8)
 
 
-@pytest.mark.parametrize("slices", [1, 2])
-@pytest.mark.parametrize("shape", [(6, 3), (6, 4, 4, 4)])
+@pytest.mark.parametrize("shape, slices", [((6, 3), 1), ((6, 4, 4, 4), 2)])
 def test_a_second_derivative_is_refused_by_the_fast_form_and_right_in_the_plain_one(shape, slices):
     def first_and_second():
         x = tf.constant(np.random.RandomState(0).randn(*shape))
@@ -107,35 +92,17 @@ def test_a_second_derivative_is_refused_by_the_fast_form_and_right_in_the_plain_
         assert np.abs(session.run(second)).max() > 0
 
 
-def test_a_layer_in_a_branch_of_cond_is_differentiated():
-    with tf.Graph().as_default(), tf.Session() as session:
-        flag = tf.placeholder_with_default(True, [])
-        x = tf.constant(np.random.RandomState(0).randn(4, 5, 5, 2))
-
-        def branch():
-            layer = layers.conv2d(x, 3, 3, padding="same")
-            return layers.batch_normalization(layer, training=True)
-
-        gradients = tf.gradients(tf.sin(tf.cond(flag, branch, lambda: x[..., :1] * 1.0)), [x])
-        session.run(tf.global_variables_initializer())
-        assert np.isfinite(session.run(gradients)[0]).all()
-
-
 def test_a_form_is_switched_off_only_inside_the_block():
-    def kinds():
+    def is_fast():
         with tf.Graph().as_default() as graph:
             layers.batch_normalization(tf.zeros([2, 3]), training=True)
-            return {operation.type for operation in graph.get_operations()}
+            return "IdentityN" in {operation.type for operation in graph.get_operations()}
 
-    assert "IdentityN" in kinds()
+    assert is_fast()
     with fast.without("batch_norm"):
         with fast.without("convolution", "batch_norm"):
-            assert "IdentityN" not in kinds()
-        assert "IdentityN" not in kinds()
-    assert "IdentityN" in kinds()
-
-
-def test_an_unknown_form_is_refused():
-    message = "batch_norm, convolution, found pooling"
-    with pytest.raises(ValueError, match=message), fast.without("pooling"):
+            assert not is_fast()
+        assert not is_fast()
+    assert is_fast()
+    with pytest.raises(ValueError, match="found pooling"), fast.without("pooling"):
         pass

@@ -19,27 +19,21 @@ def record():
         return dict(arrays)
 
 
-def expected(record, case):
-    return {key[len(case) + 2 :]: record[key] for key in record if key.startswith(f"{case}: ")}
-
-
-def assert_same(observed, expected, case):
+def assert_recorded(record, case, observed):
+    expected = {key[len(case) + 2 :]: record[key] for key in record if key.startswith(f"{case}: ")}
     assert set(observed) == set(expected)
     for what, value in expected.items():
-        message = f"{case}: {what}"
         if value.dtype.kind == "f":
             # A gradient that is zero in exact arithmetic is the rest of large terms.
-            scale = max(1, np.abs(value).max(initial=0))
-            np.testing.assert_allclose(
-                observed[what], value, rtol=1e-5, atol=1e-5 * scale, err_msg=message
-            )
+            tolerance = {"rtol": 1e-5, "atol": 1e-5 * max(1, np.abs(value).max(initial=0))}
+            np.testing.assert_allclose(observed[what], value, err_msg=what, **tolerance)
         else:
-            assert observed[what].tolist() == value.tolist(), message
+            assert observed[what].tolist() == value.tolist(), what
 
 
 @pytest.mark.parametrize("case", LAYER_CASES)
 def test_equals_tf_layers(case, record):
-    assert_same(observe_layers(layers, case), expected(record, case), case)
+    assert_recorded(record, case, observe_layers(layers, case))
 
 
 WITH_FLAG = (
@@ -53,65 +47,59 @@ def test_training_may_be_a_placeholder(case, record):
     def flag(value):
         return tf.placeholder_with_default(value, [])
 
-    assert_same(observe_layers(layers, case, flag), expected(record, case), case)
+    assert_recorded(record, case, observe_layers(layers, case, flag))
 
 
 @pytest.mark.parametrize("case", ["fully connected", "LeNet", "8 channels"])
 def test_the_record_is_what_tf_layers_computes(case, record):
     if tf.version() >= (2, 0):
         pytest.skip("the real tf.layers is TensorFlow 1.15's")
-    assert_same(observe_layers(tf.layers, case), expected(record, case), case)
+    assert_recorded(record, case, observe_layers(tf.layers, case))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_signature_is_that_of_tf_layers(kind, record):
-    assert signatures(layers)[kind] == record[f"signature: {kind}"].tolist()
+def test_the_signatures_are_those_of_tf_layers(record):
+    assert signatures(layers) == {kind: record[f"signature: {kind}"].tolist() for kind in KINDS}
 
 
-@pytest.mark.parametrize("shape", [[400, 300], [3, 3, 40, 60]])
-def test_kernels_start_glorot_uniform(shape):
-    fan_in, fan_out = np.prod(shape[:-1]), np.prod(shape[:-2] + shape[-1:])
-    limit = np.sqrt(6.0 / (fan_in + fan_out))
+def test_kernels_start_glorot_uniform():
+    limit = np.sqrt(6.0 / (3 * 3 * (40 + 60)))
     with tf.Graph().as_default(), tf.Session() as session:
-        if len(shape) == 2:
-            layers.dense(tf.zeros([1, shape[0]]), shape[1])
-        else:
-            layers.conv2d(tf.zeros([1, 5, 5, shape[2]]), shape[3], shape[0])
+        layers.conv2d(tf.zeros([1, 5, 5, 40]), 60, 3)
         session.run(tf.global_variables_initializer())
         kernel = session.run(tf.global_variables()[0])
-    assert list(kernel.shape) == shape
     assert 0.99 * limit < np.abs(kernel).max() <= limit * (1 + 1e-6)  # the rounding of float32
     assert kernel.var() == pytest.approx(limit**2 / 3, rel=0.05)
 
 
+# How each is called for images, and the arguments that name the axis of the channels.
+LAST, FIRST = {"data_format": "channels_last"}, {"data_format": "channels_first"}
 IMAGE_LAYERS = {
-    "conv2d": lambda x, **data_format: layers.conv2d(x, 4, 3, (2, 1), "same", **data_format),
-    "dilated": lambda x, **data_format: layers.conv2d(x, 4, 3, dilation_rate=2, **data_format),
-    "softmax": lambda x, **data_format: layers.conv2d(
-        x, 4, 3, activation=lambda y: tf.nn.softmax(y, 1 if data_format else 3), **data_format
+    "conv2d": lambda x, **axis: layers.conv2d(x, 4, 3, (2, 1), "same", **axis),
+    "dilated": lambda x, **axis: layers.conv2d(x, 4, 3, dilation_rate=2, **axis),
+    "softmax": lambda x, **axis: layers.conv2d(
+        x, 4, 3, activation=lambda y: tf.nn.softmax(y, 3 if axis == LAST else 1), **axis
     ),
-    "transposed": lambda x, **data_format: layers.conv2d_transpose(x, 4, 3, 2, **data_format),
-    "max": lambda x, **data_format: layers.max_pooling2d(x, 2, 1, **data_format),
-    "average": lambda x, **data_format: layers.average_pooling2d(x, 3, 2, "same", **data_format),
-    "normalized": lambda x, **data_format: layers.batch_normalization(
-        x, 1 if data_format else 3, training=True
+    "transposed": lambda x, **axis: layers.conv2d_transpose(x, 4, 3, 2, **axis),
+    "max": lambda x, **axis: layers.max_pooling2d(x, 2, 1, **axis),
+    "average": lambda x, **axis: layers.average_pooling2d(x, 3, 2, "same", **axis),
+    "normalized": lambda x, **axis: layers.batch_normalization(
+        x, 3 if axis == LAST else 1, training=True
     ),
 }
 
 
-@pytest.mark.parametrize("kind", sorted(IMAGE_LAYERS))
-@pytest.mark.parametrize("slices", [1, 2])
-def test_channels_may_come_first(kind, slices):
+@pytest.mark.parametrize("kind", IMAGE_LAYERS)
+def test_channels_may_come_first(kind):
     images = np.random.RandomState(0).randn(5, 7, 6, 3)
     with tf.Graph().as_default(), tf.Session() as session:
-        with tf.variable_scope("scope", reuse=tf.AUTO_REUSE):
-            last = IMAGE_LAYERS[kind](tf.constant(images))
-        with tf.variable_scope("scope", reuse=tf.AUTO_REUSE):
-            first = batch.split(tf.constant(images.transpose(0, 3, 1, 2)), slices)
-            first = batch.joined(IMAGE_LAYERS[kind](first, data_format="channels_first"))
+        built = []
+        for axis, x, slices in ((LAST, images, 1), (FIRST, images.transpose(0, 3, 1, 2), 2)):
+            with tf.variable_scope("scope", reuse=tf.AUTO_REUSE):
+                layer = IMAGE_LAYERS[kind](batch.split(tf.constant(x), slices), **axis)
+                built.append(batch.joined(layer))
         session.run(tf.global_variables_initializer())
-        found = session.run([last, first])
-    np.testing.assert_allclose(found[1].transpose(0, 2, 3, 1), found[0], rtol=1e-9, atol=1e-9)
+        last, first = session.run(built)
+    np.testing.assert_allclose(first.transpose(0, 2, 3, 1), last, rtol=1e-9, atol=1e-9)
 
 
 IMAGES, VECTORS = [2, 5, 5, 3], [2, 5]
@@ -122,9 +110,7 @@ MISTAKES = [
     (VECTORS, lambda x: layers.batch_normalization(x, axis=2), "one of the 2 axes"),
     (VECTORS, lambda x: layers.batch_normalization(x, axis=[0, 1]), "one of the 2 axes"),
     (VECTORS, lambda x: layers.batch_normalization(x, renorm=True), "renorm is not supported"),
-    (VECTORS, lambda x: layers.batch_normalization(x, virtual_batch_size=1), "virtual_batch_size"),
     (VECTORS, lambda x: layers.batch_normalization(x, adjustment=abs), "adjustment is not"),
-    (VECTORS, lambda x: layers.dropout(x, training="yes"), "training must be"),
     (VECTORS, lambda x: layers.dropout(x, training=2), "training must be"),
     (VECTORS, lambda x: layers.dense(x, 2, "swich"), "activation 'swich' is not known"),
     (VECTORS, lambda x: layers.dense(x, 2, kernel_initializer="one"), "initializer 'one' is not"),
@@ -134,19 +120,15 @@ MISTAKES = [
     (IMAGES, lambda x: layers.flatten(x, data_format="NHWC"), "data_format must be one of"),
     (None, lambda x: layers.dense(x, 4), "dense needs inputs with 2 axes or more"),
     ([2, None], lambda x: layers.dense(x, 4), "need the size of axis -1"),
+    (VECTORS, lambda x: layers.dense(tf.cast(x, tf.uint8), 4), "found uint8: use tf.cast"),
 ]
 
 
 @pytest.mark.parametrize("shape, build, message", MISTAKES, ids=[each[2] for each in MISTAKES])
 def test_a_mistake_is_told_in_one_sentence(shape, build, message):
-    with tf.Graph().as_default(), pytest.raises(ValueError, match=message) as raised:
+    with tf.Graph().as_default(), pytest.raises((ValueError, TypeError), match=message) as raised:
         build(tf.placeholder(tf.float32, shape))
     assert "\n" not in str(raised.value)
-
-
-def test_integers_are_refused_where_variables_would_be_integers():
-    with tf.Graph().as_default(), pytest.raises(TypeError, match="found uint8: use tf.cast"):
-        layers.dense(tf.zeros([2, 3], tf.uint8), 4)
 
 
 def test_a_name_belongs_to_one_layer_unless_it_is_reused():
@@ -183,12 +165,6 @@ def test_the_batch_size_may_stay_open():
         session.run(tf.global_variables_initializer())
         for count in (1, 7):
             assert session.run(logits, {images: np.ones([count, 4, 3, 2])}).shape == (count, 5)
-
-
-def test_inference_updates_no_moving_average():
-    with tf.Graph().as_default():
-        layers.batch_normalization(tf.zeros([2, 3]))
-        assert tf.get_collection(tf.GraphKeys.UPDATE_OPS) == []
 
 
 def test_recorded_lists_the_layers_that_are_built_in_the_block():

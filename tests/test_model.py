@@ -6,19 +6,7 @@ import types
 import numpy as np
 import pytest
 from helpers import Trained
-from record_tf_layers import (
-    BATCH_SIZE,
-    CONVOLUTIONS,
-    DATA,
-    DENSE_UNITS,
-    FILTERS_STEP,
-    HIDDEN_UNITS,
-    LEARNING_RATE,
-    STEPS,
-    STRIDE_EVERY,
-    program_data,
-    set_variables,
-)
+from record_tf_layers import BATCH_SIZE, DATA, LEARNING_RATE, STEPS, program_data, set_variables
 
 import conv_train
 import fc_train
@@ -28,70 +16,49 @@ from graph_mode.flags import OPTIMIZERS
 from graph_mode.flags import SCHEDULES as SCHEDULE_NAMES
 from graph_mode.train import evaluation, program
 
+# The networks as narrow as those of the record.
 NARROW = {
-    "fc": (fc_train, ["--hidden-units", ",".join(map(str, HIDDEN_UNITS))]),
-    "conv": (
-        conv_train,
-        [
-            f"--layers={CONVOLUTIONS}",
-            f"--filters-step={FILTERS_STEP}",
-            f"--stride-every={STRIDE_EVERY}",
-            f"--dense-units={DENSE_UNITS}",
-        ],
-    ),
+    "fc": (fc_train, ["--hidden-units=16,12,8"]),
+    "conv": (conv_train, ["--layers=3", "--filters-step=4", "--dense-units=8"]),
 }
 
 
-def narrow_program(network):
-    """The network, as narrow as that of the record."""
+@pytest.mark.parametrize("network", NARROW)
+def test_a_network_trains_as_the_published_program_does_and_from_its_checkpoint(network):
     script, flags = NARROW[network]
-    common = ["--batch-norm", f"--batch-size={BATCH_SIZE}", f"--learning-rate={LEARNING_RATE}"]
-    return Trained(script, *(common + flags), data=program_data())
+    flags = [*flags, f"--batch-size={BATCH_SIZE}", f"--learning-rate={LEARNING_RATE}"]
+    checkpoint = os.path.join(DATA, f"{network}.ckpt")
+    recorded = np.load(os.path.join(DATA, f"{network}.npz"))
 
+    def assert_at_the_end(losses, logits):
+        np.testing.assert_allclose(losses, recorded["losses"][-len(losses) :], rtol=1e-4)
+        np.testing.assert_allclose(logits, recorded[f"logits after {2 * STEPS}"], atol=0.01)
 
-def restore(trained, checkpoint):
-    """Every variable of the checkpoint, those of Adam included, by its name."""
-    with trained.graph.as_default():
-        variables = {v.op.name: v for v in tf.global_variables()}
-        saved = [name for name, _ in tf.train.list_variables(checkpoint)]
-        # The published programs count no steps.
-        assert set(variables) - set(saved) <= {"global_step"}
-        tf.train.Saver([variables[name] for name in saved]).restore(trained.session, checkpoint)
-
-
-@pytest.fixture(params=sorted(NARROW))
-def network(request):
-    return request.param
-
-
-@pytest.fixture
-def recorded(network):
-    with np.load(os.path.join(DATA, f"{network}.npz")) as arrays:
-        return dict(arrays)
-
-
-def test_a_network_trains_as_the_published_program_does(network, recorded):
-    with narrow_program(network) as trained:
+    with Trained(script, "--batch-norm", *flags, data=program_data()) as trained:
         names = [variable.op.name for variable in trained.model_variables]
         assert names == recorded["model variables"].tolist()
         set_variables(trained.session, trained.model_variables, np.random.RandomState(9))
         losses = trained.train(2 * STEPS)
-        logits = trained.evaluate("validation").logits
-    np.testing.assert_allclose(losses, recorded["losses"], rtol=1e-4)
-    np.testing.assert_allclose(logits, recorded[f"logits after {2 * STEPS}"], atol=0.01)
-
-
-def test_a_checkpoint_of_tf_layers_restores_and_trains_on(network, recorded):
-    with narrow_program(network) as trained:
-        restore(trained, os.path.join(DATA, f"{network}.ckpt"))
+        assert_at_the_end(losses, trained.evaluate("validation").logits)
+        with trained.graph.as_default():
+            variables = {v.op.name: v for v in tf.global_variables()}
+            saved = [name for name, _ in tf.train.list_variables(checkpoint)]
+            # The published programs count no steps.
+            assert set(variables) - set(saved) <= {"global_step"}
+            saver = tf.train.Saver([variables[name] for name in saved])
+            saver.restore(trained.session, checkpoint)
         logits = trained.evaluate("validation").logits
         np.testing.assert_allclose(logits, recorded[f"logits after {STEPS}"], rtol=1e-5, atol=1e-5)
-        for _ in range(STEPS):
-            trained.data.train.next_indices(BATCH_SIZE)
-        losses = trained.train(STEPS)
-        logits = trained.evaluate("validation").logits
-    np.testing.assert_allclose(losses, recorded["losses"][STEPS:], rtol=1e-4)
-    np.testing.assert_allclose(logits, recorded[f"logits after {2 * STEPS}"], atol=0.01)
+        trained.data.train.restore(halfway_state())
+        assert_at_the_end(trained.train(STEPS), trained.evaluate("validation").logits)
+
+
+def halfway_state():
+    """The state of the batches when the checkpoint was saved."""
+    examples = program_data().train
+    for _ in range(STEPS):
+        examples.next_indices(BATCH_SIZE)
+    return examples.state()
 
 
 def variables_of(script, *flags):
@@ -102,34 +69,24 @@ def variables_of(script, *flags):
         return {v.op.name: v.shape.as_list() for v in tf.global_variables()}
 
 
-def test_the_fully_connected_network_is_the_published_one():
-    sizes = [784, 256, 128, 64, 32, 16, 10]
-    names = ["dense"] + [f"dense_{i}" for i in range(1, 6)]
-    expected = {f"{name}/kernel": sizes[i : i + 2] for i, name in enumerate(names)}
-    expected["dense_5/bias"] = [10]
-    assert variables_of(fc_train) == expected
+PUBLISHED = {
+    fc_train: [[784, 256], [256, 128], [128, 64], [64, 32], [32, 16], [16, 10], [10]],
+    conv_train: [
+        [3, 3, 1, 4], [3, 3, 4, 8], [3, 3, 8, 12], [3, 3, 12, 16], [3, 3, 16, 20],
+        [14 * 14 * 20, 100], [100, 10], [10],
+    ],
+}  # fmt: skip
 
 
-def test_the_convolutional_network_is_the_published_one():
-    expected = {"dense/kernel": [14 * 14 * 20, 100], "dense_1/kernel": [100, 10]}
-    expected["dense_1/bias"] = [10]
-    filters = [1, 4, 8, 12, 16, 20]
-    for i, name in enumerate(["conv2d"] + [f"conv2d_{i}" for i in range(1, 5)]):
-        expected[f"{name}/kernel"] = [3, 3] + filters[i : i + 2]
-    assert variables_of(conv_train) == expected
-
-
-def test_every_hidden_layer_is_normalized():
-    fc = variables_of(fc_train, "--batch-norm")
-    assert [fc[name][0] for name in fc if "gamma" in name] == [256, 128, 64, 32, 16]
-    conv = variables_of(conv_train, "--batch-norm")
-    assert [conv[name][0] for name in conv if "gamma" in name] == [4, 8, 12, 16, 20, 100]
-
-
-def test_hidden_bias_gives_every_layer_a_bias():
-    for script, layers in ((fc_train, 6), (conv_train, 7)):
-        names = variables_of(script, "--hidden-bias")
-        assert sum(name.endswith("bias") for name in names) == layers
+@pytest.mark.parametrize("script", PUBLISHED)
+def test_the_network_is_the_published_one(script):
+    """Their names are those of the record: test_a_network_trains_as_the_published_program_does."""
+    assert list(variables_of(script).values()) == PUBLISHED[script]
+    units = [shape[-1] for shape in PUBLISHED[script][:-2]]
+    normalized = variables_of(script, "--batch-norm")
+    assert [normalized[name] for name in normalized if "gamma" in name] == [[n] for n in units]
+    biases = [name for name in variables_of(script, "--hidden-bias") if "bias" in name]
+    assert len(biases) == len(units) + 1
 
 
 def test_network_flags_change_the_network():
@@ -144,29 +101,23 @@ def test_network_flags_change_the_network():
     assert conv["dense/kernel"] == [14 * 14 * 6, 9]
 
 
-@pytest.mark.parametrize(
-    "activation, function",
-    [
-        ("relu", lambda x: np.maximum(x, 0)),
-        ("sigmoid", lambda x: 1 / (1 + np.exp(-x))),
-        ("tanh", np.tanh),
-    ],
-)
-def test_activation_is_of_the_hidden_layers_only(activation, function):
+ACTIVATIONS = {
+    "relu": lambda x: np.maximum(x, 0),
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "tanh": np.tanh,
+}
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_activation_is_of_the_hidden_layers_only(activation):
     flags = fc_train.parse_flags(["--hidden-units", "6", "--activation", activation])
-    random = np.random.RandomState(0)
-    images = random.randn(5, 2, 2, 1).astype(np.float32)
+    images = np.random.RandomState(0).randn(5, 2, 2, 1).astype(np.float32)
     with tf.Graph().as_default(), tf.Session() as session:
         logits = fc_train.network(tf.constant(images), True, 3, flags)
         session.run(tf.global_variables_initializer())
         observed, hidden, kernel = session.run([logits] + tf.global_variables()[:2])
-    expected = function(images.reshape(5, 4).dot(hidden)).dot(kernel)
+    expected = ACTIVATIONS[activation](images.reshape(5, 4).dot(hidden)).dot(kernel)
     np.testing.assert_allclose(observed, expected, rtol=1e-4, atol=1e-5)
-
-
-def evaluate(tensor):
-    with tf.Session(graph=tensor.graph) as session:
-        return session.run(tensor)
 
 
 @pytest.mark.parametrize("label_type", [np.uint8, np.int32])
@@ -177,11 +128,10 @@ def test_losses_are_those_of_the_textbook(label_type):
     probabilities = 1 / (1 + np.exp(-logits.astype(np.float64)))
     sigmoid = -(one_hot * np.log(probabilities) + (1 - one_hot) * np.log(1 - probabilities))
     softmax = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    with tf.Graph().as_default():
-        observed = [
-            evaluate(model.example_losses(tf.constant(logits), tf.constant(labels), loss))
-            for loss in ("sigmoid", "softmax")
-        ]
+    with tf.Graph().as_default(), tf.Session() as session:
+        x, y = tf.constant(logits), tf.constant(labels)
+        losses = [model.example_losses(x, y, loss) for loss in ("sigmoid", "softmax")]
+        observed = session.run(losses)
     np.testing.assert_allclose(observed[0], sigmoid.mean(axis=1), rtol=1e-5)
     np.testing.assert_allclose(observed[1], -np.log(softmax[range(6), labels]), rtol=1e-5)
 
@@ -204,95 +154,48 @@ def test_the_accuracy_counts_where_the_largest_logit_is_the_labels():
 
 
 RATE = 0.1
+# The value that slot v begins with; others begin with 0.
+FIRST_V = {"rmsprop": 1.0, "adagrad": 0.1, "ftrl": 0.1}
 
 
-def _momentum(x, g, s, t):
-    s["m"] = 0.9 * s.get("m", 0) + g
-    return x - RATE * s["m"]
-
-
-def _nesterov(x, g, s, t):
-    s["m"] = 0.9 * s.get("m", 0) + g
-    return x - RATE * (g + 0.9 * s["m"])
-
-
-def _adam(x, g, s, t):
-    s["m"] = 0.9 * s.get("m", 0) + 0.1 * g
-    s["v"] = 0.999 * s.get("v", 0) + 0.001 * g**2
-    return x - RATE * np.sqrt(1 - 0.999**t) / (1 - 0.9**t) * s["m"] / (np.sqrt(s["v"]) + 1e-8)
-
-
-def _rmsprop(x, g, s, t):
-    s["v"] = 0.9 * s.get("v", 1) + 0.1 * g**2
-    return x - RATE * g / np.sqrt(s["v"] + 1e-10)
-
-
-def _adagrad(x, g, s, t):
-    s["v"] = s.get("v", 0.1) + g**2
-    return x - RATE * g / np.sqrt(s["v"])
-
-
-def _adadelta(x, g, s, t):
-    s["v"] = 0.95 * s.get("v", 0) + 0.05 * g**2
-    step = g * np.sqrt(s.get("u", 0) + 1e-8) / np.sqrt(s["v"] + 1e-8)
-    s["u"] = 0.95 * s.get("u", 0) + 0.05 * step**2
-    return x - RATE * step
-
-
-def _ftrl(x, g, s, t):
-    v = s.get("v", 0.1)
-    s["v"] = v + g**2
-    s["z"] = s.get("z", 0) + g - (np.sqrt(s["v"]) - np.sqrt(v)) / RATE * x
-    return -s["z"] * RATE / np.sqrt(s["v"])
-
-
-# One update: (variable, gradient, slots, number of the step from 1) -> variable.
-UPDATE_RULES = {
-    "sgd": lambda x, g, s, t: x - RATE * g,
-    "momentum": _momentum,
-    "nesterov": _nesterov,
-    "adam": _adam,
-    "rmsprop": _rmsprop,
-    "adagrad": _adagrad,
-    "adadelta": _adadelta,
-    "ftrl": _ftrl,
-}
-
-
-def test_every_optimizer_has_its_update_rule_here():
-    assert set(OPTIMIZERS) == set(UPDATE_RULES)
+def updated(name, x, g, s, t):
+    """x after one update by its gradient g, the t-th from 1; s keeps the slots m and v."""
+    if name == "sgd":
+        return x - RATE * g
+    if name in ("momentum", "nesterov"):
+        s.m = 0.9 * s.m + g
+        return x - RATE * (s.m if name == "momentum" else g + 0.9 * s.m)
+    if name == "adam":
+        s.m = 0.9 * s.m + 0.1 * g
+        s.v = 0.999 * s.v + 0.001 * g**2
+        return x - RATE * np.sqrt(1 - 0.999**t) / (1 - 0.9**t) * s.m / (np.sqrt(s.v) + 1e-8)
+    if name == "rmsprop":
+        s.v = 0.9 * s.v + 0.1 * g**2
+        return x - RATE * g / np.sqrt(s.v + 1e-10)
+    if name == "adadelta":
+        s.v = 0.95 * s.v + 0.05 * g**2
+        step = g * np.sqrt(s.m + 1e-8) / np.sqrt(s.v + 1e-8)
+        s.m = 0.95 * s.m + 0.05 * step**2
+        return x - RATE * step
+    before, s.v = s.v, s.v + g**2
+    if name == "adagrad":
+        return x - RATE * g / np.sqrt(s.v)
+    assert name == "ftrl"
+    s.m += g - (np.sqrt(s.v) - np.sqrt(before)) / RATE * x
+    return -s.m * RATE / np.sqrt(s.v)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_an_optimizer_follows_its_published_update_rule(name):
-    expected, slots, observed = 1.5, {}, []
+    expected, slots = 1.5, types.SimpleNamespace(m=0.0, v=FIRST_V.get(name, 0.0))
     with tf.Graph().as_default(), tf.Session() as session:
         variable = tf.get_variable("x", initializer=1.5)
         update = model.optimizer(name, RATE).minimize(tf.square(variable))
         session.run(tf.global_variables_initializer())
-        for _ in range(4):
+        for step in range(1, 5):
             session.run(update)
-            observed.append(session.run(variable))
-    for step, value in enumerate(observed, 1):
-        expected = UPDATE_RULES[name](expected, 2 * expected, slots, step)
-        assert value == pytest.approx(expected, rel=2e-6), f"{name}, step {step}"
-
-
-def test_the_loss_comes_after_the_whole_step():
-    """Whoever has the loss has the updates: of weights, moving averages and step counter."""
-    flags = types.SimpleNamespace(optimizer="sgd", learning_rate=0.1, schedule="constant")
-    with tf.Graph().as_default(), tf.Session() as session:
-        weights = tf.get_variable("weights", initializer=tf.ones([1, 2]))
-        average = tf.get_variable("average", initializer=0.0, trainable=False)
-        update = average.assign_add(1.0, read_value=False)
-        loss = model.mean_loss(weights * 1.0, tf.constant([1]), "sigmoid")
-        loss = model.train_step(loss, [], [update], flags).loss
-        session.run(tf.global_variables_initializer())
-        losses = [session.run(loss) for _ in range(3)]
-        assert losses[0] == pytest.approx((np.log1p(np.e) + np.log1p(np.exp(-1))) / 2)
-        assert losses[2] < losses[1] < losses[0]
-        assert session.run(average) == 3
-        assert session.run(tf.train.get_global_step()) == 3
+            expected = updated(name, expected, 2 * expected, slots, step)
+            assert session.run(variable) == pytest.approx(expected, rel=2e-6), step
 
 
 # The rate after these shares of the batches: by hand from the formulas, one-cycle's also those of
@@ -315,20 +218,29 @@ def test_a_schedule_gives_the_learning_rate_of_its_formula(schedule):
             assert found == pytest.approx(expected, rel=1e-4), share
 
 
-def test_a_step_uses_the_rate_of_its_own_number():
-    """Gradient descent on a loss of slope 1/2 moves by half the rate: none twice, none skipped."""
+def test_a_step_gives_its_loss_and_rate_after_all_of_its_updates():
+    """Those of weights, moving averages and step counter. Gradient descent on a loss of slope 1/2
+    moves by half the rate: none is used twice, none skipped."""
     flags = types.SimpleNamespace(
         optimizer="sgd", learning_rate=1e-3, num_batches=4, schedule="cosine"
     )
     with tf.Graph().as_default(), tf.Session() as session:
         bias = tf.get_variable("bias", initializer=tf.zeros([1, 2]))
+        average = tf.get_variable("average", initializer=0.0, trainable=False)
+        update = average.assign_add(1.0, read_value=False)
         loss = model.mean_loss(bias * 1.0, tf.constant([1]), "softmax")
-        step = model.train_step(loss, [], [], flags)
+        with pytest.raises(ValueError, match="by hand leave out the regularizers"):
+            model.train_step(loss, [loss], [], flags, gradients=[])
+        step = model.train_step(loss, [], [update], flags)
         session.run(tf.global_variables_initializer())
-        moved, rates = [0.0], []
-        for _ in range(4):
-            rates.append(session.run(step).learning_rate)
+        moved, found = [0.0], []
+        for count in range(1, 5):
+            found.append(session.run(step))
             moved.append(session.run(bias)[0, 1])
+            assert session.run([average, tf.train.get_global_step()]) == [count, count]
+    losses, rates = zip(*found)
+    assert losses[0] == pytest.approx(np.log(2))
+    assert all(later < earlier for earlier, later in zip(losses, losses[1:]))
     expected = [1e-3 * (1 + np.cos(np.pi * step / 4)) / 2 for step in range(4)]
     np.testing.assert_allclose(rates, expected, rtol=1e-6)
     np.testing.assert_allclose(np.diff(moved), np.array(expected) / 2, rtol=2e-3)

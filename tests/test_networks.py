@@ -33,48 +33,31 @@ def dense_after(change):
     )
 
 
-REFUSED = {
-    "tf.Variable": (
-        lambda x, training: x * tf.Variable(np.ones(8, np.float32)), "Variable.* tf.get_variable"
-    ),
-    "tf.Variable of random values": (
-        lambda x, training: tf.matmul(x, tf.Variable(tf.random_normal([8, 8]))), "tf.get_variable"
-    ),
-    "one name twice": (
-        lambda x, training: layers.dense(layers.dense(x, 8, name="a"), 8, name="a"), "a/kernel"
-    ),
-    "training forgotten": (
-        lambda x, training: layers.batch_normalization(x), "training=training"
-    ),
-    "training in the place of the axis": (
-        lambda x, training: layers.batch_normalization(x, training), "write training="
-    ),
-    "a rate of 1": (
-        lambda x, training: layers.dropout(x, 1.0, training=training), "found 1.0"
-    ),
-    "a rate below 0": (
-        lambda x, training: layers.dropout(x, -0.1, training=training), "found -0.1"
-    ),
-    "dropout in tf.map_fn": (
+REFUSED = [
+    (lambda x, training: x * tf.Variable(np.ones(8, np.float32)), "Variable.* tf.get_variable"),
+    (lambda x, training: x @ tf.Variable(tf.random_normal([8, 8])), "tf.get_variable"),
+    (lambda x, training: layers.dense(layers.dense(x, 8, name="a"), 8, name="a"), "a/kernel"),
+    (lambda x, training: layers.batch_normalization(x), "training=training"),
+    (lambda x, training: layers.batch_normalization(x, training), "write training="),
+    (lambda x, training: layers.dropout(x, 1.0), "found 1.0"),
+    (lambda x, training: layers.dropout(x, -0.1), "found -0.1"),
+    (
         lambda x, training: tf.map_fn(
             lambda row: layers.dropout(row, training=training), tf.convert_to_tensor(x)
         ),
-        "tf.map_fn",
+        "dropout in tf.map_fn",
     ),
-    "dropout in tf.while_loop": (
+    (
         lambda x, training: tf.while_loop(
-            lambda i, y: i < 2,
-            lambda i, y: (i + 1, layers.dropout(y, training=training)),
-            [0, tf.convert_to_tensor(x)],
-        )[1],
+            lambda y: True, lambda y: layers.dropout(y, training=training), [batch.joined(x)]
+        ),
         "tf.while_loop",
     ),
-}  # fmt: skip
+]
 
 
-@pytest.mark.parametrize("case", REFUSED)
-def test_a_network_that_would_train_something_else_is_refused(case, small_mnist):
-    change, words = REFUSED[case]
+@pytest.mark.parametrize("change, words", REFUSED, ids=[words for _, words in REFUSED])
+def test_a_network_that_would_train_something_else_is_refused(change, words, small_mnist):
     with pytest.raises(ValueError, match=words):
         trained(dense_after(change), small_mnist)
 
@@ -88,28 +71,28 @@ def test_logits_of_another_shape_are_refused(classes, small_mnist):
         trained(network, small_mnist)
 
 
-def test_a_frozen_batch_normalization_may_normalize_by_its_averages(small_mnist):
-    def frozen(x, training):
-        return layers.batch_normalization(x, training=False, trainable=False)
+def frozen(x, training):
+    return layers.batch_normalization(x, training=False, trainable=False)
 
-    with trained(dense_after(frozen), small_mnist) as one:
+
+def dropping_in_a_branch(x, training):
+    x = batch.joined(x)
+    return tf.cond(
+        tf.reduce_sum(x) > -1e9, lambda: layers.dropout(x, 0.5, training=training), lambda: x
+    )
+
+
+@pytest.mark.parametrize("change", [frozen, dropping_in_a_branch])
+def test_what_may_be_mistaken_for_one_of_these_trains(change, small_mnist):
+    with trained(dense_after(change), small_mnist) as one:
         losses = one.train(30)
     assert losses[-1] < losses[0]
-
-
-def test_dropout_drops_in_the_branch_of_a_cond(small_mnist):
-    def change(x, training):
-        x = tf.convert_to_tensor(x)
-        return tf.cond(tf.reduce_sum(x) > -1e9, lambda: layers.dropout(x, 0.9, training=training),
-                       lambda: x)  # fmt: skip
-
-    with trained(dense_after(change), small_mnist) as one:
-        assert len(set(one.train(5))) == 5
 
 
 @pytest.mark.parametrize("precision", ["float16", "float64"])
 def test_logits_of_another_precision_train(precision, small_mnist, tmp_path):
     def network(images, training, classes):
+        images = layers.average_pooling2d(images, 4, 4)
         images = batch.apply(batch.by_example(lambda x: tf.cast(x, precision)), images)
         return layers.dense(layers.dense(layers.flatten(images), 8, tf.nn.relu), classes)
 
@@ -120,12 +103,19 @@ def test_logits_of_another_precision_train(precision, small_mnist, tmp_path):
     assert losses[29] < losses[0]
 
 
-def test_losses_that_a_network_adds_are_minimized(small_mnist):
+@pytest.mark.parametrize("way", ["regularizer", "tf.losses.add_loss"])
+def test_losses_that_a_network_adds_are_minimized(way, small_mnist):
+    """TensorFlow adds a penalty only where a variable is new, which is in evaluation."""
+
+    def penalty(weights):
+        return 1e4 * tf.nn.l2_loss(weights)
+
     def network(images, training, classes):
-        layer = layers.dense(layers.flatten(images), classes, use_bias=False)
-        (kernel,) = tf.trainable_variables()
-        tf.losses.add_loss(1e4 * tf.nn.l2_loss(kernel))
-        return layer
+        x, regularizer = layers.flatten(images), penalty if way == "regularizer" else None
+        logits = layers.dense(x, classes, use_bias=False, kernel_regularizer=regularizer)
+        if not regularizer:
+            tf.losses.add_loss(penalty(tf.trainable_variables()[0]))
+        return logits
 
     with trained(network, small_mnist, "--optimizer=sgd", "--learning-rate=1e-5") as one:
         before = np.abs(one.session.run(one.model_variables[0])).sum()
@@ -136,7 +126,7 @@ def test_losses_that_a_network_adds_are_minimized(small_mnist):
 def spectral(images, training, classes):
     """A weight divided by its largest singular value, which each forward pass estimates anew."""
     x = layers.flatten(images)
-    kernel = tf.get_variable("kernel", [784, 16])
+    kernel = tf.get_variable("kernel", [784, 16], np.float32, tf.glorot_uniform_initializer)
     u = tf.get_variable("u", [1, 16], initializer=tf.ones_initializer(), trainable=False)
     v = tf.nn.l2_normalize(tf.matmul(u, kernel, transpose_b=True))
     found = tf.nn.l2_normalize(tf.matmul(v, kernel))
@@ -163,7 +153,9 @@ def test_what_only_measures_changes_nothing_and_measures_the_same_again(small_mn
     ):  # fmt: skip
         found = [read_scalars(os.path.join(r, split), tag) for r in (measured, again)]
         for step, value in found[0].items():
-            assert found[1][step] == pytest.approx(value, rel=1e-5), (tag, step)
+            # Diagnostics measure before and after a step at once, while u changes.
+            rel = 1e-3 if "diagnostics" in tag else 1e-5
+            assert found[1][step] == pytest.approx(value, rel=rel), (tag, step)
 
 
 def shared_norm(images, training, classes):
@@ -173,15 +165,20 @@ def shared_norm(images, training, classes):
     return layers.dense(first + second, classes)
 
 
-def test_population_statistics_are_those_of_all_uses_of_a_batch_normalization(small_mnist):
-    """What its moving averages come to, which follow one use after the other."""
+def test_population_statistics_are_the_means_over_batches_and_all_uses(small_mnist, monkeypatch):
+    """What its moving averages come to, which follow one use after the other; nothing changes."""
+    monkeypatch.setattr(evaluation, "POPULATION_BATCH", 50)
     with trained(shared_norm, small_mnist) as one, one.graph.as_default():
         population = evaluation.population_of(one.program, one.data.train)
+        before = one.session.run(one.model_variables)
         population.take(one.session)
         mean, variance = population.statistics(one.session, "norm")
-        images = one.data.train.images.reshape(500, -1)[:256] / np.float32(255)
-    np.testing.assert_allclose(mean, 2 * images.mean(0) + 2.5, atol=1e-5)
-    np.testing.assert_allclose(variance, 5 * images.var(0), rtol=1e-3, atol=1e-5)
+        after = one.session.run(one.model_variables)
+    batches = one.data.train.images.reshape(10, 50, 784) / np.float32(255)
+    np.testing.assert_allclose(mean, 2 * batches.mean((0, 1)) + 2.5, atol=1e-5)
+    np.testing.assert_allclose(variance, 5 * batches.var(1).mean(0), rtol=1e-3, atol=1e-5)
+    for values in zip(before, after):
+        np.testing.assert_array_equal(*values)
 
 
 def test_a_batch_normalization_of_another_library_gets_a_note(small_mnist, capsys):

@@ -1,8 +1,7 @@
 """A run has the numbers that runs of record.NUMBERS have, on every TensorFlow, up to rounding.
 
-data/numbers.json holds them. If a test fails because the code shall give other numbers from now on,
-raise record.NUMBERS, write the file anew by `python tests/test_numbers.py`, and train the
-experiments of docs/results.md again: `make results-stale` lists them.
+If the code shall give other numbers from now on, raise record.NUMBERS, write data/numbers.json anew
+by `python tests/test_numbers.py`, and train again what `make results-stale` lists.
 """
 
 import json
@@ -28,19 +27,17 @@ COMMANDS = (
     "conv --batch-norm",
     "conv --batch-norm --optimizer rmsprop --filters-step 8 --layers 2",
 )
-BATCHES = 10
 
 
 def numbers_of(command, folder):
-    """The losses of the first BATCHES steps, and the losses of validation set and test set."""
+    """The losses of the first 10 steps, and those of validation and test set."""
     network, *flags = command.split()
-    flags += ["--num-batches", str(BATCHES), "--log-dir", str(folder)]
+    flags += ["--num-batches=10", f"--log-dir={folder}"]
     written = SCRIPTS[network].main(flags)
     with open(os.path.join(written, "result.json"), encoding="utf-8") as file:
         result = json.load(file)
     losses = list(read_scalars(os.path.join(written, "train"), "loss").values())
-    ends = {name: value for name, value in result.items() if "loss" in name}
-    return {"losses": losses, **ends}
+    return {"losses": losses, **{name: result[name] for name in result if "loss" in name}}
 
 
 @pytest.mark.parametrize("command", COMMANDS)

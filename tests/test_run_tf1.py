@@ -7,9 +7,9 @@ import sys
 import idx_files
 import numpy as np
 import pytest
-import record_tf_layers
 from helpers import ROOT
 from record_tf1_modules import CASES, INITIALIZERS, RECORD, initial_values, observe
+from record_tf_layers import DATA, PROGRAMS
 
 from graph_mode import tensorflow1 as tf
 from graph_mode.tf1 import addresses, check, importing, program
@@ -70,8 +70,8 @@ exec("import tensorflow.contrib.framework as f; assert f.arg_scope is slim.arg_s
 def test_only_the_program_and_the_modules_beside_it_see_tensorflow_1(run, tmp_path):
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / "__init__.py").write_text("from . import inner\n")
-    (tmp_path / "package" / "inner.py").write_text("import tensorflow as tf\n")
-    (tmp_path / "beside.py").write_text("import tensorflow as tf\n")
+    for path in (tmp_path / "package" / "inner.py", tmp_path / "beside.py"):
+        path.write_text("import tensorflow as tf\n")
     source = """
 import sys
 import beside, package
@@ -83,10 +83,10 @@ assert sys.modules["tensorflow"].__version__ == of_tensorboard.__version__ != tf
     assert run(source) == (0, "", "")
 
 
-@pytest.mark.parametrize("name", ["mnist_data", "layers", "input_data", "missing"])
-def test_a_module_of_the_program_wins_over_one_of_ours(run, tmp_path, name):
-    (tmp_path / f"{name}.py").write_text("whose = 'the program'\n")
-    assert run(f"import {name}; print({name}.whose)")[:2] == (0, "the program\n")
+def test_a_module_of_the_program_wins_over_one_of_ours(run, tmp_path):
+    for name in ("mnist_data", "layers", "input_data", "missing"):
+        (tmp_path / f"{name}.py").write_text("whose = 'the program'\n")
+        assert run(f"import {name}; print({name}.whose)")[:2] == (0, "the program\n")
 
 
 def test_a_program_starts_as_python_starts_it(run, tmp_path):
@@ -105,9 +105,8 @@ except SystemExit as end:
 """
     here = os.path.realpath(str(tmp_path))
     code, stdout, _ = run(source, "--steps=5", "rest")
-    first, second, third = stdout.splitlines()
-    assert (code, first, third) == (0, "['old.py', '--steps=5', 'rest']", "3")
-    assert second == f"['old.py', 'rest'] 5 __main__ {here} True"
+    second = f"['old.py', 'rest'] 5 __main__ {here} True"
+    assert (code, stdout) == (0, f"['old.py', '--steps=5', 'rest']\n{second}\n3\n")
 
 
 def test_an_error_of_the_program_shows_the_lines_of_the_program(run, tmp_path):
@@ -143,11 +142,6 @@ def test_what_is_missing_ends_in_one_sentence_with_its_line(run, source, words):
     assert words in stderr
 
 
-def test_python_2_is_told_before_anything_runs(run):
-    with pytest.raises(program.Unusable, match="old.py, line 2: .*Python 2.*2to3"):
-        run("print('started')\nprint 'x'\n")
-
-
 def test_a_notebook_runs_its_code_cells_in_order_without_magics(run):
     cells = [
         ("code", "%matplotlib inline\n!ls\nimport tensorflow as tf\nfiles = !ls"),
@@ -155,15 +149,20 @@ def test_a_notebook_runs_its_code_cells_in_order_without_magics(run):
         ("code", "%%bash\nexit 3"),
         ("code", ["  x = tf.constant(7)\n", "  text = ('%d and'\n", "   % 2)\n"]),
         ("code", "if True:\n    %time\n    print(tf.Session().run(x), text)"),
+        ("code", "\ntf.pack([x])"),
     ]
     notebook = {"cells": [{"cell_type": kind, "source": source} for kind, source in cells]}
     code, stdout, stderr = run(json.dumps(notebook), name="old.ipynb")
-    assert (code, stdout) == (0, "7 2 and\n")
-    left_out = [line.split(": ")[-1] for line in stderr.splitlines()]
+    assert (code, stdout) == (2, "7 2 and\n")
+    *left_out, error = stderr.splitlines()
+    left_out = [line.split(": ")[-1] for line in left_out]
     assert left_out == ["%matplotlib inline; !ls; files = !ls", "%%bash", "%time"]
-    notebook["cells"][-1]["source"] = "\ntf.pack([x])"
-    code, _, stderr = run(json.dumps(notebook), name="old.ipynb")
-    assert "old.ipynb, cell 4, line 2: tf.pack" in stderr.splitlines()[-1]
+    assert "old.ipynb, cell 5, line 2: tf.pack" in error
+
+
+def test_python_2_is_told_before_anything_runs(run):
+    with pytest.raises(program.Unusable, match="old.py, line 2: .*Python 2.*2to3"):
+        run("print('started')\nprint 'x'\n")
 
 
 READ = """
@@ -174,13 +173,21 @@ print(data.train.images.shape, data.train.labels.shape, data.train.next_batch(3)
 
 
 def test_mnist_that_is_not_there_is_the_project_s(run, tmp_path):
-    source = "from tensorflow.keras.datasets import mnist; print(mnist.load_data()[0][0].shape)"
-    code, stdout, stderr = run(READ + source)
+    name = "t10k-labels-idx1-ubyte.gz"
+    source = f"""{READ}
+from tensorflow.keras.datasets import mnist; print(mnist.load_data()[0][0].shape)
+from six.moves import urllib
+urllib.request.urlretrieve('http://yann.lecun.com/exdb/mnist/{name}', 'fetched')
+"""
+    addresses.serve_own_files()
+    code, stdout, stderr = run(source)
     first, *_, read, loaded = stdout.splitlines()
     assert (code, first) == (0, "Extracting MNIST_data/train-images-idx3-ubyte.gz")
     assert (read, loaded) == ("(55000, 784) (55000, 10) float32", "(60000, 28, 28)")
     assert "MNIST_data/: no MNIST there" in stderr
     assert not (tmp_path / "MNIST_data").exists()
+    with open(os.path.join(ROOT, "MNIST_data", name), "rb") as file:
+        assert (tmp_path / "fetched").read_bytes() == file.read()
 
 
 def test_data_of_the_program_wins(run, tmp_path):
@@ -189,25 +196,15 @@ def test_data_of_the_program_wins(run, tmp_path):
     assert (code, stdout.splitlines()[4], stderr) == (0, "(100, 12) (100, 10) float32", "")
 
 
-def test_the_dead_address_is_answered_with_the_project_s_files(run, tmp_path):
-    addresses.serve_own_files()
-    name = "t10k-labels-idx1-ubyte.gz"
-    address = f"http://yann.lecun.com/exdb/mnist/{name}"
-    code, _, _ = run(f"from six.moves import urllib; urllib.request.urlretrieve('{address}', 'a')")
-    assert code == 0
-    with open(os.path.join(ROOT, "MNIST_data", name), "rb") as file:
-        assert (tmp_path / "a").read_bytes() == file.read()
-
-
 def test_a_checkpoint_of_tensorflow_1_restores_in_the_same_program(run):
     source = f"""
 import tensorflow as tf
 layer = tf.layers.flatten(tf.placeholder(tf.float32, [None, 12, 10, 1]))
-for units in {record_tf_layers.HIDDEN_UNITS}:
+for units in {PROGRAMS["fc"][1]}:
     layer = tf.layers.dense(layer, units, use_bias=False)
     layer = tf.nn.relu(tf.layers.batch_normalization(layer))
 tf.layers.dense(layer, 10)
-tf.train.Saver().restore(tf.Session(), {record_tf_layers.DATA!r} + "/fc.ckpt")
+tf.train.Saver().restore(tf.Session(), {DATA!r} + "/fc.ckpt")
 """
     assert run(source) == (0, "", "")
 
@@ -220,8 +217,10 @@ def test_check_lists_each_name_with_its_line_and_runs_nothing(run, tmp_path, cap
     )
     assert check.check(program.Program(str(path), addresses.tell)) == 2
     lines = [line.split(", line ")[1] for line in capfd.readouterr().out.splitlines()]
-    there = ["1: tf", "2: tf.contrib.slim", "3: tf.contrib.layers", "4: tf.contrib.layers.flatten"]
-    assert lines[:5] == [f"{name}: there" for name in [*there, "4: tf.nn.relu"]]
+    there = (
+        "1: tf,2: tf.contrib.slim,3: tf.contrib.layers,4: tf.contrib.layers.flatten,4: tf.nn.relu"
+    )
+    assert lines[:5] == [f"{name}: there" for name in there.split(",")]
     assert lines[5].startswith("4: tf.pack: missing: ") and "tf.stack" in lines[5]
     assert lines[6].startswith("5: tf.contrib.slim.nothing: missing: ")
 
@@ -254,15 +253,13 @@ def stand_in():
     tf.enable_tensor_equality()
 
 
-@pytest.fixture(scope="module")
-def record():
-    return np.load(RECORD)
+RECORDED = np.load(RECORD)
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_module_does_what_was_recorded_of_the_original(stand_in, record, case):
+def test_a_module_does_what_was_recorded_of_the_original(stand_in, case):
     observed = observe(stand_in, case)
-    expected = {key[len(case) + 2 :]: record[key] for key in record if key.startswith(f"{case}: ")}
+    expected = {k[len(case) + 2 :]: RECORDED[k] for k in RECORDED if k.startswith(f"{case}: ")}
     assert sorted(observed) == sorted(expected)
     for what, value in expected.items():
         if value.dtype.kind == "f":
@@ -272,5 +269,5 @@ def test_a_module_does_what_was_recorded_of_the_original(stand_in, record, case)
 
 
 @pytest.mark.parametrize("name", INITIALIZERS)
-def test_initial_values_have_the_distribution_of_the_original(stand_in, record, name):
-    np.testing.assert_allclose(initial_values(stand_in, name), record[name], rtol=0.03)
+def test_initial_values_have_the_distribution_of_the_original(stand_in, name):
+    np.testing.assert_allclose(initial_values(stand_in, name), RECORDED[name], rtol=0.03)
