@@ -133,7 +133,7 @@ def without(tmp_path):
     return make
 
 
-CASES = "fc_train numpy;fc_train tqdm;conv_train tensorboard;fc_train tensorflow;compare tqdm"
+CASES = "fc_train numpy;fc_train tqdm;conv_train tensorboard;fc_train tensorflow;compare numpy"
 CASES += ";gradient_check numpy;plot_losses matplotlib;mnist_data numpy"
 
 

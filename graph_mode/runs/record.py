@@ -9,7 +9,6 @@ import re
 import subprocess
 import sys
 
-import mnist_data
 from graph_mode import flags as flag_table
 from graph_mode import machine
 from graph_mode.command_line import OWN_MODULES, CommandError
@@ -149,6 +148,8 @@ def read_settings(folder):
 def contents_of(data):
     """A run's {file: SHA-256} as mnist_data.checksums gives it. An older run has the names of its
     files, and of packed ones the SHA-256 of those: what is in MNIST's is known."""
+    import mnist_data  # loads NumPy: not for --help
+
     return {
         name.replace(".idx", "-idx").split(".gz")[0]: mnist_data.UNPACKED.get(str(digest), digest)
         for name, digest in data.items()
@@ -158,6 +159,8 @@ def contents_of(data):
 def has_stored(data, folder):
     """Whether the files in the folder, packed or not, are those of an older run's {file: SHA-256},
     which was trained on another image set than MNIST."""
+    import mnist_data
+
     digests = set()
     for path in mnist_data.find_files(folder):
         with open(path, "rb") as file:
