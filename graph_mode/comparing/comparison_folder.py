@@ -18,7 +18,6 @@ from graph_mode.runs import record
 
 UNFINISHED = ".unfinished"
 FAILURE, OUTPUT = "failure.json", "output.txt"
-TEXT = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
 
 
 @contextlib.contextmanager
@@ -43,6 +42,12 @@ def locked(log_dir):
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
         lock.release()
+
+
+def open_output(folder, mode="r"):
+    """The file of what the run in this folder printed: any bytes pass through it."""
+    path = os.path.join(folder, OUTPUT)
+    return open(path, mode, encoding="utf-8", errors="surrogateescape", newline="")
 
 
 def unfinished_folders(log_dir):
@@ -96,9 +101,9 @@ def settle(log_dir, unfinished, run, failure=None):
         reason = failure["reason"].replace(folder, place)
         record.write_json(os.path.join(folder, FAILURE), {**failure, "reason": reason})
     with contextlib.suppress(FileNotFoundError):
-        with open(os.path.join(unfinished, OUTPUT), **TEXT) as file:
+        with open_output(unfinished) as file:
             output = file.read()
-        with open(os.path.join(folder, OUTPUT), "w", **TEXT) as file:
+        with open_output(folder, "w") as file:
             file.write(output.replace(folder, place))
     shutil.move(folder, place)  # Copied on Windows, while a program as TensorBoard reads in it.
     return place

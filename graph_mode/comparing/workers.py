@@ -188,8 +188,7 @@ def train_here(script, arguments, folder):
     from graph_mode.train.hooks import NONFINITE
 
     os.makedirs(folder, exist_ok=True)
-    path = os.path.join(folder, comparison_folder.OUTPUT)
-    with open(path, "w", **comparison_folder.TEXT) as file, redirect_stdout(file):
+    with comparison_folder.open_output(folder, "w") as file, redirect_stdout(file):
         try:
             with redirect_stderr(file):
                 grid.load(script).main(arguments)
