@@ -18,7 +18,7 @@ import mnist_data
 from graph_mode import flags as flag_table
 from graph_mode import names
 from graph_mode.command_line import CommandError
-from graph_mode.runs.record import PROJECT, checksum_of
+from graph_mode.runs.record import PROJECT, source_checksum
 
 OWN_NETWORKS = ("fc", "conv")
 # What a comparison uses of a training script.
@@ -151,7 +151,7 @@ def run_of(path, chosen, varying, checksums):
         "network": script.NETWORK,
         "flags": recorded(path, parsed),
         "data": checksums[parsed.data_dir],
-        "versions": {"script": checksum_of(path)},
+        "versions": {"script": source_checksum(path)},
     }
     words = [parsed.optimizer, "batchnorm" if parsed.batch_norm else "no_batchnorm"]
     words += [f"{f}-{chosen[f]}" for f in varying if f not in ("optimizer", "batch-norm", "seed")]

@@ -1,5 +1,7 @@
 """What a run records of itself, as JSON: settings.json and result.json."""
 
+import ast
+import contextlib
 import hashlib
 import inspect
 import json
@@ -7,7 +9,6 @@ import os
 import platform
 import re
 import subprocess
-import sys
 
 from graph_mode import flags as flag_table
 from graph_mode import machine
@@ -34,8 +35,6 @@ LIBRARY_VARIABLES = re.compile(
     "OVERRIDE|SET|XLA)_(?!ONEDNN_OPTS)|(XLA|ONEDNN|DNNL|OMP|KMP|MKL|NVIDIA_TF32)_"
 )
 LARGEST_THREADS = 1 << 12
-# Modules beside a script that have no part in what it trains.
-COMMANDS = ("__main__", "compare", "plot_losses", "gradient_check", "run_tf1")
 PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
@@ -61,31 +60,47 @@ def settings_of(network, flags, table, checksums, resolved, versions):
     }
 
 
-def checksum_of(path):
-    """The first 12 digits of a file's SHA-256."""
-    with open(path, "rb") as file:
-        return hashlib.sha256(file.read()).hexdigest()[:12]
-
-
 def source_of(function):
-    """The checksum of the file that defines the function, and of the modules in its folder or below
-    that are imported, but for this project's own; None if there is no file, as for a cell of a
-    notebook or a functools.partial."""
+    """The source_checksum() of the file that defines the function; None if there is none, as for a
+    cell of a notebook or a functools.partial."""
     try:
-        script = os.path.realpath(inspect.getfile(function))
-        folder = os.path.join(os.path.dirname(script), "")
-        found = {script}
-        for name, module in list(sys.modules.items()):
-            path = os.path.realpath(getattr(module, "__file__", None) or "")
-            own = name.split(".")[0] in OWN_MODULES + COMMANDS
-            if path.startswith(folder) and not own and "site-packages" not in path:
-                found.add(path)
-        checksums = [checksum_of(path) for path in sorted(found)]
+        return source_checksum(inspect.getfile(function))
     except (TypeError, OSError):
         return None
-    if len(checksums) == 1:
-        return checksums[0]
-    return hashlib.sha256("".join(checksums).encode()).hexdigest()[:12]
+
+
+def source_checksum(path):
+    """The first 12 digits of the SHA-256 of a script, and of the modules in its folder that it or
+    they import, but for this project's own."""
+    script = os.path.realpath(path)
+    digest, found, waiting = hashlib.sha256(), set(), [script]
+    while waiting:
+        file = waiting.pop()
+        if file not in found:
+            found.add(file)
+            with open(file, "rb") as source:
+                content = source.read()
+            digest.update(content)
+            waiting += _imported(content, {os.path.dirname(each) for each in (script, file)})
+    return digest.hexdigest()[:12]
+
+
+def _imported(content, folders):
+    """The files below the folders, sorted, that the source of a module may import."""
+    names = set()
+    with contextlib.suppress(SyntaxError, ValueError):
+        for node in ast.walk(ast.parse(content)):
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                module = getattr(node, "module", None) or ""
+                names.update(
+                    tuple(f"{module}.{each.name}".strip(".").split(".")) for each in node.names
+                )
+    files = set()
+    for name in names:
+        for length in range(1, len(name) + 1) if name[0] not in OWN_MODULES else ():
+            for path in (os.path.join(folder, *name[:length]) for folder in folders):
+                files.update([f"{path}.py", os.path.join(path, "__init__.py")])
+    return sorted(os.path.realpath(file) for file in files if os.path.isfile(file))
 
 
 def environment():
