@@ -101,7 +101,8 @@ def test_a_script_runs_twice_shows_figures_and_leaves_keras_and_the_environment_
     assert shown.displayed[0]["text/plain"] == repr(folder) and os.path.isdir(folder)
     words = [str(tmp_path), "--output-dir", str(tmp_path / "figures")]
     shown = kernel.run(both_ways("plot_losses", words)[0])
-    assert ["image/png" in data for data in shown.displayed] == [True] and not shown.errors
+    assert not shown.errors, shown.errors
+    assert ["image/png" in data for data in shown.displayed] == [True]
     found = "'TF_CPP_MIN_LOG_LEVEL' in os.environ, {'keras', 'tf_keras'} & set(sys.modules)"
     keras = "import tensorflow as tf; print(tf.keras.layers.Dense(3).units)"
     after = kernel.run(f"import os, sys; print({found})\n{keras}")

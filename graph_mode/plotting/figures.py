@@ -186,6 +186,13 @@ def save(figure, path, image_format, dpi):
         file.write(content)
 
 
+def show_inline(figure):
+    """Shows the figure below the cell of the notebook that runs this process."""
+    from IPython.display import Image, display
+
+    display(Image(data=image(figure, "png", dpi=100)))
+
+
 def require_window():
     """Raises CommandError if no window can be opened here."""
     try:
