@@ -447,15 +447,22 @@ def is_canonical(f, name):
 
 
 def _checksum(f):
-    import hashlib
-
     with _unpacked(f) as file:
         stored = getattr(file, "fileobj", file)
-        digest = hashlib.sha256(stored.read()).hexdigest()
+        digest = _sha256(stored)
         if stored is not file and digest not in UNPACKED:  # MNIST's need not be unpacked again.
             stored.seek(0)
-            digest = hashlib.sha256(file.read()).hexdigest()
+            digest = _sha256(file)
     return UNPACKED.get(digest, digest)
+
+
+def _sha256(file):
+    import hashlib
+
+    digest = hashlib.sha256()
+    for part in iter(lambda: file.read(READ_BYTES), b""):  # A large set is not in memory twice.
+        digest.update(part)
+    return digest.hexdigest()
 
 
 def maybe_download(filename, work_directory, source_url):
