@@ -390,7 +390,7 @@ def test_eighty_runs_have_eighty_looks_and_an_optimizer_its_colour():
     optimizers = list(run_groups.OPTIMIZER_COLORS)
     for optimizer, norm, rate in itertools.product(optimizers, (True, False), range(1, 6)):
         name = f"runs/fc/{optimizer}{norm}{rate}"
-        write_run(name, "fc", optimizer, norm, losses=[1.0], learning_rate=rate)
+        write_run(name, optimizer=optimizer, batch_norm=norm, losses=[1.0], learning_rate=rate)
     looks = looks_of()
     assert len(set(looks.values())) == len(looks) == 80
     looks = looks_of(*(f"runs/fc/*{norm}1" for norm in (True, False)))
