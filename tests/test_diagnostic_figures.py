@@ -126,13 +126,6 @@ def test_one_side_alone_of_many_layers_without_a_finite_value_can_be_drawn(tmp_p
     assert len({line.get_color() for line in figures["dead_units"].axes[0].lines}) == 5
 
 
-@pytest.mark.parametrize("count, marker", [(40, "o"), (41, "None")])
-def test_a_long_run_is_drawn_without_a_marker_for_each_point(count, marker, tmp_path):
-    write_run(tmp_path / "a", range(1, 1 + count), True)
-    axes = drawn(tmp_path)["gradient_norms"].axes[0]
-    assert {line.get_marker() for line in axes.lines} == {marker}
-
-
 def test_plot_losses_draws_them_where_runs_have_them(tmp_path, capsys):
     write_pair(tmp_path / "runs")
     plot_losses.main([str(tmp_path / "runs"), "--output-dir", str(tmp_path), "--format", "svg"])
