@@ -55,9 +55,12 @@ def write_pair(folder, network="fc", **flags):
 
 
 def pairs_below(folder):
-    folder = str(folder)
-    found = recorded.find_event_files([folder], pytest.fail)
-    return diagnostics.pairs_of(recorded.read_runs(found, [folder], pytest.fail))
+    found = recorded.find_event_files([str(folder)], pytest.fail)
+    return diagnostics.pairs_of(recorded.read_runs(found, [str(folder)], pytest.fail))
+
+
+def legend_of(figure):
+    return [text.get_text() for text in figure.axes[-1].get_legend().get_texts()]
 
 
 def drawn(folder):
@@ -69,10 +72,6 @@ def drawn(folder):
 def curves_of(axes):
     """The y of the middle lines of a panel, between the edges of bands."""
     return [line.get_ydata().tolist() for line in axes.lines if line.get_linewidth() == 1.5]
-
-
-def legend_of(figure):
-    return [text.get_text() for text in figure.axes[-1].get_legend().get_texts()]
 
 
 def test_runs_that_differ_in_seed_and_batch_norm_alone_are_a_pair(tmp_path):
@@ -126,13 +125,11 @@ def test_one_side_alone_of_many_layers_without_a_finite_value_can_be_drawn(tmp_p
     assert len({line.get_color() for line in figures["dead_units"].axes[0].lines}) == 5
 
 
-def test_plot_losses_draws_them_where_runs_have_them(tmp_path, capsys):
+def test_plot_losses_draws_them_where_runs_have_them(tmp_path):
     write_pair(tmp_path / "runs")
     plot_losses.main([str(tmp_path / "runs"), "--output-dir", str(tmp_path), "--format", "svg"])
-    names = sorted(["fc_loss.svg"] + [f"fc_{name}_adam.svg" for name in NAMES])
-    assert sorted(path.name for path in tmp_path.glob("*.*")) == names
-    written = capsys.readouterr().out
-    assert all(f"wrote {tmp_path / name}\n" in written for name in names)
+    names = ["fc_loss.svg"] + [f"fc_{name}_adam.svg" for name in NAMES]
+    assert {path.name for path in tmp_path.glob("*.*")} == set(names)
 
 
 def test_the_report_has_the_figures_and_the_numbers_behind_them(tmp_path):

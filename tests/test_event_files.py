@@ -3,11 +3,12 @@
 python -m pytest tests/test_event_files.py --hypothesis-profile long    (make fuzz)
 """
 
-import functools
 import os
 import pathlib
 import struct
+import tempfile
 import tracemalloc
+import types
 
 import numpy as np
 import pytest
@@ -37,19 +38,14 @@ LIE = struct.pack("<Q", 1 << 30)
 LYING_HEADER = LIE + struct.pack("<I", masked_crc32c(LIE))
 
 
-@pytest.fixture
-def read(tmp_path):
-    """read_bytes() into a folder of the test."""
-    return functools.partial(read_bytes, tmp_path)
-
-
-def read_bytes(folder, *contents):
+def read(*contents):
     """Reads some bytes, each as an event file, into ({tag: Series}, [Damage])."""
-    path = os.path.join(str(folder), "tfevents")
     points, damage = event_files.Points(), []
-    for content in contents:
-        pathlib.Path(path).write_bytes(content)
-        damage += event_files.read_event_file(path, points)
+    with tempfile.TemporaryDirectory() as folder:
+        for content in contents:
+            path = pathlib.Path(folder, "tfevents")
+            path.write_bytes(content)
+            damage += event_files.read_event_file(str(path), points)
     return points.series(), damage
 
 
@@ -64,7 +60,7 @@ def losses(series):
     return series["loss"].values.tolist() if series else []
 
 
-def test_points_come_back_exactly(read):
+def test_points_come_back_exactly():
     # Steps of one to eight bytes, another tag in between, and values that float32 cannot hold.
     steps = [-3, *range(400), 16383, 16384, 70001, 2**40, 2**62]
     values = np.random.RandomState(0).normal(size=len(steps))
@@ -80,7 +76,7 @@ def test_points_come_back_exactly(read):
     assert set(series["accuracy"].values) == {float(np.float32(0.1))}
 
 
-def test_scalar_tensors_are_read_also_where_only_the_first_names_the_plugin(read):
+def test_scalar_tensors_are_read_also_where_only_the_first_names_the_plugin():
     named = [step == 0 and "scalars" for step in range(4)]
     messages = [tensor_event(step, "loss", step, plugin) for step, plugin in enumerate(named)]
     messages += [tensor_event(2, "text", 5.0, "text"), tensor_event(2, "what", 5.0, "")]
@@ -88,56 +84,45 @@ def test_scalar_tensors_are_read_also_where_only_the_first_names_the_plugin(read
     assert (list(series), losses(series)) == (["loss"], [0, 1, 2, 3])
 
 
-def test_what_the_writers_of_tensorflow_wrote_is_read(tmp_path):
+def test_what_the_writer_of_tensorflow_2_wrote_is_read(tmp_path):
     from tensorflow.compat.v2 import summary
 
     with tf.Graph().as_default(), tf.Session() as session:
         step = tf.placeholder(tf.int64, [])
-        writers = [summary.create_file_writer(str(tmp_path / "2"))]
-        with writers[0].as_default():
+        writer = summary.create_file_writer(str(tmp_path))
+        with writer.as_default():
             scalar = summary.scalar("loss", tf.cast(step, tf.float32) / 2, step)
-        session.run(writers[0].init())
-        writers.append(tf.summary.FileWriter(str(tmp_path / "1"), session.graph))
+        session.run(writer.init())
         for number in range(300):
             session.run(scalar, {step: number})
-            value = tf.Summary.Value(tag="loss", simple_value=number / 2)
-            writers[1].add_summary(tf.Summary(value=[value]), number)
-        session.run(writers[0].flush())
-        writers[1].close()
-    for path in tmp_path.glob("*/*"):
-        assert losses_in(path) == [step / 2 for step in range(300)]
-
-
-@pytest.mark.parametrize("left_out", [1, 4, 10, 40])
-def test_a_file_cut_off_at_the_end_is_read_up_to_there(read, left_out):
-    series, (damage,) = read(b"".join(records(10))[:-left_out])
-    assert (losses(series), damage.reason) == (list(range(9)), event_files.CUT_OFF)
+        session.run(writer.flush())
+    (path,) = tmp_path.iterdir()
+    assert losses_in(path) == [step / 2 for step in range(300)]
 
 
 def flipped(place, change):
     """A record with some bits changed in one byte."""
-    (data,) = map(bytearray, records(1, first=99))
+    data = bytearray(records(1, first=99)[0])
     data[place] ^= change
     return bytes(data)
 
 
 ODD = framed(b"\x0a" * 200)
-NO_RECORDS = {
-    "wrong length": flipped(3, 0x10),
-    "wrong checksum": flipped(10, 0x01),
-    "wrong message": flipped(15, 0x01),
-    "wrong data": flipped(30, 0x80),
-    # Its length leads into the middle of a later record.
-    "a record that lost bytes": ODD[:50] + ODD[150:],
-    "foreign bytes": b"\0" * 1000,
-    "a length beyond the end": LYING_HEADER,
-    "no event": framed(b"\xff\xff\xff"),
-}
+NO_RECORDS = [
+    flipped(3, 0x10),  # its length
+    flipped(10, 0x01),  # the checksum of the length
+    flipped(15, 0x01),
+    flipped(30, 0x80),
+    ODD[:50] + ODD[150:],  # Its length leads into the middle of a later record.
+    b"\0" * 1000,
+    LYING_HEADER,
+    framed(b"\xff\xff\xff"),  # no event
+]
 
 
-@pytest.mark.parametrize("kind", NO_RECORDS)
-def test_what_is_no_record_costs_no_other_and_is_reported_with_its_place(read, kind, monkeypatch):
-    between, before, after = NO_RECORDS[kind], b"".join(records(3)), b"".join(records(20, first=3))
+@pytest.mark.parametrize("between", NO_RECORDS, ids=len)
+def test_what_is_no_record_costs_no_other_and_is_reported_with_its_place(between, monkeypatch):
+    before, after = b"".join(records(3)), b"".join(records(20, first=3))
     for block in (event_files.BLOCK_BYTES, 64, 61):
         monkeypatch.setattr(event_files, "BLOCK_BYTES", block)
         series, (damage,) = read(before + between + after)
@@ -147,7 +132,7 @@ def test_what_is_no_record_costs_no_other_and_is_reported_with_its_place(read, k
 
 
 @pytest.mark.parametrize("content", [LYING_HEADER, framed(b"\x0a" * (1 << 19)) * 40], ids=len)
-def test_no_more_memory_is_taken_than_one_record_needs(read, content):
+def test_no_more_memory_is_taken_than_one_record_needs(content):
     data = b"".join(records(5)) + content
     read(data)  # What the first call imports and caches does not count.
     tracemalloc.start()
@@ -157,16 +142,16 @@ def test_no_more_memory_is_taken_than_one_record_needs(read, content):
     assert peak < 8 << 20
 
 
-def test_a_file_that_is_shortened_while_it_is_read_ends_where_it_ends(read, monkeypatch):
+def test_a_file_that_is_shortened_while_it_is_read_ends_where_it_ends(monkeypatch):
     claimed = os.stat_result([0] * 6 + [1 << 22] + [0] * 3)
-    monkeypatch.setattr(event_files.os, "fstat", lambda file: claimed)
+    monkeypatch.setattr(event_files, "os", types.SimpleNamespace(fstat=lambda file: claimed))
     long_record = framed(version_event() * 70000)
     for tail in (b"", long_record[:1500000]):
         assert losses(read(b"".join(records(5)) + tail)[0]) == list(range(5))
 
 
 @pytest.mark.parametrize("same_file", [True, False])
-def test_a_restart_takes_points_back_as_in_tensorboard(read, same_file):
+def test_a_restart_takes_points_back_as_in_tensorboard(same_file):
     first = b"".join(framed(scalar_event(step, loss=5.0)) for step in range(0, 1001, 100))
     restart = framed(restart_event(500))
     contents = [first + restart] if same_file else [first, restart]
@@ -202,18 +187,14 @@ CHANGE = st.tuples(
 
 @given(st.lists(CHANGE, max_size=3))
 @example([(0, 2000, b"")])
-def test_any_bytes_are_either_the_record_of_a_point_or_reported(tmp_path_factory, changes):
+def test_any_bytes_are_either_the_record_of_a_point_or_reported(changes):
     originals = records(30)
     data = bytearray(b"".join(originals))
     for start, lost, put in changes:
         data[start : start + lost] = put
-    series, damage = read_bytes(tmp_path_factory.getbasetemp(), data)
+    series, damage = read(data)
     ends = [0, *(each.end for each in damage)]
     starts = [*(each.offset for each in damage), len(data)]
     assert ends == sorted(ends) and all(end <= start for end, start in zip(ends, starts))
     undamaged = b"".join(data[end:start] for end, start in zip(ends, starts))
     assert undamaged == b"".join(originals[int(loss)] for loss in losses(series))
-    # Nor does damage cost a point before it.
-    intact = len(os.path.commonprefix([bytes(data), b"".join(originals)]))
-    before = sum(end <= intact for end in np.cumsum(list(map(len, originals))))
-    assert losses(series)[:before] == list(range(before))
