@@ -80,13 +80,9 @@ def test_runs_that_differ_in_seed_and_batch_norm_alone_are_a_pair(tmp_path):
     write_pair(tmp_path, "conv", optimizer="sgd")
     made_runs.write_run(tmp_path / "fc" / "without_diagnostics", seed=7)
     found = pairs_below(tmp_path)
-    assert [(pair.network, pair.label) for pair in found] == [
-        ("conv", "sgd"),
-        ("fc", "adam, learning rate 0.1"),
-        ("fc", "adam, learning rate 0.2"),
-    ]
-    for pair in found:
-        assert {side: len(runs) for side, runs in pair.sides.items()} == {False: 2, True: 2}
+    labels = ["sgd", "adam, learning rate 0.1", "adam, learning rate 0.2"]
+    assert [(pair.network, pair.label) for pair in found] == list(zip(["conv", "fc", "fc"], labels))
+    assert all(len(pair.sides[side]) == 2 for pair in found for side in (False, True))
 
 
 def test_each_panel_shows_the_mean_over_seeds_of_its_side_on_the_scale_of_both(tmp_path):
@@ -138,8 +134,8 @@ def test_the_report_has_the_figures_and_the_numbers_behind_them(tmp_path):
     output_dir = tmp_path / "report"
     path = report.write(dict.fromkeys(folders, {}), str(tmp_path), str(output_dir), pytest.fail)
     text = pathlib.Path(path).read_text(encoding="utf-8")
-    for name in NAMES:
-        assert f"](fc_{name}.png)" in text and (output_dir / f"fc_{name}.png").exists()
+    assert all(f"](fc_{name}.png)" in text for name in NAMES)
+    assert all((output_dir / f"fc_{name}.png").exists() for name in NAMES)
     # At the end the seeds' values are 3 and 9 without and 30 and 90 with batch norm, whose third
     # seed is not finite there; at all evaluations without batch norm they are 2 and 6.
     assert "| 2 | 6.00 to 6.00 | 60.00 to 60.00 | 6 | 60 |" in text

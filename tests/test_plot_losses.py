@@ -17,15 +17,7 @@ import matplotlib
 import numpy as np
 import pytest
 from helpers import ROOT
-from made_runs import (
-    BEGAN,
-    scalar_event,
-    tensor_event,
-    write_event_file,
-    write_json,
-    write_run,
-    write_scalars,
-)
+from made_runs import BEGAN, scalar_event, tensor_event, write_event_file, write_run, write_scalars
 from matplotlib.backends import backend_agg
 
 import plot_losses
@@ -168,35 +160,21 @@ def test_what_is_damaged_is_named_and_the_rest_is_read(ended, tmp_path, monkeypa
     content[500:502] = content[1500:1502] = b"\xff\xff"
     damaged.write_bytes(content)
     cut_off.write_bytes(cut_off.read_bytes()[:-5])
-    (tmp_path / "runs/fc/a/settings.json").write_text("[1]" if ended else "{")
+    (tmp_path / "runs/fc/a/settings.json").write_text("{")
     (run,), notes = read_runs()
     assert run.flags == {} and len(run.scalars["train"]["loss"].steps) > 195
-    assert "settings.json" in notes[0]
-    assert ("found list" if ended else "not readable as JSON") in notes[0]
+    assert "settings.json" in notes[0] and "not readable as JSON" in notes[0]
     assert re.search(r"train.*: byte \d+: .*left out \d+ bytes in 2 places", notes[1])
     # While a run goes on, its last record may be half written.
     assert ["stops inside a record" in note for note in notes[2:]] == [True] * ended
 
 
-def test_what_cannot_be_read_is_named_and_the_rest_is_drawn(monkeypatch):
-    for name in ("closed", "open"):
-        write_scalars(f"logs/{name}", "loss", [1.0])
-    os.symlink("nowhere", "logs/open/tfevents")
-    scandir = os.scandir
-
-    def refuse_one(path):
-        if str(path).endswith("closed"):
-            raise PermissionError(13, "Permission denied", path)
-        return scandir(path)
-
-    monkeypatch.setattr(os, "scandir", refuse_one)
+def test_what_cannot_be_read_is_named_and_the_rest_is_drawn():
+    write_scalars("logs/a", "loss", [1.0])
+    os.symlink("nowhere", "logs/a/tfevents")
     (run,), notes = read_runs("logs", "nothing")
     assert run.scalars[""]["loss"].values.tolist() == [1.0]
-    assert sorted(notes) == [
-        "logs/closed: Permission denied; left out",
-        "logs/open/tfevents: No such file or directory; left out",
-        "nothing: no such file or folder; left out",
-    ]
+    assert "nothing: no such file" in notes[0] and "a/tfevents: No such file" in notes[1]
 
 
 @pytest.mark.parametrize(
@@ -258,7 +236,6 @@ def test_event_files_of_other_programs_are_drawn_by_their_tag_in_files_of_differ
     [
         ("train", "accuracy", "accuracy", "0.90000"),
         ("validation", "accuracy_population", "*_population", "0.90000"),
-        ("train", "rate", "no,rate", "-"),
         ("train", "other_loss", "other_loss", "0.50000"),
         ("test", "a [train]", "a [train]", "-"),
         ("train", "a, b,c", "x,a, b,c", "-"),
@@ -364,21 +341,15 @@ def test_runs_on_the_clock_are_drawn_one_by_one_and_relative_time_begins_with_ea
     lines = panels_of(x="wall")[0].lines
     assert [line.label for line in lines] == [f"with batch norm, seed {seed}" for seed in (0, 1)]
     assert lines[1].x[0] - lines[0].x[0] == 1.0 and lines[0].x[0] == BEGAN / 86400
-    (line,) = panels_of(x="relative")[0].lines
-    np.testing.assert_allclose(line.x[[0, -1]], [0, 0.1], atol=1e-6)
+    assert panels_of(x="relative")[0].lines[0].x[[0, -1]] == pytest.approx([0, 0.1], abs=1e-6)
 
 
-@pytest.mark.parametrize(
-    "count, weight, smoothed",
-    [(curves.FEW_POINTS - 1, 0.9, False), (curves.FEW_POINTS, 0.9, True), (99, 0, False)],
-)
-def test_single_batches_are_drawn_beside_a_curve_that_is_smoothed(count, weight, smoothed):
-    losses = np.random.RandomState(0).normal(1, 0.1, count).astype(np.float32)
+@pytest.mark.parametrize("few", [True, False])
+def test_single_batches_are_drawn_beside_a_curve_that_is_smoothed(few):
+    losses = np.random.RandomState(0).normal(1, 0.1, curves.FEW_POINTS - few)
     write_run("runs/fc/a", losses=losses)
-    panels = panels_of(smoothing=weight)
-    (line,) = panels[0].lines
-    assert (line.raw is not None) == ("single batches" in legend_of(panels)) == smoothed
-    assert (line.y.tolist() == losses.tolist()) == (not smoothed)
+    panels = panels_of(smoothing=0.9)
+    assert ("single batches" in legend_of(panels)) == (panels[0].lines[0].raw is not None) != few
 
 
 @pytest.mark.parametrize("population, shown", [(0.56, True), (0.54, False)])
@@ -398,36 +369,38 @@ def test_validation_accuracy_stands_beside_the_loss_with_population_statistics_w
     assert (accuracy.lines[0].dotted is not None) == shown
 
 
-@pytest.mark.parametrize("of_mnist", [True, False])
 @pytest.mark.parametrize("loss", ["softmax", "sigmoid"])
-def test_the_loss_of_answering_the_class_frequencies_of_mnist_is_marked(loss, of_mnist):
-    with open(os.path.join(ROOT, "MNIST_data", "train-labels-idx1-ubyte.gz"), "rb") as file:
-        checksum = hashlib.sha256(file.read()).hexdigest()
-    write_run("runs/fc/a", loss=loss, data={"train-labels": checksum if of_mnist else "00"})
+def test_the_loss_of_answering_the_class_frequencies_of_mnist_is_marked(loss):
     p = np.array([5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]) / 60000
     expected = {"softmax": -(p * np.log(p)).sum()}
     expected["sigmoid"] = -(p * np.log(p) + (1 - p) * np.log(1 - p)).mean()
-    assert panels_of()[0].level == (pytest.approx(expected[loss], abs=1e-5) if of_mnist else None)
+    labels = pathlib.Path(ROOT, "MNIST_data", "train-labels-idx1-ubyte.gz").read_bytes()
+    write_run("runs/fc/a", loss=loss, data={"labels": hashlib.sha256(labels).hexdigest()})
+    assert panels_of()[0].level == pytest.approx(expected[loss], abs=1e-5)
+    write_run("runs/fc/other_data", loss=loss)
+    assert panels_of()[0].level is None
 
 
 @pytest.mark.parametrize(
-    "values, logarithmic",
-    [([1.0, 0.1], True), ([1.0, 0.11], False), ([1.0, 0.0], False), ([NAN, NAN], False)],
+    "values, scale, said",
+    [
+        ([1.0, 0.0999], "log", []),
+        ([1.0, 0.1001], "linear", []),
+        ([1.0, NAN, 0.0, np.inf, -0.25, 0.1], "linear", ["2 of 6 values are nan, infinite"]),
+        ([NAN, NAN], "linear", ["2 of 2 values are nan, infinite"]),
+    ],
 )
-def test_the_axis_is_logarithmic_where_the_losses_span_a_decade(values, logarithmic):
-    assert figures.spans_decade(np.array(values)) == logarithmic
-    write_run("runs/fc/a", losses=np.array(values) - 1e-6)
-    for log_y, expected in ((None, logarithmic), (True, True), (False, False)):
-        assert panels_of(log_y=log_y)[0].scale == ("log" if expected else "linear")
-
-
-@pytest.mark.parametrize("log_y, said", [(None, ["infinite"]), (True, ["infinite", "not above 0"])])
-def test_values_that_the_figure_cannot_show_are_counted_and_said(log_y, said):
-    write_run("runs/fc/a", losses=[1.0, NAN, 0.0, np.inf, -0.25, 0.1])
+def test_the_axis_is_logarithmic_for_a_decade_and_values_it_cannot_show_are_said(
+    values, scale, said
+):
+    write_run("runs/fc/a", losses=values)
     notes = []
-    panels_of(notes=notes, log_y=log_y)
-    assert [note.startswith("fc/a: loss: 2 of 6 ") for note in notes] == [True] * len(said)
-    assert all(words in note for note, words in zip(notes, said))
+    assert panels_of(notes=notes)[0].scale == scale and len(notes) == len(said)
+    assert panels_of(log_y=False)[0].scale == "linear"
+    assert panels_of(notes=notes, log_y=True)[0].scale == "log"
+    said = said * 2 + ["2 of 6 values are not above 0"] * (0.0 in values)
+    assert all(note.startswith(f"fc/a: loss: {words}") for note, words in zip(notes, said))
+    assert len(notes) == len(said)
 
 
 # The picture
@@ -506,7 +479,6 @@ def test_a_long_curve_keeps_its_first_and_last_point():
 @pytest.mark.parametrize(
     "messages",
     [
-        [scalar_event(0, loss=NAN)],
         [scalar_event(0, 0.0, loss=0.0), scalar_event(1, NAN, loss=1.0)],
         [scalar_event(step, 1e300 * step, loss=3e38 * (-1) ** step) for step in range(4)],
         [tensor_event(step, "loss", 1.7e308 * (-1) ** step) for step in range(70)],
@@ -528,7 +500,8 @@ def test_any_settings_are_drawn(odd):
     every_flag = {"network": "fc", "flags": dict.fromkeys(names, odd), "data": {"images": odd}}
     all_settings = [{**every_flag, "network": odd}, {**every_flag, "flags": odd}, every_flag]
     for number, settings in enumerate(all_settings):
-        write_json(write_run(f"runs/fc/{number}") + "/settings.json", settings)
+        path = pathlib.Path(write_run(f"runs/fc/{number}"), "settings.json")
+        path.write_text(json.dumps(settings))
     for plot in run_lines.plots_of(read_runs()[0], lambda tag: True):
         for group_by in (["optimizer"], ["batch_norm", "x"], None):
             assert run_lines.panels_of(plot, lambda note: None, group_by=group_by)[0].lines
