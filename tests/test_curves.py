@@ -22,12 +22,8 @@ def fitted(values, weight):
 @pytest.mark.parametrize("weight", [0.1, 0.6, 0.95, 0.999])
 def test_each_point_is_that_of_a_line_fitted_to_its_neighbours(weight):
     np.testing.assert_allclose(curves.smooth(NOISE, weight), fitted(NOISE, weight), atol=1e-9)
-
-
-def test_near_the_beginning_fewer_neighbours_count():
-    # One, five, and 20 on either side; never more than the weight says.
+    # Near the beginning fewer count: one, five, and 20 on either side.
     np.testing.assert_allclose(curves.links_of(500, 0.95)[[0, 39, 400]], [0.2, 0.8, 0.95])
-    assert curves.links_of(500, 0.1).max() == 0.1
 
 
 def test_a_falling_curve_is_followed_without_delay_and_a_line_also_over_uneven_steps():
