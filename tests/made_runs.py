@@ -14,6 +14,10 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from graph_mode.train.schedule import EARLY
 
 BEGAN = 1.7e9
+FLAGS = {
+    "optimizer": "adam", "batch_norm": True, "seed": 0, "learning_rate": 0.002, "loss": "sigmoid",
+    "log_dir": "runs",
+}  # fmt: skip
 
 
 def event(wall_time=BEGAN, parts=None, **fields):
@@ -35,8 +39,7 @@ def tensor_event(step, tag, value, plugin="scalars"):
     part = summary_pb2.Summary.Value(tag=tag)
     if plugin:
         part.metadata.plugin_data.plugin_name = plugin
-    tensor = tensor_pb2.TensorProto(dtype=types_pb2.DT_DOUBLE, double_val=[value])
-    part.tensor.CopyFrom(tensor)
+    part.tensor.CopyFrom(tensor_pb2.TensorProto(dtype=types_pb2.DT_DOUBLE, double_val=[value]))
     return event(BEGAN, [part], step=step)
 
 
@@ -81,44 +84,32 @@ def made_losses(num_steps, seed):
 
 
 def write_run(
-    folder,
-    network="fc",
-    optimizer="adam",
-    batch_norm=True,
-    seed=0,
-    losses=None,
-    began=BEGAN,
-    ended=True,
-    data=None,
-    code="abc",
-    **flags,
+    folder, network="fc", losses=None, began=BEGAN, ended=True, data=None, code="abc", **flags
 ):
     """A run folder as training leaves it: event files, settings.json and result.json."""
     folder = str(folder)
-    losses = made_losses(20, seed) if losses is None else np.asarray(losses)
+    flags = {**FLAGS, **flags}
+    losses = made_losses(20, flags["seed"]) if losses is None else np.asarray(losses)
     write_scalars(os.path.join(folder, "train"), "loss", losses, began)
     last = len(losses) - 1
     evaluated = sorted({*range(0, last, 500), *(step for step in EARLY if step < last), last})
-    events = {
-        "validation": [
-            scalar_event(step, began + 0.01 * step, loss=float(losses[step]) * 1.1, accuracy=0.5)
-            for step in evaluated
-        ]
-    }
-    flags = {**flags, "optimizer": optimizer, "batch_norm": batch_norm, "seed": seed}
-    defaults = {"learning_rate": 0.002, "loss": "sigmoid", "log_dir": "runs"}
+    scalars = {"validation": [(step, float(losses[step]) * 1.1, 0.5) for step in evaluated]}
     settings = {
         "network": network,
-        "flags": {**defaults, **flags},
+        "flags": flags,
         "versions": {"code": code},
         "data": {"images": "00"} if data is None else data,
     }
     write_json(os.path.join(folder, "settings.json"), settings)
     if ended:
-        events["test"] = [scalar_event(last, began + 0.01 * last, loss=0.03, accuracy=0.98)]
+        scalars["test"] = [(last, 0.03, 0.98)]
         result = {"validation_accuracy": 0.97, "test_accuracy": 0.98, "steps": len(losses)}
         write_json(os.path.join(folder, "result.json"), result)
-    for split, messages in events.items():
+    for split, rows in scalars.items():
+        messages = [
+            scalar_event(step, began + 0.01 * step, loss=loss, accuracy=accuracy)
+            for step, loss, accuracy in rows
+        ]
         write_event_file(os.path.join(folder, split, event_file_name(began)), messages)
     return folder
 

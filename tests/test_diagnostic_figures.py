@@ -1,7 +1,9 @@
 """Figures and tables of what --diagnostics records: which runs belong together, their numbers."""
 
+import itertools
 import math
 import os
+import pathlib
 
 import made_runs
 import numpy as np
@@ -12,30 +14,27 @@ from graph_mode.comparing import report
 from graph_mode.plotting import diagnostics
 from graph_mode.runs import recorded
 
-STEPS = (0, 10, 20)
 NAMES = ["figure_1", "activation_inputs", "gradient_norms", "dead_units", "loss_along_gradient"]
 
 
 def tags(batch_norm, layers):
     """The tags that a run of these hidden layers writes, with kernels of two."""
-    found = ["loss_along_gradient/start"]
-    found += [f"loss_along_gradient/{which}" for which in ("smallest", "largest")]
+    found = [f"loss_along_gradient/{which}" for which in ("start", "smallest", "largest")]
     for layer in (f"layer_{number}" for number in layers):
         found.append(f"dead_units/{layer}")
         for unit in ("", "first_unit/"):
             found += [f"activation_inputs/{layer}/{unit}percentile_{p}" for p in (15, 50, 85)]
-    layers = ["block/dense", "dense_1"] + (["batch_normalization"] if batch_norm else [])
+    layers = ["block/dense", "dense_1"] + ["batch_normalization"] * batch_norm
     found += [f"gradient_norm/{layer}" for layer in layers]
     return [f"diagnostics/{tag}" for tag in found]
 
 
-def write_run(folder, values, batch_norm, steps=STEPS, layers=(2, 10), **flags):
-    """A run whose every diagnostic has these values at the steps."""
-    flags["validate_every"] = 10
-    made_runs.write_run(folder, batch_norm=batch_norm, diagnostics=True, **flags)
+def write_run(folder, values, batch_norm, layers=(2, 10), **flags):
+    """A run whose every diagnostic has these values at the steps 0, 10, 20, ..."""
+    made_runs.write_run(folder, batch_norm=batch_norm, diagnostics=True, validate_every=10, **flags)
     events = [
-        made_runs.scalar_event(step, **dict.fromkeys(tags(batch_norm, layers), value))
-        for step, value in zip(steps, values)
+        made_runs.scalar_event(10 * number, **dict.fromkeys(tags(batch_norm, layers), value))
+        for number, value in enumerate(values)
     ]
     path = os.path.join(str(folder), "train", "events.out.tfevents.1700000001.host")
     made_runs.write_event_file(path, events)
@@ -49,23 +48,30 @@ def write_pair(folder, network="fc", **flags):
             folder / network / f"{batch_norm}-{seed}-{flags.get('learning_rate', '')}",
             np.array([1, 2, 3]) * (1 + 2 * seed) * (10 if batch_norm else 1),
             batch_norm,
-            network=network,
-            seed=seed,
-            **flags,
+            **dict(flags, network=network, seed=seed),
         )
-        for batch_norm in (False, True)
-        for seed in (0, 1)
+        for batch_norm, seed in itertools.product((False, True), (0, 1))
     ]
 
 
 def pairs_below(folder):
-    folder = str(folder)
-    found = recorded.find_event_files([folder], pytest.fail)
-    return diagnostics.pairs_of(recorded.read_runs(found, [folder], pytest.fail))
+    found = recorded.find_event_files([str(folder)], pytest.fail)
+    return diagnostics.pairs_of(recorded.read_runs(found, [str(folder)], pytest.fail))
 
 
-def drawn(pair):
+def legend_of(figure):
+    return [text.get_text() for text in figure.axes[-1].get_legend().get_texts()]
+
+
+def drawn(folder):
+    """{name: Figure} of the only pair below a folder."""
+    (pair,) = pairs_below(folder)
     return {name: figure for name, _, figure in diagnostics.draw_all(pair)}
+
+
+def curves_of(axes):
+    """The y of the middle lines of a panel, between the edges of bands."""
+    return [line.get_ydata().tolist() for line in axes.lines if line.get_linewidth() == 1.5]
 
 
 def test_runs_that_differ_in_seed_and_batch_norm_alone_are_a_pair(tmp_path):
@@ -74,83 +80,52 @@ def test_runs_that_differ_in_seed_and_batch_norm_alone_are_a_pair(tmp_path):
     write_pair(tmp_path, "conv", optimizer="sgd")
     made_runs.write_run(tmp_path / "fc" / "without_diagnostics", seed=7)
     found = pairs_below(tmp_path)
-    assert [(pair.network, pair.label) for pair in found] == [
-        ("conv", "sgd"),
-        ("fc", "adam, learning rate 0.1"),
-        ("fc", "adam, learning rate 0.2"),
-    ]
-    for pair in found:
-        assert {side: len(runs) for side, runs in pair.sides.items()} == {False: 2, True: 2}
-
-
-def curves_of(axes):
-    """The middle lines of a panel: those between the edges of a band are whole."""
-    return [line for line in axes.lines if line.get_linewidth() == 1.5]
-
-
-def legend_of(figure):
-    return [text.get_text() for text in figure.axes[-1].get_legend().get_texts()]
+    labels = ["sgd", "adam, learning rate 0.1", "adam, learning rate 0.2"]
+    assert [(pair.network, pair.label) for pair in found] == list(zip(["conv", "fc", "fc"], labels))
+    assert all(len(pair.sides[side]) == 2 for pair in found for side in (False, True))
 
 
 def test_each_panel_shows_the_mean_over_seeds_of_its_side_on_the_scale_of_both(tmp_path):
     write_pair(tmp_path)
-    (pair,) = pairs_below(tmp_path)
-    figures = drawn(pair)
+    figures = drawn(tmp_path)
     assert list(figures) == NAMES
     without, with_norm, _ = figures["gradient_norms"].axes
     assert legend_of(figures["gradient_norms"]) == ["block/dense", "dense_1"]
     for axes, mean in ((without, [2, 4, 6]), (with_norm, [20, 40, 60])):
-        assert [line.get_ydata().tolist() for line in axes.lines] == [mean, mean]
-        assert axes.lines[0].get_xdata().tolist() == list(STEPS)
+        assert curves_of(axes) == [mean, mean]
+        assert axes.lines[0].get_xdata().tolist() == [0, 10, 20]
     low, high = without.get_ylim()
     assert with_norm.get_ylim() == (low, high) and low < 2 and high > 60
     assert legend_of(figures["dead_units"]) == ["layer 2", "layer 10"]
-    assert curves_of(figures["dead_units"].axes[0])[0].get_ydata().tolist() == [2, 4, 6]
+    assert curves_of(figures["dead_units"].axes[0])[0] == [2, 4, 6]
     accuracy, unit_without, unit_with, _ = figures["figure_1"].axes
     assert legend_of(figures["figure_1"])[-1] == "with batch norm (n = 2)"
     assert accuracy.get_ylabel() == "Validation accuracy (%)"
     # One unit of one network: the mean of several units would be no unit's.
-    assert curves_of(unit_without)[0].get_ydata().tolist() == [1, 2, 3]
-    assert curves_of(unit_with)[0].get_ydata().tolist() == [10, 20, 30]
+    assert (curves_of(unit_without), curves_of(unit_with)) == ([[1, 2, 3]], [[10, 20, 30]])
     assert "layer 10" in unit_without.get_ylabel()
     rows = figures["activation_inputs"].axes
     assert [axes.get_ylabel() for axes in rows[:4:2]] == ["Layer 2", "Layer 10"]
 
 
-def test_one_side_alone_and_values_that_are_not_finite_can_be_drawn(tmp_path):
-    write_run(tmp_path / "fc" / "a", [math.nan, math.inf, math.nan], True)
-    (pair,) = pairs_below(tmp_path)
-    for name, figure in drawn(pair).items():
-        figure.savefig(str(tmp_path / f"{name}.png"))
-        panels = {"figure_1": 2, "activation_inputs": 2}.get(name, 1)
+def test_one_side_alone_of_many_layers_without_a_finite_value_can_be_drawn(tmp_path):
+    write_run(tmp_path / "a", [math.nan, math.inf, math.nan], True, layers=range(1, 6))
+    figures = drawn(tmp_path)
+    for name, figure in figures.items():
+        figure.savefig(str(tmp_path / f"{name}.png"), dpi=20)
+        panels = {"figure_1": 2, "activation_inputs": 5}.get(name, 1)
         assert len(figure.axes) == panels + 1
     # Of batch norm alone the layers are those of the network without it.
-    assert legend_of(drawn(pair)["gradient_norms"]) == ["block/dense", "dense_1"]
+    assert legend_of(figures["gradient_norms"]) == ["block/dense", "dense_1"]
+    assert legend_of(figures["dead_units"]) == [f"layer {number}" for number in range(1, 6)]
+    assert len({line.get_color() for line in figures["dead_units"].axes[0].lines}) == 5
 
 
-@pytest.mark.parametrize("count, marker", [(40, "o"), (41, "None")])
-def test_a_long_run_is_drawn_without_a_marker_for_each_point(count, marker, tmp_path):
-    write_run(tmp_path / "fc" / "a", range(1, 1 + count), True, range(count))
-    (pair,) = pairs_below(tmp_path)
-    axes = drawn(pair)["gradient_norms"].axes[0]
-    assert {line.get_marker() for line in axes.lines} == {marker}
-
-
-def test_of_many_layers_each_has_a_colour(tmp_path):
-    write_run(tmp_path / "fc" / "a", [1, 2, 3], False, layers=range(1, 6))
-    (pair,) = pairs_below(tmp_path)
-    figure = drawn(pair)["dead_units"]
-    assert legend_of(figure) == [f"layer {number}" for number in range(1, 6)]
-    assert len({line.get_color() for line in figure.axes[0].lines}) == 5
-
-
-def test_plot_losses_draws_them_where_runs_have_them(tmp_path, capsys):
+def test_plot_losses_draws_them_where_runs_have_them(tmp_path):
     write_pair(tmp_path / "runs")
-    plot_losses.main([str(tmp_path / "runs"), "--output-dir", str(tmp_path / "figures")])
-    expected = [f"fc_{name}_adam.png" for name in NAMES]
-    assert sorted(os.listdir(str(tmp_path / "figures"))) == sorted(["fc_loss.png"] + expected)
-    written = capsys.readouterr().out
-    assert all(f"wrote {tmp_path / 'figures' / name}\n" in written for name in expected)
+    plot_losses.main([str(tmp_path / "runs"), "--output-dir", str(tmp_path), "--format", "svg"])
+    names = ["fc_loss.svg"] + [f"fc_{name}_adam.svg" for name in NAMES]
+    assert {path.name for path in tmp_path.glob("*.*")} == set(names)
 
 
 def test_the_report_has_the_figures_and_the_numbers_behind_them(tmp_path):
@@ -158,10 +133,9 @@ def test_the_report_has_the_figures_and_the_numbers_behind_them(tmp_path):
     folders.append(write_run(tmp_path / "fc" / "c", [1, math.inf, -math.inf], True, seed=2))
     output_dir = tmp_path / "report"
     path = report.write(dict.fromkeys(folders, {}), str(tmp_path), str(output_dir), pytest.fail)
-    with open(path, encoding="utf-8") as file:
-        text = file.read()
-    for name in NAMES:
-        assert f"](fc_{name}.png)" in text and (output_dir / f"fc_{name}.png").exists()
+    text = pathlib.Path(path).read_text(encoding="utf-8")
+    assert all(f"](fc_{name}.png)" in text for name in NAMES)
+    assert all((output_dir / f"fc_{name}.png").exists() for name in NAMES)
     # At the end the seeds' values are 3 and 9 without and 30 and 90 with batch norm, whose third
     # seed is not finite there; at all evaluations without batch norm they are 2 and 6.
     assert "| 2 | 6.00 to 6.00 | 60.00 to 60.00 | 6 | 60 |" in text
