@@ -34,7 +34,7 @@ disable_eager_execution = enable_resource_variables = enable_control_flow_v2 = i
 @pytest.fixture
 def log_dir(tmp_path):
     """Of a name that not every program can take."""
-    return str(tmp_path / "\u8bd5 [\u00e9]")
+    return str(tmp_path / "\u8bd5 \u00e9")
 
 
 @pytest.fixture
