@@ -141,27 +141,3 @@ def test_a_difference_never_crosses_a_kink():
 
     assert comparison.central_differences(with_kink_at(1e-7), np.zeros(1)) == {0: 0}
     assert comparison.central_differences(with_kink_at(0), np.zeros(1)) == {}
-
-
-def test_the_softmax_jacobian_has_no_value_where_a_probability_underflowed():
-    logits, labels = np.array([[1e4], [-1e4]]), np.array([[0.0], [1.0]])
-    with np.errstate(all="ignore"):
-        value = {"y": labels, "p": np.exp(backpropagation.log_softmax(logits))}
-        assert np.isnan(backpropagation.softmax_cross_entropy_backward(value)).any()
-    expected = [[1.0], [-1.0]]
-    for finite in ("softmax_cross_entropy_gradient", "log_softmax_cross_entropy_backward"):
-        gradient = getattr(backpropagation, finite)({"o": logits, "y": labels})["o"]
-        np.testing.assert_array_equal(gradient, expected)
-
-
-@pytest.mark.parametrize("epsilon", [1e-3, 0.5])
-def test_the_gradient_of_batch_normalization_sums_to_zero_and_is_nearly_orthogonal(epsilon):
-    random = np.random.RandomState(0)
-    x, dy = random.normal(size=(2, 7, 4))
-    gamma, variance = random.normal(size=4), x.var(axis=0)
-    std = np.sqrt(variance + epsilon)
-    xhat = (x - x.mean(axis=0)) / std
-    dx = backpropagation.batch_norm_gradients({"x": x, "gamma": gamma, "dy": dy}, epsilon)["x"]
-    np.testing.assert_allclose(dx.sum(axis=0), 0, atol=1e-13)
-    left_over = gamma / std * (dy * xhat).sum(axis=0) * epsilon / (variance + epsilon)
-    np.testing.assert_allclose((dx * xhat).sum(axis=0), left_over, rtol=1e-10)

@@ -117,14 +117,21 @@ def test_missing_mnist_is_downloaded_and_only_what_is_missing(tmp_path, start_se
     assert (path, server.requests) == (str(folder / LABELS), [])
 
 
-def test_another_set_comes_from_its_own_address_alone(tmp_path, start_server, use_mirrors):
+def test_another_set_comes_from_its_own_address_alone_and_must_be_idx_and_not_too_large(
+    tmp_path, start_server, use_mirrors, monkeypatch
+):
     mirror = start_server()
     use_mirrors(mirror.url)
     arrays = image_set(rows=32, columns=20, classes=26)
     server = start_server(folder=write_set(tmp_path / "served", arrays))
     data = mnist_data.read_data_sets(tmp_path / "new", source_url=server.url, validation_size=0)
     np.testing.assert_array_equal(data.train.labels, arrays[1])
-    assert mirror.requests == []
+    for answer, message in ((damaged, "found there: cannot be"), (without_size, "more than 1000")):
+        with pytest.raises(DataError, match=message):
+            address = start_server(answer).url + LABELS
+            mnist_data.maybe_download(LABELS, str(tmp_path / "none"), address)
+        monkeypatch.setattr(mnist_data, "LARGEST_DOWNLOAD", 1000)
+    assert mirror.requests == [] and not (tmp_path / "none").exists()
 
 
 def assert_downloaded(address, folder):
@@ -167,24 +174,10 @@ def test_a_mirror_stands_in_and_without_one_a_line_says_why(
     use_mirrors(first.url)
     with pytest.raises(DataError) as raised:
         mnist_data.maybe_download(LABELS, str(tmp_path / "none"), first.url + LABELS)
-    assert f"{first.url}{LABELS}: {message}" in str(raised.value).replace("cut off, ", "")
-    assert str(raised.value).startswith(str(tmp_path / "none" / LABELS) + ": no such file")
-    assert len(str(raised.value).splitlines()) == 1
-    assert os.listdir(str(tmp_path)) == ["new"]
-
-
-@pytest.mark.parametrize(
-    "answer, largest, message",
-    [(damaged, 10**6, "found there: cannot be read"), (without_size, 1000, "more than 1000 bytes")],
-)
-def test_what_another_address_has_must_be_idx_and_not_too_large(
-    answer, largest, message, tmp_path, start_server, use_mirrors, monkeypatch
-):
-    monkeypatch.setattr(mnist_data, "LARGEST_DOWNLOAD", largest)
-    use_mirrors()
-    with pytest.raises(DataError, match=message):
-        mnist_data.maybe_download(LABELS, str(tmp_path / "new"), start_server(answer).url + LABELS)
-    assert os.listdir(str(tmp_path)) == []
+    error = str(raised.value)
+    assert f"{first.url}{LABELS}: {message}" in error.replace("cut off, ", "")
+    assert error.startswith(str(tmp_path / "none" / LABELS) + ": no such file")
+    assert len(error.splitlines()) == 1 and os.listdir(str(tmp_path)) == ["new"]
 
 
 def test_offline_is_told_in_one_line(tmp_path, use_mirrors):

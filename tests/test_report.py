@@ -50,10 +50,9 @@ def write_run(log_dir, name, accuracy, validation=(0.5,), population=None, **giv
     return folder
 
 
-def report_of(folders, tmp_path, flags=None, say=pytest.fail):
-    """The text of the report of these runs; flags: those that a run may be older than."""
-    folders = {folder: flags or {} for folder in folders}
-    path = report.write(folders, str(tmp_path), str(tmp_path / "report"), say)
+def report_of(folders, tmp_path, say=pytest.fail):
+    """The text of the report of these runs."""
+    path = report.write(dict.fromkeys(folders, {}), str(tmp_path), str(tmp_path / "report"), say)
     with open(path, encoding="utf-8") as file:
         return file.read()
 
@@ -142,24 +141,18 @@ def test_a_run_that_failed_before_it_began_is_in_the_report(tmp_path):
     assert "| fc/a | failed | no space |" in report_of([str(folder)], tmp_path)
 
 
-def report_of_runs(tmp_path, *runs, **flags):
+def report_of_runs(tmp_path, *runs):
     """The report of runs with these accuracies and flags, each (accuracy, flags)."""
     folders = [
         write_run(tmp_path, str(number), accuracy, **given)
         for number, (accuracy, given) in enumerate(runs)
     ]
-    return report_of(folders, tmp_path, flags=flags)
+    return report_of(folders, tmp_path)
 
 
 def test_a_flag_that_varies_only_along_with_another_is_no_column(tmp_path):
     runs = [(0.9, {"layers": layers, "hidden_units": [9] * layers}) for layers in (2, 3)]
     assert "\n| layers | without" in report_of_runs(tmp_path, *runs)
-
-
-def test_a_run_older_than_a_flag_is_of_the_same_setting_as_a_newer_one(tmp_path):
-    runs = [(0.9, {"batch_norm": False}), (0.95, {"batch_norm": True, "width": 7})]
-    text = report_of_runs(tmp_path, *runs, width=7)
-    assert "| 90.00 (n = 1) | 95.00 (n = 1) | +5.00 |" in text and "`width` 7" in text
 
 
 def test_how_batch_norm_is_done_is_compared_with_the_one_run_without_it(tmp_path):
