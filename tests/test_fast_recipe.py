@@ -9,7 +9,7 @@ from helpers import ROOT
 
 import conv_train
 import fc_train
-from graph_mode import commands, machine
+from graph_mode import machine
 from graph_mode.command_line import CommandError
 from graph_mode.runs import record
 
@@ -47,13 +47,6 @@ def test_settings_hold_what_fast_stands_for_and_the_folder_is_named_by_it(small_
     assert "fast" not in flags
     with pytest.raises(CommandError, match="leave out --fast"):
         fc_train.parse_flags(["--resume", folder, "--fast"])
-
-
-def test_a_script_without_a_recipe_has_no_such_flag(capsys):
-    script = commands.Script("own", None, [], "An own network")
-    with pytest.raises(SystemExit):
-        script.parse_flags(["--fast"])
-    assert "--fast" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(machine.WINDOWS, reason="the benchmarks measure memory by a module of Unix")
