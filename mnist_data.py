@@ -563,6 +563,8 @@ def main(arguments=None):
     group = parser.add_mutually_exclusive_group(required=True)
     group.add_argument("--check", metavar="FOLDER", help="say what is there, and if it is MNIST")
     group.add_argument("--download", metavar="FOLDER", help="fetch missing files, then check")
+    if arguments is None and "ipykernel" in sys.argv[0]:  # whose arguments are its own
+        arguments = []
     flags = parser.parse_args(arguments)
     try:
         download = flags.download is not None

@@ -9,6 +9,7 @@ from subprocess import PIPE
 import pytest
 from helpers import ROOT, write_small_mnist
 from hypothesis import HealthCheck, settings
+from idx_files import image_set, write_set
 from script_server import ScriptServer
 
 PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
@@ -28,6 +29,13 @@ def pytest_configure():
 def small_mnist(tmp_path_factory):
     """A folder with the first 600 training and 200 test images of MNIST, to be read only."""
     return write_small_mnist(tmp_path_factory.mktemp("data") / "small_mnist")
+
+
+@pytest.fixture(scope="session")
+def tiny_set(tmp_path_factory):
+    """A folder with 300 training and 50 test images of 8x8, to be read only."""
+    arrays = image_set(train=300, test=50, rows=8, columns=8)
+    return write_set(tmp_path_factory.mktemp("data") / "tiny_set", arrays)
 
 
 @pytest.fixture(scope="session")

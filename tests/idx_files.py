@@ -5,12 +5,9 @@ import os
 
 import numpy as np
 
-NAMES = (
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-)
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+KINDS = ("images-idx3-ubyte", "labels-idx1-ubyte")
+NAMES = [f"{part}-{kind}" for part in ("train", "t10k") for kind in KINDS]
 
 
 def idx_bytes(array):

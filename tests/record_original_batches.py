@@ -13,11 +13,10 @@ import pickle
 import tempfile
 
 import numpy as np
-from idx_files import image_set, write_set
+from idx_files import ROOT, image_set, write_set
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-RECORD = os.path.join(HERE, "original_batches.json")
-MNIST = os.path.join(os.path.dirname(HERE), "MNIST_data")
+RECORD = os.path.join(ROOT, "tests", "original_batches.json")
+MNIST = os.path.join(ROOT, "MNIST_data")
 
 TRAIN = 310
 VALIDATION = 7
@@ -32,10 +31,7 @@ SMALL = {
     "not shuffled after the first epoch": ({"seed": 5}, [(90, True)] * 4 + [(90, False)] * 8),
     "shuffled in turns": ({"seed": 6}, [(77, turn % 3 == 0) for turn in range(30)]),
     "larger than an epoch": ({"seed": 7}, [(350, True), (400, True), (303, True)]),
-    "larger than two epochs": (
-        {"seed": 7},
-        [(size, True) for size in (700, 10, 900, 950, 20, 303)],
-    ),
+    "larger than two epochs": ({"seed": 7}, [(n, True) for n in (700, 10, 900, 950, 20, 303)]),
     "largest seed": ({"seed": 2**32 - 1}, [(50, True)] * 10),
     "negative seed": ({"seed": -3}, [(50, True)] * 10),
     "one-hot": ({"seed": 8, "one_hot": True}, [(50, True)] * 10),
@@ -148,17 +144,9 @@ def subclassed_without_calling_init(_train, data_set):
 
 
 # What programs do with the inner names of a DataSet: (training set, class DataSet) -> arrays.
-INNER_NAMES = (
-    arrays_replaced,
-    arrays_written,
-    fewer_examples,
-    other_examples,
-    looked_at_after_each_batch,
-    copied,
-    made_by_hand,
-    subclassed,
-    subclassed_without_calling_init,
-)
+INNER_NAMES = (arrays_replaced, arrays_written, fewer_examples, other_examples)
+INNER_NAMES += (looked_at_after_each_batch, copied, made_by_hand)
+INNER_NAMES += (subclassed, subclassed_without_calling_init)
 
 
 def record(input_data, data_set):
@@ -194,10 +182,8 @@ def followed(train, batches):
 
 
 def described(*arrays):
-    return [
-        [str(array.dtype), list(array.shape), hashlib.sha256(array.tobytes()).hexdigest()[:12]]
-        for array in arrays
-    ]
+    digests = [hashlib.sha256(array.tobytes()).hexdigest()[:12] for array in arrays]
+    return [[str(a.dtype), list(a.shape), digest] for a, digest in zip(arrays, digests)]
 
 
 def main():

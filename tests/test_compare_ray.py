@@ -3,7 +3,6 @@
 import os
 import signal
 
-import idx_files
 import pytest
 from helpers import read_scalars
 from test_compare import PATIENCE_SECONDS, children, wait_until
@@ -21,12 +20,6 @@ NETWORK, FLAGS = "own", fc_train.FLAGS
 script = commands.Script(NETWORK, fc_train.network, FLAGS, "An own network", fc_train.complete)
 parse_flags, main = script.parse_flags, script.main
 """
-
-
-@pytest.fixture(scope="module")
-def data_dir(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data")
-    return idx_files.write_set(folder, idx_files.image_set(train=300, test=50, rows=8, columns=8))
 
 
 def descendants(pid):
@@ -55,18 +48,17 @@ def kill_a_node(cluster):
 
 
 @pytest.fixture
-def start(start_script, data_dir, tmp_path):
+def start(start_script, tiny_set, tmp_path):
     """start(folder, *flags) compares the fully connected network and that of a script of one's own,
     below this folder."""
     (tmp_path / "own_train.py").write_text(OWN_SCRIPT)
-    given = ["--networks", f"fc,{tmp_path / 'own_train.py'}", "--data-dir", data_dir, *GRID]
+    given = ["--networks", f"fc,{tmp_path / 'own_train.py'}", "--data-dir", tiny_set, *GRID]
     return lambda folder, *flags: start_script("compare.py", "--log-dir", folder, *given, *flags)
 
 
 def finished(log_dir):
     """{folder: time of its result}"""
-    paths = log_dir.glob("*/*/result.json")
-    return {path.parent: path.stat().st_mtime_ns for path in paths}
+    return {path.parent: path.stat().st_mtime_ns for path in log_dir.glob("*/*/result.json")}
 
 
 def curves(log_dir):
@@ -92,8 +84,7 @@ def test_a_node_is_killed_and_no_run_is_lost_or_repeated_or_different(cluster, s
     assert (second.returncode, errors) == (0, "")
     assert "failed" not in output
     # Ray itself tells of the node.
-    ended = [line for line in output.splitlines() if line.startswith("[")]
-    assert len(ended) == RUNS - len(before), output
+    assert sum(line.startswith("[") for line in output.splitlines()) == RUNS - len(before), output
     now = finished(on_ray)
     assert {folder: now[folder] for folder in before} == before
     assert len(now) == len([*on_ray.glob("fc/*"), *on_ray.glob("own/*")]) == RUNS

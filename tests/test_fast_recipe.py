@@ -1,7 +1,6 @@
 """--fast: a recipe of flags, which what is given besides overrides."""
 
 import importlib
-import json
 import os
 import sys
 
@@ -10,28 +9,28 @@ from helpers import ROOT
 
 import conv_train
 import fc_train
-from graph_mode import commands, machine
+from graph_mode import machine
 from graph_mode.command_line import CommandError
-
-
-def own_values(script, *arguments):
-    flags = vars(script.parse_flags(list(arguments)))
-    return {name: flags[name] for name in script.fast([])}
+from graph_mode.runs import record
 
 
 @pytest.mark.parametrize("script", [fc_train, conv_train])
 def test_fast_is_the_recipe_and_a_flag_given_besides_wins(script):
-    assert own_values(script, "--fast") == script.fast([])
-    assert own_values(script) != script.fast([])
-    given = own_values(script, "--fast", "--no-batch-norm", "--num-batches", "3")
-    assert given == {**script.fast([]), "batch_norm": False, "num_batches": 3}
+    def own_values(*arguments):
+        flags = vars(script.parse_flags(list(arguments)))
+        return {name: flags[name] for name in recipe}
+
+    recipe = script.fast([])
+    assert own_values("--fast") == recipe != own_values()
+    given = own_values("--fast", "--no-batch-norm", "--num-batches", "3")
+    assert given == {**recipe, "batch_norm": False, "num_batches": 3}
 
 
 @pytest.mark.parametrize(
-    "flags, units", [([], [256, 128]), (["--hidden-units", "9,9"], [9, 9]), (["--layers=1"], [256])]
+    "flag, units", [("--fast", [256, 128]), ("--hidden-units=9,9", [9, 9]), ("--layers=1", [256])]
 )
-def test_sizes_given_besides_fast_win(flags, units):
-    assert fc_train.parse_flags(["--fast", *flags]).hidden_units == units
+def test_sizes_given_besides_fast_win(flag, units):
+    assert fc_train.parse_flags(["--fast", flag]).hidden_units == units
 
 
 def test_settings_hold_what_fast_stands_for_and_the_folder_is_named_by_it(small_mnist, tmp_path):
@@ -39,20 +38,15 @@ def test_settings_hold_what_fast_stands_for_and_the_folder_is_named_by_it(small_
     arguments += ["--data-dir", small_mnist, "--log-dir", str(tmp_path)]
     folder = fc_train.main(arguments)
     assert os.path.basename(folder).startswith("adam_batchnorm_fast_num-batches-2")
-    with open(os.path.join(folder, "settings.json"), encoding="utf-8") as file:
-        flags = json.load(file)["flags"]
-    found = [flags[name] for name in ("learning_rate", "schedule", "num_batches")]
-    assert found == [0.02, "one-cycle", 2]
+    flags = record.read_settings(folder)["flags"]
+    assert (flags["learning_rate"], flags["schedule"], flags["num_batches"]) == (
+        0.02,
+        "one-cycle",
+        2,
+    )
     assert "fast" not in flags
     with pytest.raises(CommandError, match="leave out --fast"):
         fc_train.parse_flags(["--resume", folder, "--fast"])
-
-
-def test_a_script_without_a_recipe_has_no_such_flag(capsys):
-    script = commands.Script("own", None, [], "An own network")
-    with pytest.raises(SystemExit):
-        script.parse_flags(["--fast"])
-    assert "--fast" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(machine.WINDOWS, reason="the benchmarks measure memory by a module of Unix")

@@ -11,36 +11,24 @@ from graph_mode import fast
 from graph_mode import tensorflow1 as tf
 from graph_mode.gradients import backpropagation, comparison, manual_gradients
 
-# A slip of the pencil: what it is, the right text in backpropagation.py, the wrong one.
-SLIPS = (
-    (
-        "the softmax Jacobian has no off-diagonal terms",
-        'jacobian = -np.einsum("im,jm->mij", probabilities, probabilities)',
-        'jacobian = -np.einsum("im,jm,ij->mij", probabilities, probabilities, np.eye(3))',
-    ),
-    ("dL/do is not averaged over the batch", "- labels) / labels.shape[1]", "- labels)"),
-    ("dL/do has the wrong sign", "np.exp(log_softmax(logits)) - labels", "labels - np.exp(logits)"),
-    (
-        "a bias gets the gradient of one example",
-        'gradient["h1"].sum(axis=1, keepdims=True)',
-        'gradient["h1"][:, :1]',
-    ),
-    (
-        "W is not transposed on the way back",
-        'value["W2"].T @ gradient',
-        'value["W2"][:, ::-1].T @ gradient',
-    ),
-    ("the sigmoid's derivative is a", "delta2 * first * (1 - first)", "delta2 * first"),
-    ("the tanh's derivative is 1 - a", "delta3 * (1 - second**2)", "delta3 * (1 - second)"),
-    ("the mean is a constant", "x_by_2 + x_by_1", "x_by_2"),
-    ("the variance is a constant", "centered_by_7 + centered_by_3", "centered_by_7"),
-    ("the closed form takes the mean for a constant", "dy - dy.mean(axis=0) -", "dy -"),
-    ("the closed form takes the variance for a constant", "- xhat * projection", "- 0 * xhat"),
-    ("the variance is unbiased", "x.var(axis=0)", "x.var(axis=0) * 8 / 7"),
-    ("epsilon is outside the root", "np.sqrt(x.var(axis=0) + epsilon)", "x.std(axis=0)"),
-    ("gamma is forgotten", 'value["gamma"] / std', "1 / std"),
-    ("dF/dgamma is of x, not of xhat", 'gradient["scaled"] * value["xhat"]', 'gradient["scaled"]'),
-)
+# Slips of the pencil: what it is: the right text in backpropagation.py => the wrong one.
+SLIPS = """
+the Jacobian has a diagonal only: -np.einsum("im,jm->mij" => -0 * np.einsum("im,jm->mij"
+dL/do is not averaged over the batch: - labels) / labels.shape[1] => - labels)
+dL/do has the wrong sign: np.exp(log_softmax(logits)) - labels => labels - np.exp(logits)
+a bias gets one example's: gradient["h1"].sum(axis=1, keepdims=True) => gradient["h1"][:, :1]
+W is not transposed: value["W2"].T @ gradient => value["W2"][:, ::-1].T @ gradient
+the sigmoid's derivative is a: delta2 * first * (1 - first) => delta2 * first
+the tanh's derivative is 1 - a: delta3 * (1 - second**2) => delta3 * (1 - second)
+the mean is a constant: x_by_2 + x_by_1 => x_by_2
+the variance is a constant: centered_by_7 + centered_by_3 => centered_by_7
+the closed form has the mean as a constant: dy - dy.mean(axis=0) - => dy -
+the closed form has the variance as a constant: - xhat * projection => - 0 * xhat
+the variance is unbiased: x.var(axis=0) => x.var(axis=0) * 8 / 7
+epsilon is outside the root: np.sqrt(x.var(axis=0) + epsilon) => x.std(axis=0)
+gamma is forgotten: value["gamma"] / std => 1 / std
+dF/dgamma is of x: gradient["scaled"] * value["xhat"] => gradient["scaled"]
+""".strip().split("\n")
 
 SMALL = {
     "fc": ["--hidden-units", "8,6"],
@@ -78,13 +66,18 @@ def values():
     return found
 
 
-@pytest.mark.parametrize("slip", SLIPS, ids=[slip[0] for slip in SLIPS])
-def test_a_wrong_formula_fails(values, capsys, slip):
-    _, right, wrong = slip
-    source = inspect.getsource(backpropagation)
+def with_a_slip(module, right, wrong):
+    """The module again, with one text in it replaced by another."""
+    source = inspect.getsource(module)
     assert source.count(right) == 1
-    mutant = types.ModuleType("backpropagation")
+    mutant = types.ModuleType("mutant")
     exec(source.replace(right, wrong), mutant.__dict__)
+    return mutant
+
+
+@pytest.mark.parametrize("slip", SLIPS)
+def test_a_wrong_formula_fails(values, capsys, slip):
+    mutant = with_a_slip(backpropagation, *slip.split(": ", 1)[1].split(" => "))
     comparisons = []
     with np.errstate(all="ignore"):
         for names, functions, value in values:
@@ -116,11 +109,8 @@ def test_a_training_network_agrees_and_a_wrong_custom_gradient_in_it_fails(
     assert check(network, "--batch-norm") == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines() if "kernel" in line]
     assert rows and all(row[-1] != "-" for row in rows)
-    source = inspect.getsource(fast)
-    right = "normalize_by(x, *moments, scale * d_gamma, scale * d_beta, epsilon)"
-    assert source.count(right) == 1
-    mutant = types.ModuleType("fast")
-    exec(source.replace(right, right.replace("scale * d_gamma", "0 * d_gamma")), mutant.__dict__)
+    right = "normalize_by(x, *moments, scale * d_gamma"
+    mutant = with_a_slip(fast, right, right.replace("scale", "0"))
     monkeypatch.setattr(fast, "normalize", mutant.normalize)
     assert check(network, "--batch-norm") == 1
 
@@ -128,24 +118,19 @@ def test_a_training_network_agrees_and_a_wrong_custom_gradient_in_it_fails(
 def test_a_wrong_backward_pass_of_the_fully_connected_network_fails(check, monkeypatch):
     monkeypatch.setitem(manual_gradients.ACTIVATIONS, "tanh", lambda outputs: 1 - outputs)
     assert check("fc", "--activation", "tanh") == 1
-
-
-def test_the_full_size_variants_are_flags_that_the_scripts_take():
     for script, _, variants in gradient_check.TRAINING_NETWORKS.values():
-        assert all(script.parse_flags(flags.split()) for flags in variants)
+        assert all(script.parse_flags(flags.split()) for flags in variants)  # of full size
 
 
 @pytest.mark.parametrize(
-    "sources, elements",
-    [
-        ({"hand": np.array([1.0]), "tf": np.array([np.nan])}, None),
-        ({"tf": np.ones(3), "diff": np.array([])}, []),
-        ({"hand": np.ones(3), "tf": np.array([1, 1, 1 + 2e-9])}, None),
-        ({"hand": np.ones(3), "diff": np.array([1, 1, 1 + 2e-6])}, None),
-    ],
-    ids=["a nan", "nothing to compare", "above the limit", "above that of differences"],
+    "source, array, elements",
+    [("nodes", [1, 1, np.nan], None), ("nodes", [1, 1, 1 + 2e-9], None)]
+    + [("diff", [1, 1, 1 + 2e-6], None), ("diff", [], [])],
 )
-def test_what_does_not_agree_is_a_failure(capsys, sources, elements):
+def test_a_nan_nothing_to_compare_or_more_than_the_limit_is_a_failure(
+    capsys, source, array, elements
+):
+    sources = {"tf": np.ones(3), source: np.array(array)}
     assert comparison.report([("title", [comparison.Comparison("dx", sources, elements)])]) == 1
     assert "FAILED" in capsys.readouterr().out
 
@@ -156,29 +141,3 @@ def test_a_difference_never_crosses_a_kink():
 
     assert comparison.central_differences(with_kink_at(1e-7), np.zeros(1)) == {0: 0}
     assert comparison.central_differences(with_kink_at(0), np.zeros(1)) == {}
-
-
-def test_the_softmax_jacobian_has_no_value_where_a_probability_underflowed():
-    logits, labels = np.array([[1e4], [-1e4]]), np.array([[0.0], [1.0]])
-    with np.errstate(all="ignore"):
-        value = {"y": labels, "p": np.exp(backpropagation.log_softmax(logits))}
-        assert np.isnan(backpropagation.softmax_cross_entropy_backward(value)).any()
-    expected = [[1.0], [-1.0]]
-    for finite in ("softmax_cross_entropy_gradient", "log_softmax_cross_entropy_backward"):
-        gradient = getattr(backpropagation, finite)({"o": logits, "y": labels})["o"]
-        np.testing.assert_array_equal(gradient, expected)
-
-
-@pytest.mark.parametrize("epsilon", [1e-3, 0.5])
-def test_the_gradient_of_batch_normalization_sums_to_zero_and_is_nearly_orthogonal(epsilon):
-    random = np.random.RandomState(0)
-    x, dy = random.normal(size=(2, 7, 4))
-    gamma = random.normal(size=4)
-    variance = x.var(axis=0)
-    std = np.sqrt(variance + epsilon)
-    xhat = (x - x.mean(axis=0)) / std
-    value = {"x": x, "gamma": gamma, "dy": dy}
-    dx = backpropagation.batch_norm_gradients(value, epsilon)["x"]
-    np.testing.assert_allclose(dx.sum(axis=0), 0, atol=1e-13)
-    left_over = gamma / std * (dy * xhat).sum(axis=0) * epsilon / (variance + epsilon)
-    np.testing.assert_allclose((dx * xhat).sum(axis=0), left_over, rtol=1e-10)

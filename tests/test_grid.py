@@ -39,25 +39,27 @@ def refusal(capsys):
     return refused
 
 
-@pytest.mark.parametrize(
-    "arguments, name, values",
-    [
-        (["--layers", "3,5"], "layers", [3, 5]),
-        (["--layers=3", "--layers=5", "--layers=3"], "layers", [3, 5]),
-        (["--optimizer", "sgd", "--optimizers=adam"], "optimizer", ["sgd", "adam"]),
-        (["--seeds", "2"], "seed", [0, 1]),
-        (["--seeds", "4,7"], "seed", [4, 7]),
-        (["--hidden-units", "30,20", "--hidden-units", "10"], "hidden_units", [[30, 20], [10]]),
-        (["--hidden-bias"], "hidden_bias", [True]),
-        (["--hidden-bias=both"], "hidden_bias", [False, True]),
-        (["--batch-norm", "false"], "batch_norm", [False]),
-        (["--batch-norm=true", "--xla"], "batch_norm", [True]),
-        # Two layers of these sizes are the default of --layers 2.
-        (["--layers=2", "--hidden-units=256,128"], "layers", [2]),
-    ],
-)
-def test_each_flag_takes_several_values(arguments, name, values):
-    assert flags_of(runs_of(arguments), name) == [(value,) for value in values]
+# arguments: flag, the values of its runs
+VALUES = """
+--layers 3,5: layers [3, 5]
+--layers=3 --layers=5 --layers=3: layers [3, 5]
+--optimizer sgd --optimizers=adam: optimizer ["sgd", "adam"]
+--seeds 2: seed [0, 1]
+--seeds 4,7: seed [4, 7]
+--hidden-units 30,20 --hidden-units 10: hidden_units [[30, 20], [10]]
+--hidden-bias: hidden_bias [true]
+--hidden-bias=both: hidden_bias [false, true]
+--batch-norm false: batch_norm [false]
+--batch-norm=true --xla: batch_norm [true]
+--layers=2 --hidden-units=256,128: layers [2]
+"""
+
+
+@pytest.mark.parametrize("case", VALUES.strip().split("\n"))
+def test_each_flag_takes_several_values(case):
+    arguments, values = case.split(": ")
+    name, values = values.split(" ", 1)
+    assert flags_of(runs_of(arguments.split()), name) == [(each,) for each in json.loads(values)]
 
 
 def test_every_combination_is_a_run_and_the_first_seed_of_all_comes_first():
@@ -99,18 +101,11 @@ def test_the_default_grid_is_both_networks_four_optimizers_and_five_seeds():
     assert [run.network for run in grid.expand([{"optimizer": ["sgd"]}])] == ["fc", "conv"]
 
 
-@pytest.mark.parametrize(
-    "flags, is_another",
-    [
-        ({"seed": 1}, True),
-        ({"diagnostics": True}, True),
-        ({"log_dir": "x", "run_name": "y"}, False),
-    ],
-)
-def test_what_makes_another_run(flags, is_another):
+def test_what_makes_another_run():
     settings = runs_of([])[0].settings
-    changed = {**settings, "flags": {**settings["flags"], **flags}}
-    assert (grid.key_of(settings) != grid.key_of(changed)) == is_another
+    for flags, is_another in (({"seed": 1}, True), ({"log_dir": "x", "run_name": "y"}, False)):
+        changed = {**settings, "flags": {**settings["flags"], **flags}}
+        assert (grid.key_of(settings) != grid.key_of(changed)) == is_another
 
 
 def test_a_script_of_ones_own_that_was_edited_gives_other_runs(tmp_path):
@@ -134,64 +129,62 @@ def test_a_config_file_says_in_json_what_a_command_line_says(tmp_path):
     assert grid.expand(grid.read_config(str(path))) == runs_of(first, second)
 
 
-@pytest.mark.parametrize(
-    "arguments, complaint",
-    [
-        (["--networks", "fc,mlp"], "found network mlp, expected fc, conv or the path of a"),
-        (["--networks"], "found network True"),
-        (["--networks", os.path.join(ROOT, "README.md")], "README.md, expected fc, conv"),
-        (["--seeds", "0"], "--seeds: found 0"),
-        (["--seeds", "-1"], "--seeds: found -1"),
-        (["--seeds", "two"], "--seed: found 'two'"),
-        (["--seeds", ""], "--seed: found an empty value"),
-        (["--optimizers", "sgd,"], "--optimizer: found an empty value"),
-        (["--optimizers", "sgd,lion"], "invalid choice: 'lion'"),
-        (["--layers", "3,zero"], "--layers: found 'zero'"),
-        (["--nonsense", "1"], "unknown flag --nonsense"),
-        (["--run-name", "x"], "--run-name is for a single run"),
-        (["--resume", "x"], "--resume is for a single run"),
-        (["--threads", "1,2"], "--threads takes one value"),
-        (["--data-dir", "nowhere"], "nowhere: no such folder"),
-        (["--config", "nowhere.json"], "nowhere.json: No such file"),
-        (["--jobs", "0"], "--jobs"),
-        (["stray"], "found stray, expected a flag"),
-    ],
-)
-def test_a_grid_that_cannot_be_is_refused_in_one_line_before_anything_is_written(
-    tmp_path, refusal, arguments, complaint
-):
+# arguments: a part of what is said about them
+REFUSED = f"""
+--networks fc,mlp: found network mlp, expected fc, conv or the path of a
+--networks: found network True
+--networks {ROOT}/README.md: README.md, expected fc, conv
+--seeds 0: --seeds: found 0
+--seeds -1: --seeds: found -1
+--seeds two: --seed: found 'two'
+--seeds=: --seed: found an empty value
+--optimizers sgd,: --optimizer: found an empty value
+--optimizers sgd,lion: invalid choice: 'lion'
+--layers 3,zero: --layers: found 'zero'
+--nonsense 1: unknown flag --nonsense
+--run-name x: --run-name is for a single run
+--resume x: --resume is for a single run
+--threads 1,2: --threads takes one value
+--data-dir nowhere: nowhere: no such folder
+--config nowhere.json: nowhere.json: No such file
+--jobs 0: --jobs
+stray: found stray, expected a flag
+"""
+
+
+@pytest.mark.parametrize("case", REFUSED.strip().split("\n"))
+def test_a_grid_that_cannot_be_is_refused_before_anything_is_written(tmp_path, refusal, case):
     log_dir = str(tmp_path / "runs")
-    assert complaint in refusal("--log-dir", log_dir, *arguments)
+    arguments, complaint = case.split(": ", 1)
+    assert complaint in refusal("--log-dir", log_dir, *arguments.split())
     assert not os.path.exists(log_dir)
 
 
-@pytest.mark.parametrize(
-    "flag, name, content, complaint",
-    [
-        ("--networks", "mine.py", "1 +", "SyntaxError"),
-        ("--networks", "mine.py", "raise SystemExit(3)", "SystemExit: 3"),
-        ("--networks", "mine.py", "NETWORK = FLAGS = parse_flags = 1", "has no attribute 'main'"),
-        ("--networks", "mine.py", "NETWORK = FLAGS = parse_flags = main = 'a/b'", "'a/b'"),
-        ("--networks", "mine.py", "NETWORK = FLAGS = parse_flags = main = 'con'", "'con'"),
-        ("--config", "grids.json", "{", "not readable as JSON"),
-        ("--config", "grids.json", "[]", 'expected {"grids"'),
-        ("--config", "grids.json", '{"grids": [], "seeds": 5}', 'expected {"grids"'),
-        ("--config", "grids.json", '{"grids": [5]}', 'expected {"grids"'),
-        ("--config", "grids.json", '{"grids": []}', 'expected {"grids"'),
-        ("--config", "grids.json", '{"grids": [{"optimizer": []}]}', "--optimizer: found an empty"),
-        ("--config", "grids.json", '{"grids": [{"seeds": 0}]}', "--seeds: found 0"),
-    ],
-)
-def test_a_file_of_another_form_is_refused(tmp_path, refusal, flag, name, content, complaint):
-    path = tmp_path / name
+# flag: content of its file: a part of what is said about it
+REFUSED_FILES = """
+--networks# 1 +# SyntaxError
+--networks# raise SystemExit(3)# SystemExit: 3
+--networks# NETWORK = FLAGS = parse_flags = 1# has no attribute 'main'
+--networks# NETWORK = FLAGS = parse_flags = main = 'a/b'# 'a/b'
+--networks# NETWORK = FLAGS = parse_flags = main = 'con'# 'con'
+--networks# from fc_train import *; NETWORK = "conv"# both name their network conv
+--config# {# not readable as JSON
+--config# []# expected {"grids"
+--config# {"grids": [], "seeds": 5}# expected {"grids"
+--config# {"grids": [5]}# expected {"grids"
+--config# {"grids": []}# expected {"grids"
+--config# {"grids": [{"optimizer": []}]}# --optimizer: found an empty
+--config# {"grids": [{"seeds": 0}]}# --seeds: found 0
+"""
+
+
+@pytest.mark.parametrize("case", REFUSED_FILES.strip().split("\n"))
+def test_a_file_of_another_form_is_refused(tmp_path, refusal, case):
+    flag, content, complaint = case.split("# ")
+    path = tmp_path / "mine.py"
     path.write_text(content)
-    assert complaint in refusal("--dry-run", flag, str(path))
-
-
-def test_two_scripts_never_share_a_network(tmp_path, refusal):
-    (tmp_path / "mine.py").write_text("from fc_train import *\n")
-    line = refusal("--dry-run", "--networks", f"fc,{tmp_path / 'mine.py'}")
-    assert "both name their network fc" in line
+    networks = "conv," if "both name" in complaint else ""
+    assert complaint in refusal("--dry-run", flag, f"{networks}{path}")
 
 
 def test_a_dry_run_lists_the_runs_in_any_encoding_and_writes_nothing(tmp_path, monkeypatch):

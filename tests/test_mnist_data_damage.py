@@ -10,12 +10,14 @@ import io
 import os
 import struct
 import tracemalloc
+from unittest import mock
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from idx_files import NAMES, idx_bytes, image_set, write_set
+from record_original_batches import MNIST
 
 import mnist_data
 from mnist_data import DataError, read_data_sets
@@ -79,37 +81,32 @@ def test_a_validation_set_takes_from_none_to_all_of_the_training_set(tmp_path):
             read_data_sets(folder, validation_size=size)
 
 
-@pytest.mark.parametrize(
-    "call, message",
-    [
-        (lambda: mnist_data.dense_to_one_hot([0, 3], 3), "label 3 at position 1, expected 0 to 2"),
-        (lambda: mnist_data.dense_to_one_hot([0, -1], 3), "label -1 at position 1"),
-        (lambda: mnist_data.DataSet(np.zeros((5, 2, 2, 1)), np.zeros(4)), "labels.shape: .4,."),
-        (lambda: mnist_data.DataSet(np.zeros((5, 2, 2, 3)), np.zeros(5)), "expected .n, h, w, 1."),
-    ],
-)
-def test_arrays_that_do_not_fit_are_refused(call, message):
-    with pytest.raises(DataError, match=message):
-        call()
+def test_arrays_that_do_not_fit_are_refused():
+    one_hot, zeros = mnist_data.dense_to_one_hot, np.zeros
+    for function, first, second, message in (
+        (one_hot, [0, 3], 3, "label 3 at position 1, expected 0 to 2"),
+        (one_hot, [0, -1], 3, "label -1 at position 1"),
+        (mnist_data.DataSet, zeros((5, 2, 2, 1)), zeros(4), "labels.shape: .4,."),
+        (mnist_data.DataSet, zeros((5, 2, 2, 3)), zeros(5), "expected .n, h, w, 1."),
+    ):
+        with pytest.raises(DataError, match=message):
+            function(first, second)
 
 
 # Folders
 
 
-def test_what_is_no_folder_is_told_and_not_made(tmp_path):
-    (tmp_path / "file").write_text("")
-    for name, message in (("none", "no such folder; expected"), ("file", "Not a directory, exp")):
-        with pytest.raises(DataError, match=f"{name}: {message}"):
-            read_data_sets(tmp_path / name, download=False)
-    assert os.listdir(str(tmp_path)) == ["file"]
-
-
-def test_a_missing_file_is_named_and_those_of_mnist_do_not_complete_another_set(tmp_path):
+def test_a_missing_folder_or_file_is_named_and_mnist_does_not_complete_another_set(tmp_path):
     folder = write_set(tmp_path, ARRAYS)
-    (tmp_path / TEST_LABELS).unlink()
+    os.rename(os.path.join(folder, TEST_LABELS), os.path.join(folder, "file"))
     before = os.listdir(folder)
-    with pytest.raises(DataError, match="no t10k-labels-idx1-ubyte.gz in it; expected the four"):
-        read_data_sets(folder, download=False)
+    for name, message in (
+        ("none", "none: no such folder; expected"),
+        ("file", "file: Not a directory, exp"),
+        ("", "no t10k-labels-idx1-ubyte.gz in it; expected the four"),
+    ):
+        with pytest.raises(DataError, match=message):
+            read_data_sets(tmp_path / name, download=False)
     with pytest.raises(DataError, match="but train-images-idx3-ubyte.gz, .* not of MNIST"):
         read_data_sets(folder)
     assert os.listdir(folder) == before
@@ -144,11 +141,8 @@ def test_what_is_no_file_is_told_and_not_waited_for(tmp_path, make):
 @pytest.mark.parametrize("function, named", [("os.listdir", ""), ("builtins.open", IMAGES)])
 def test_what_may_not_be_read_is_reported(tmp_path, monkeypatch, function, named):
     folder = write_set(tmp_path, ARRAYS)
-
-    def refuse(*_):
-        raise PermissionError(errno.EACCES, "Permission denied")
-
-    monkeypatch.setattr(function, refuse)
+    refusal = PermissionError(errno.EACCES, "Permission denied")
+    monkeypatch.setattr(function, mock.Mock(side_effect=refusal))
     with pytest.raises(DataError, match=f"{named}.*Permission denied"):
         read_data_sets(folder)
 
@@ -169,25 +163,20 @@ def memory_of_reading(content):
     return memory, error
 
 
-LYING = {
-    "promise": header(2051, 2**32 - 1, 2**16, 2**16) + bytes(1000),
-    "packed promise": gzip.compress(header(2051, *[2**32 - 1] * 3) + bytes(1000)),
-    "more than promised": PACKED + gzip.compress(bytes(256 << 20), compresslevel=1),
-}
+LYING = (
+    header(2051, 2**32 - 1, 2**16, 2**16) + bytes(1000),
+    gzip.compress(header(2051, *[2**32 - 1] * 3) + bytes(1000)),
+    PACKED + gzip.compress(bytes(256 << 20), compresslevel=1),
+)
 
 
-@pytest.mark.parametrize("kind", LYING)
-def test_memory_grows_neither_with_a_promise_nor_beyond_it(kind):
-    memory, error = memory_of_reading(LYING[kind])
-    assert "header promises" in error
-    assert memory < 4e6
-
-
-def test_mnist_is_in_memory_once():
-    with open(os.path.join("MNIST_data", IMAGES), "rb") as file:
+def test_memory_grows_neither_with_a_promise_nor_beyond_it_and_mnist_is_there_once():
+    for content in LYING:
+        memory, error = memory_of_reading(content)
+        assert "header promises" in error and memory < 4e6
+    with open(os.path.join(MNIST, IMAGES), "rb") as file:
         memory, error = memory_of_reading(file.read())
-    assert error is None
-    assert memory < 1.5 * 60000 * 784
+    assert error is None and memory < 1.5 * 60000 * 784
 
 
 # Properties

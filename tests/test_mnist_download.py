@@ -12,13 +12,12 @@ import threading
 
 import numpy as np
 import pytest
-from idx_files import NAMES, idx_bytes, image_set, write_set
+from idx_files import NAMES, ROOT, idx_bytes, image_set, write_set
+from record_original_batches import MNIST
 
 import mnist_data
 from mnist_data import DataError
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-MNIST = os.path.join(ROOT, "MNIST_data")
 LABELS = "t10k-labels-idx1-ubyte.gz"
 FILES = [name + ".gz" for name in NAMES]
 
@@ -30,21 +29,20 @@ def content_of(name, folder=MNIST):
 
 ZEROS = gzip.compress(idx_bytes(np.zeros(10000, np.uint8)))
 
-# What a server answers when it is asked for a file: status, one header, body.
+# What a server answers when it is asked for a file: one header, body.
 
 
-def sized(content, body=None, status=200):
+def sized(content, body=None):
     """Announces the size of the content, and sends the body if that is given."""
-    return status, ("Content-Length", str(len(content))), content if body is None else body
+    return ("Content-Length", str(len(content))), content if body is None else body
 
 
 def without_size(content):
-    return 200, ("Connection", "close"), content
+    return ("Connection", "close"), content
 
 
 def in_chunks(content):
-    body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(content), content)
-    return 200, ("Transfer-Encoding", "chunked"), body
+    return ("Transfer-Encoding", "chunked"), b"%x\r\n%s\r\n0\r\n\r\n" % (len(content), content)
 
 
 def stalled(content):
@@ -62,8 +60,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):  # noqa: N802
         self.server.requests.append(self.path)
         answer = self.server.answers.pop(0) if self.server.answers else sized
-        status, header, body = answer(content_of(os.path.basename(self.path), self.server.folder))
-        self.send_response(status)
+        header, body = answer(content_of(os.path.basename(self.path), self.server.folder))
+        self.send_response(200 if body else 404)
         self.send_header(*header)
         self.end_headers()
         self.wfile.write(body)
@@ -119,14 +117,21 @@ def test_missing_mnist_is_downloaded_and_only_what_is_missing(tmp_path, start_se
     assert (path, server.requests) == (str(folder / LABELS), [])
 
 
-def test_another_set_comes_from_its_own_address_alone(tmp_path, start_server, use_mirrors):
+def test_another_set_comes_from_its_own_address_alone_and_must_be_idx_and_not_too_large(
+    tmp_path, start_server, use_mirrors, monkeypatch
+):
     mirror = start_server()
     use_mirrors(mirror.url)
     arrays = image_set(rows=32, columns=20, classes=26)
     server = start_server(folder=write_set(tmp_path / "served", arrays))
     data = mnist_data.read_data_sets(tmp_path / "new", source_url=server.url, validation_size=0)
     np.testing.assert_array_equal(data.train.labels, arrays[1])
-    assert mirror.requests == []
+    for answer, message in ((damaged, "found there: cannot be"), (without_size, "more than 1000")):
+        with pytest.raises(DataError, match=message):
+            address = start_server(answer).url + LABELS
+            mnist_data.maybe_download(LABELS, str(tmp_path / "none"), address)
+        monkeypatch.setattr(mnist_data, "LARGEST_DOWNLOAD", 1000)
+    assert mirror.requests == [] and not (tmp_path / "none").exists()
 
 
 def assert_downloaded(address, folder):
@@ -136,21 +141,24 @@ def assert_downloaded(address, folder):
     assert os.listdir(str(folder)) == [LABELS]
 
 
-@pytest.mark.parametrize("answer", [without_size, in_chunks])
-def test_every_good_answer_is_taken(answer, tmp_path, start_server, use_mirrors):
-    server = start_server(answer)
+def test_every_good_answer_is_taken_and_the_former_address_leads_to_the_mirrors(
+    tmp_path, start_server, use_mirrors, monkeypatch
+):
+    server = start_server(without_size, in_chunks)
     use_mirrors(server.url)
-    assert_downloaded(server.url, tmp_path)
+    monkeypatch.setattr(mnist_data, "FORMER_ADDRESS", closed_port())
+    for number, address in enumerate((server.url, server.url, mnist_data.FORMER_ADDRESS)):
+        assert_downloaded(address, tmp_path / str(number))
 
 
 BAD_ANSWERS = {
     "cut off": (lambda content: sized(content, content[:2000]), "2542 bytes are missing"),
-    "cut off chunks": (lambda content: (*in_chunks(content)[:2], b"20\r\nabc"), "IncompleteRead"),
+    "cut off chunks": (lambda content: (in_chunks(content)[0], b"20\r\nabc"), "IncompleteRead"),
     "stalled": (stalled, "timed out"),
     "a web page": (lambda _: sized(b"<html>Sign in</html>"), "found there: begins with b'<html>"),
     "damaged": (damaged, "found there: cannot be read (damaged gzip data"),
     "another set": (lambda _: sized(ZEROS), "found another file, expected that of MNIST"),
-    "no such file": (lambda _: sized(b"", status=404), "HTTP Error 404"),
+    "no such file": (lambda _: sized(b""), "HTTP Error 404"),
 }
 
 
@@ -166,30 +174,10 @@ def test_a_mirror_stands_in_and_without_one_a_line_says_why(
     use_mirrors(first.url)
     with pytest.raises(DataError) as raised:
         mnist_data.maybe_download(LABELS, str(tmp_path / "none"), first.url + LABELS)
-    assert f"{first.url}{LABELS}: {message}" in str(raised.value).replace("cut off, ", "")
-    assert str(raised.value).startswith(str(tmp_path / "none" / LABELS) + ": no such file")
-    assert len(str(raised.value).splitlines()) == 1
-    assert os.listdir(str(tmp_path)) == ["new"]
-
-
-def test_the_former_address_leads_to_the_mirrors(tmp_path, start_server, use_mirrors, monkeypatch):
-    use_mirrors(start_server().url)
-    monkeypatch.setattr(mnist_data, "FORMER_ADDRESS", closed_port())
-    assert_downloaded(mnist_data.FORMER_ADDRESS, tmp_path)
-
-
-@pytest.mark.parametrize(
-    "answer, largest, message",
-    [(damaged, 10**6, "found there: cannot be read"), (without_size, 1000, "more than 1000 bytes")],
-)
-def test_what_another_address_has_must_be_idx_and_not_too_large(
-    answer, largest, message, tmp_path, start_server, use_mirrors, monkeypatch
-):
-    monkeypatch.setattr(mnist_data, "LARGEST_DOWNLOAD", largest)
-    use_mirrors()
-    with pytest.raises(DataError, match=message):
-        mnist_data.maybe_download(LABELS, str(tmp_path / "new"), start_server(answer).url + LABELS)
-    assert os.listdir(str(tmp_path)) == []
+    error = str(raised.value)
+    assert f"{first.url}{LABELS}: {message}" in error.replace("cut off, ", "")
+    assert error.startswith(str(tmp_path / "none" / LABELS) + ": no such file")
+    assert len(error.splitlines()) == 1 and os.listdir(str(tmp_path)) == ["new"]
 
 
 def test_offline_is_told_in_one_line(tmp_path, use_mirrors):

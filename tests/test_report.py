@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from graph_mode.comparing import report, results
+from graph_mode.runs import record
 
 # By SciPy.
 STUDENT = {1: 12.7062, 4: 2.7764, 20: 2.0860, 21: 2.0796, 30: 2.0423, 31: 2.0395, 60: 2.0003}
@@ -23,53 +24,35 @@ def test_an_interval_is_the_mean_and_t_standard_errors_on_both_sides(degrees):
     np.testing.assert_allclose(found, [values.mean(), *(values.mean() + [-half, half])], rtol=5e-5)
 
 
-def write_run(
-    log_dir,
-    name,
-    test_accuracy,
-    validation=(0.5,),
-    losses=None,
-    failure=None,
-    population=None,
-    code="abc",
-    steps=(0, 100, 200, 300),
-    trained=301,
-    **flags,
-):
-    """A run that was evaluated at these steps with these validation accuracies.
+def write_run(log_dir, name, accuracy, validation=(0.5,), population=None, **given):
+    """A run that was evaluated at steps 0, 100, ... with these validation accuracies.
 
     population: (test accuracy, [validation accuracy]) with population statistics.
     """
-    losses = made_runs.made_losses(301, 0) if losses is None else losses
-    folder = made_runs.write_run(log_dir / "fc" / name, losses=losses, ended=False, **flags)
+    failure, code = given.pop("failure", None), given.pop("code", "abc")
+    given.setdefault("losses", made_runs.made_losses(301, 0))
+    result = {"test_accuracy": accuracy, "steps": given.pop("trained", 301)}
+    result.update({"steps_per_second": 50.0, "seconds": 8})
+    folder = made_runs.write_run(log_dir / "fc" / name, ended=False, **given)
     scalars = [{"accuracy": accuracy} for accuracy in validation]
-    result = {
-        "test_accuracy": test_accuracy,
-        "steps": trained,
-        "steps_per_second": 50.0,
-        "seconds": 8,
-    }
     if population:
         result["test_accuracy_population"] = population[0]
         for each, accuracy in zip(scalars, population[1]):
             each["accuracy_population"] = accuracy
-    events = [made_runs.scalar_event(step, **each) for step, each in zip(steps, scalars)]
+    events = [made_runs.scalar_event(100 * i, **each) for i, each in enumerate(scalars)]
     path = os.path.join(folder, "validation", "events.out.tfevents.1700000000.host")
     made_runs.write_event_file(path, events)
     path = os.path.join(folder, "settings.json")
-    with open(path, encoding="utf-8") as file:
-        settings = json.load(file)
-    settings["versions"] = {"tensorflow": "2.21.0", "code": code, "processor": "a processor"}
-    made_runs.write_json(path, settings)
+    versions = {"tensorflow": "2.21.0", "code": code, "processor": "a processor"}
+    record.write_json(path, {**record.read_json(path), "versions": versions})
     written = ("failure.json", failure) if failure else ("result.json", result)
     made_runs.write_json(os.path.join(folder, written[0]), written[1])
     return folder
 
 
-def report_of(folders, tmp_path, flags=None, say=pytest.fail):
-    """The text of the report of these runs; flags: those that a run may be older than."""
-    folders = {folder: flags or {} for folder in folders}
-    path = report.write(folders, str(tmp_path), str(tmp_path / "report"), say)
+def report_of(folders, tmp_path, say=pytest.fail):
+    """The text of the report of these runs."""
+    path = report.write(dict.fromkeys(folders, {}), str(tmp_path), str(tmp_path / "report"), say)
     with open(path, encoding="utf-8") as file:
         return file.read()
 
@@ -89,20 +72,14 @@ def test_tables_rows_and_figures_of_two_learning_rates(tmp_path):
         (0.2, True, (0.96, 0.94)),
     ):
         for seed, accuracy in enumerate(accuracies):
-            folders.append(
-                write_run(
-                    tmp_path,
-                    f"{rate}-{batch_norm}-{seed}",
-                    accuracy,
-                    (0.1, 0.94, 0.96 if seed else 0.955, 0.985 if batch_norm else 0.96),
-                    losses=[0.6] + [1.5, 1.7] * 100 if rate == 0.2 and not batch_norm else None,
-                    failure=None if accuracy else {"reason": "nan at 7", "diverged": True},
-                    optimizer="sgd",
-                    batch_norm=batch_norm,
-                    learning_rate=rate,
-                    seed=seed,
-                )
-            )
+            validation = (0.1, 0.94, 0.96 if seed else 0.955, 0.985 if batch_norm else 0.96)
+            flags = {"optimizer": "sgd", "batch_norm": batch_norm, "learning_rate": rate}
+            if rate == 0.2 and not batch_norm:
+                flags["losses"] = [0.6] + [1.5, 1.7] * 100
+            if not accuracy:
+                flags["failure"] = {"reason": "nan at 7", "diverged": True}
+            name = f"{rate}-{batch_norm}-{seed}"
+            folders.append(write_run(tmp_path, name, accuracy, validation, seed=seed, **flags))
     text = report_of(folders, tmp_path)
     # Differences 0.03 and 0.02: mean 0.025, s = 0.00707, half = 12.706 * s / sqrt(2).
     assert "| 0.1 | 96.00 ± 1.41 (n = 2) | 98.50 ± 0.71 (n = 2) | +2.50 [-3.85, +8.85] |" in text
@@ -164,30 +141,24 @@ def test_a_run_that_failed_before_it_began_is_in_the_report(tmp_path):
     assert "| fc/a | failed | no space |" in report_of([str(folder)], tmp_path)
 
 
+def report_of_runs(tmp_path, *runs):
+    """The report of runs with these accuracies and flags, each (accuracy, flags)."""
+    folders = [
+        write_run(tmp_path, str(number), accuracy, **given)
+        for number, (accuracy, given) in enumerate(runs)
+    ]
+    return report_of(folders, tmp_path)
+
+
 def test_a_flag_that_varies_only_along_with_another_is_no_column(tmp_path):
-    folders = [
-        write_run(tmp_path, str(layers), 0.9, layers=layers, hidden_units=[9] * layers)
-        for layers in (2, 3)
-    ]
-    assert "\n| layers | without" in report_of(folders, tmp_path)
-
-
-def test_a_run_older_than_a_flag_is_of_the_same_setting_as_a_newer_one(tmp_path):
-    folders = [
-        write_run(tmp_path, "older", 0.9, batch_norm=False),
-        write_run(tmp_path, "newer", 0.95, batch_norm=True, width=7),
-    ]
-    text = report_of(folders, tmp_path, flags={"width": 7})
-    assert "| 90.00 (n = 1) | 95.00 (n = 1) | +5.00 |" in text and "`width` 7" in text
+    runs = [(0.9, {"layers": layers, "hidden_units": [9] * layers}) for layers in (2, 3)]
+    assert "\n| layers | without" in report_of_runs(tmp_path, *runs)
 
 
 def test_how_batch_norm_is_done_is_compared_with_the_one_run_without_it(tmp_path):
-    folders = [write_run(tmp_path, "without", 0.9, batch_norm=False, batch_norm_momentum=0.99)]
-    folders += [
-        write_run(tmp_path, str(momentum), accuracy, batch_norm=True, batch_norm_momentum=momentum)
-        for momentum, accuracy in ((0.9, 0.95), (0.99, 0.5))
-    ]
-    text = report_of(folders, tmp_path)
+    runs = [(0.9, False, 0.99), (0.95, True, 0.9), (0.5, True, 0.99)]
+    runs = [(a, {"batch_norm": b, "batch_norm_momentum": m}) for a, b, m in runs]
+    text = report_of_runs(tmp_path, *runs)
     assert "| 0.9 | 90.00 (n = 1) | 95.00 (n = 1) | +5.00 |" in text
     assert "| 0.99 | 90.00 (n = 1) | 50.00 (n = 1) | -40.00 |" in text
 
@@ -209,8 +180,7 @@ def test_the_median_counts_a_run_that_never_got_there_as_the_longest():
 
 @pytest.mark.parametrize("trained", [200, 201])
 def test_the_evaluation_at_the_end_counts_the_steps_that_were_trained(tmp_path, trained):
-    steps = (0, 100, 200)
-    folder = write_run(tmp_path, "a", 0.9, (0.1, 0.2, 0.995), steps=steps, trained=trained)
+    folder = write_run(tmp_path, "a", 0.9, (0.1, 0.2, 0.995), trained=trained)
     (result,) = results.read({folder: {}}, str(tmp_path), pytest.fail)
     assert result.numbers["steps_to_0.95"] == result.numbers["steps_to_0.99"] == trained
     # The batch that is number 200, counted from 0, is the 201st.

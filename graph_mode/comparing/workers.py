@@ -157,6 +157,8 @@ def serve():
     # On Windows, loading NumPy waits while a thread reads what is standard input (numpy#24290).
     lines, answers = os.fdopen(os.dup(0), "rb", 0), os.fdopen(os.dup(1), "wb", 0)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    # What C++ prints goes where Python's errors go, never among the answers.
+    os.dup2(2, 1)
     from graph_mode import tensorflow1 as tf
 
     # Ctrl-C goes to every process of the terminal, and is for compare.py, which ends its workers.
@@ -171,8 +173,6 @@ def serve():
 
     threading.Thread(target=read_orders, daemon=True).start()
     tf.version()  # Imports TensorFlow: where that is impossible, no run shall be blamed.
-    # What C++ prints goes where Python's errors go, never among the answers.
-    os.dup2(2, 1)
     answers.write(b"\n")
     while True:
         try:
