@@ -262,16 +262,6 @@ def test_a_run_that_fails_or_diverges_is_recorded_and_the_rest_goes_on(compare, 
         assert lines[-1].startswith("wrote ") and "1 failed" in report_in(log_dir)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
-@pytest.mark.parametrize("name", ["\u8bd5 \u00e9", "\udcff\udc80"])
-def test_a_folder_that_tensorflow_cannot_name_is_refused_in_one_line(name, start_quick, tmp_path):
-    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    process = start_quick(f"--log-dir={os.path.join(str(tmp_path), name)}", locale=plain)
-    output, errors = process.communicate(timeout=PATIENCE_SECONDS)
-    assert (process.returncode, output, errors.count("\n")) == (2, "", 1), errors
-    assert "--log-dir" in errors and "UTF-8" in errors
-
-
 def own_terminal(descriptor):
     """Makes the terminal that of this process, as a terminal's shell has it."""
     import fcntl

@@ -190,6 +190,8 @@ WRONG_FLAGS = [
     ("fc --hidden-units 64,,32", "--hidden-units"),
     ("fc --hidden-units many", "--hidden-units many"),
     ("fc --layers 3 --hidden-units 64,32", "--layers 3 --hidden-units 2"),
+    ("fc --log-dir \udcff", "--log-dir UTF-8"),
+    ("fc --resume \udce9", "--resume UTF-8"),
     ("fc --activation gelu", "gelu tanh"),
     ("fc --kernel-size 3", "--kernel-size"),
     ("fc --batch-norm --batch-norm-position after --manual-gradients", "--manual before"),
