@@ -159,7 +159,7 @@ def loading():
     """For imports of a script outside its main(): a missing package ends in one line too."""
     try:
         yield
-    except (ImportError, KeyboardInterrupt) as error:
+    except (CommandError, ImportError, KeyboardInterrupt) as error:
         sys.exit(tell_error(error))
 
 

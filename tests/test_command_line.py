@@ -134,7 +134,7 @@ def without(tmp_path):
 
 
 CASES = "fc_train numpy;fc_train tqdm;conv_train tensorboard;fc_train tensorflow;compare numpy"
-CASES += ";gradient_check numpy;plot_losses matplotlib;mnist_data numpy"
+CASES += ";gradient_check numpy;gradient_check tensorflow;plot_losses matplotlib;mnist_data numpy"
 
 
 @pytest.mark.parametrize("case", CASES.split(";"))

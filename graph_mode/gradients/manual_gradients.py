@@ -61,8 +61,8 @@ def batch_normalization(layer, d_outputs, epsilon):
 # p and the number of losses by which p - y is divided: their mean is taken over the examples, for
 # the sigmoid over the classes too.
 LOSSES = {
-    "softmax": (tf.nn.softmax, lambda logits: tf.shape(logits)[0]),
-    "sigmoid": (tf.sigmoid, tf.size),
+    "softmax": (lambda logits: tf.nn.softmax(logits), lambda logits: tf.shape(logits)[0]),
+    "sigmoid": (lambda logits: tf.sigmoid(logits), lambda logits: tf.size(logits)),
 }
 # The derivative of each activation from its outputs; of relu as TensorFlow has it, 0 at 0.
 ACTIVATIONS = {
