@@ -167,7 +167,8 @@ def nothing_to_draw(runs, flags):
     paths = " ".join(flags.paths) or DEFAULT_RUNS
     found = {tag for run in runs for scalars in run.scalars.values() for tag in scalars}
     if found:
-        tags, known = ",".join(flags.tags or [DEFAULT_TAGS]), ", ".join(sorted(found)[:20])
+        # The longest pattern is all that was typed.
+        tags, known = max(flags.tags or [DEFAULT_TAGS], key=len), ", ".join(sorted(found)[:20])
         return f"found no scalar {tags} in {paths}; name one of these with --tags: {known}"
     return (
         f"found no {'scalars in the ' * bool(runs)}event files in {paths}; expected what a run "

@@ -131,6 +131,7 @@ empty = found no scalars in the event files in empty
 --x wall --group-by seed = --x wall shows each run by itself
 --log-y --linear-y = not allowed with
 --tags , = expected at least one name
+--tags no,such = no scalar no,such in
 --tags accurac = name one of these with --tags: accuracy, loss
 --group-by optimizer,speed = no run recorded speed; recorded are: batch_norm,
 --output-dir runs/fc/a/settings.json = runs/fc/a/settings.json
