@@ -89,13 +89,12 @@ class Checkpoints:
                     os.mkdir(each)
             self._saver.save(session, os.path.join(place, NAME), step, write_meta_graph=False)
         except (OSError, tf.errors.OpError, ValueError) as error:
-            _remove_unusable(place, step - 1)
+            _keep_only(place, [path for path in _found(place) if _step(path) < step])
             raise CommandError(
                 f"{place}: a checkpoint cannot be written: {reason_of(error)}; those before it "
                 "are intact: mend that, then continue with --resume"
             ) from None
-        for old in _found(place)[:-kept]:
-            _remove(old)
+        _keep_only(place, _found(place)[-kept:])
 
     def restore(self, session, run):
         """Sets the session and the data set to the run's last usable checkpoint.
@@ -114,8 +113,9 @@ class Checkpoints:
             state = session.run(self._state)
             self.best_validation_loss = float(state.pop("best_validation_loss"))
             self._examples.restore({os.path.basename(name): state[name] for name in state})
-            _remove_unusable(folder(run), self._last_step)
-            _remove_unusable(best_folder(run))
+            usable = [each for each in _found(folder(run)) if _step(each) <= self._last_step]
+            _keep_only(folder(run), usable)
+            _keep_only(best_folder(run), _found(best_folder(run)))
             return
         raise CommandError(
             f"{folder(run)}: expected a checkpoint of this network to continue from, but {reason}: "
@@ -179,7 +179,7 @@ def restore_network(session, checkpoint, variables, scope=None):
             del reader
             prefix = f"{scope.rstrip('/')}/" if scope else ""
             by_name = {prefix + variable.op.name: variable for variable in variables}
-            _check_variables(checkpoint, by_name, shapes, types, prefix)
+            _check_variables(checkpoint, by_name, shapes, types)
             tf.train.Saver(by_name).restore(session, readable)
     except (tf.errors.OpError, ValueError, RuntimeError) as error:
         raise CommandError(
@@ -188,27 +188,17 @@ def restore_network(session, checkpoint, variables, scope=None):
         ) from None
 
 
-def _check_variables(checkpoint, by_name, shapes, types, prefix):
+def _check_variables(checkpoint, by_name, shapes, types):
     """Raises CommandError unless the checkpoint has every variable, of its shape and type."""
     for name, variable in by_name.items():
         expected = f"{variable.dtype.base_dtype.name} {variable.shape.as_list()}"
         found = f"{types[name].name} {list(shapes[name])}" if name in shapes else "no such variable"
         if found != expected:
-            scopes = _scopes([each[len(prefix) :] for each in by_name], shapes) - {prefix}
-            what = " or ".join(
-                f"--checkpoint-scope {each[:-1]}" if each else "no --checkpoint-scope"
-                for each in sorted(scopes)
-            )
             raise CommandError(
                 f"{checkpoint}: a checkpoint of another network: expected {name} as {expected}, "
-                f"found {found}: give {what or 'the flags that it was trained with'}"
+                f"found {found}, and {', '.join(sorted(shapes)):.100}: give the flags that it was "
+                "trained with, and as --checkpoint-scope what stands before each name"
             )
-
-
-def _scopes(names, shapes):
-    """The scopes, "" or ending in a slash, in which the checkpoint has all of the names."""
-    ends = {name[: -len(names[0])] for name in shapes if f"/{name}".endswith(f"/{names[0]}")}
-    return {end for end in ends if all(end + name in shapes for name in names)}
 
 
 @contextlib.contextmanager
@@ -238,14 +228,6 @@ def _step(path):
     return int(match.group(1)) if match else None
 
 
-def _remove(checkpoint):
-    """Removes a checkpoint: its index first, so that no half of it is taken for a whole one."""
-    with contextlib.suppress(OSError):
-        os.remove(f"{checkpoint}.index")
-        for path in glob.glob(f"{glob.escape(checkpoint)}.data-*"):
-            os.remove(path)
-
-
 def reason_of(error):
     """What the disk refused, in a few words, of an OSError or an error of TensorFlow."""
     reason = getattr(error, "strerror", None) or getattr(error, "message", None) or str(error)
@@ -255,16 +237,12 @@ def reason_of(error):
     return lines[-1 if is_of_node else 0].strip()
 
 
-def _remove_unusable(place, last_step=np.inf):
-    """Removes from this folder what is no whole checkpoint, and those after `last_step`."""
+def _keep_only(place, kept):
+    """Removes from this folder all checkpoints but these, and what is left of half-written ones."""
+    names = set(map(os.path.basename, kept))
     with contextlib.suppress(OSError):
         for name in os.listdir(place):
-            leftover = os.path.join(place, name)
-            stem = re.match(f"{NAME}-[0-9]+(?=[.]data-|[.]index)", name)
-            if re.match(f"{NAME}-[0-9]+_temp", name) or name.startswith("checkpoint.tmp"):
-                shutil.rmtree(leftover) if os.path.isdir(leftover) else os.remove(leftover)
-            elif stem and (
-                _step(stem.group()) > last_step
-                or not os.path.exists(os.path.join(place, f"{stem.group()}.index"))
-            ):
-                os.remove(leftover)
+            other = os.path.join(place, name)
+            is_ours = re.match(f"{NAME}-[0-9]+(_temp|[.]data-|[.]index)|checkpoint[.]tmp", name)
+            if is_ours and FILE_SUFFIX.sub("", name) not in names:
+                shutil.rmtree(other) if os.path.isdir(other) else os.remove(other)

@@ -171,18 +171,6 @@ def contents_of(data):
     }
 
 
-def has_stored(data, folder):
-    """Whether the files in the folder, packed or not, are those of an older run's {file: SHA-256},
-    which was trained on another image set than MNIST."""
-    import mnist_data
-
-    digests = set()
-    for path in mnist_data.find_files(folder):
-        with open(path, "rb") as file:
-            digests.add(hashlib.sha256(file.read()).hexdigest())
-    return digests == set(map(str, data.values()))
-
-
 def _are_settings(value):
     return (
         isinstance(value, dict)

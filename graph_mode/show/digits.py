@@ -81,11 +81,10 @@ def _ink(grey, path):
     image = Image.fromarray(grey.astype(np.uint8))
     smooth = image.filter(ImageFilter.GaussianBlur(max(grey.shape) / 300))
     grey = np.asarray(smooth, np.float32)
-    # The paper is what is seen along the border, and may be lit unevenly.
-    smooth.thumbnail((150, 150), Image.BOX)
-    small = np.asarray(smooth, np.float32)
-    darkest, lightest = np.percentile(small - _surface_through_border(small), [0.3, 99.7])
-    if lightest > -darkest:
+    # The paper is what is seen along the border.
+    paper = np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]]))
+    darkest, lightest = np.percentile(grey, [0.3, 99.7])
+    if lightest - paper > paper - darkest:
         grey = 255 - grey
     ink = _paper(grey) - grey
     strongest = np.percentile(ink, 99.7)
@@ -96,20 +95,6 @@ def _ink(grey, path):
     weakest = min(max(noise, 0.02 * strongest), strongest / 3)
     strongest = np.median(ink[ink > strongest / 2])
     return np.clip((ink - weakest) / (strongest - weakest), 0, 1)
-
-
-def _surface_through_border(grey):
-    """Returns [height, width]: the quadratic surface that is nearest to the border's pixels."""
-    y, x = np.mgrid[-1 : 1 : 1j * grey.shape[0], -1 : 1 : 1j * grey.shape[1]]
-    terms = np.stack([np.ones_like(x), x, y, x * y, x * x, y * y], axis=-1)
-    border = np.maximum(abs(x), abs(y)) > 0.9
-    chosen = np.ones(border.sum(), bool)
-    for _ in range(3):
-        weights = np.linalg.lstsq(terms[border][chosen], grey[border][chosen], rcond=None)[0]
-        far = abs(terms[border] @ weights - grey[border])
-        # Ink that reaches the border is no paper.
-        chosen = far <= 2 * np.median(far) + 3
-    return terms @ weights
 
 
 def _paper(grey):

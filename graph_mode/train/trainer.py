@@ -236,8 +236,7 @@ def resume(run, flags, settings, session, saved):
     Raises CommandError where the run cannot go on.
     """
     before = record.read_settings(run.folder)
-    data = before["data"]
-    if data != settings["data"] and not record.has_stored(data, flags.data_dir):
+    if before["data"] != settings["data"]:
         raise CommandError(
             f"{run.folder}: the files in {flags.data_dir} are not those that the run began "
             "with: name their folder with --data-dir"
