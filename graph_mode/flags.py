@@ -130,6 +130,11 @@ SHARED = [
     ),
     Flag("hidden_bias", bool, False, "give the hidden layers a bias", group=NETWORK),
     Flag(
+        "weight_gain", positive_number, 1.0, "variance of the initial weights, as a multiple of "
+        "Glorot's 2 / (inputs + outputs): between layers of equal size, 2 makes it He's",
+        metavar="GAIN", group=NETWORK,
+    ),
+    Flag(
         "loss", str, "sigmoid",
         "cross-entropy of one sigmoid per class, or of one softmax over the classes",
         choices=LOSSES, group=NETWORK,

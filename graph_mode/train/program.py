@@ -85,7 +85,7 @@ class Program:
         makes variables anew instead of sharing those of its first use.
         """
         graph = tf.get_default_graph()
-        known, shared = set(map(id, tf.global_variables())), _Getter()
+        known, shared = set(map(id, tf.global_variables())), _Getter(self._flags.weight_gain)
         with contextlib.ExitStack() as stack:
             collected = stack.enter_context(_own_collections(graph))
             recorded = stack.enter_context(layers.recorded())
@@ -289,8 +289,8 @@ class _Getter:
     use; TensorFlow applies it only where the variable is new.
     """
 
-    def __init__(self):
-        self._regularized = set()
+    def __init__(self, gain):
+        self._gain, self._regularized = gain, set()
         self.found = set()  # the id of each variable that was asked for
 
     def __call__(self, getter, name, *args, **kwargs):
@@ -298,7 +298,8 @@ class _Getter:
         if isinstance(initializer, type):  # as tf.zeros_initializer without parentheses
             initializer = initializer()
         if initializer is None and tf.as_dtype(kwargs.get("dtype") or tf.float32).is_floating:
-            initializer = tf.glorot_uniform_initializer()
+            # Glorot's, for a gain of 1.
+            initializer = tf.variance_scaling_initializer(self._gain, "fan_avg", "uniform")
         get_config = getattr(initializer, "get_config", dict)
         if get_config().get("seed", 0) is None:
             seed = zlib.crc32(name.encode()) % 2**31
