@@ -41,6 +41,20 @@ class StoppedInNotebook(KeyboardInterrupt):
         return [one_line(self)]
 
 
+class Namespace(argparse.Namespace):
+    """The flags of a command, which know of no others."""
+
+    def __getattr__(self, name):
+        raise UndeclaredFlag(
+            f"flags.{name} is used, and no flag of this name is declared: "
+            f"add Flag({name!r}, ...) to the script's FLAGS"
+        )
+
+
+class UndeclaredFlag(AttributeError):
+    one_line = True
+
+
 class OneLineParser(argparse.ArgumentParser):
     """argparse, with errors of one line, the defaults shown in --help, and the nearest flag named.
 
@@ -54,7 +68,7 @@ class OneLineParser(argparse.ArgumentParser):
 
     def parse_args(self, args=None, namespace=None):
         arguments = own_arguments() if args is None else args
-        found, rest = self.parse_known_args(arguments, namespace)
+        found, rest = self.parse_known_args(arguments, namespace or Namespace())
         if rest:
             self.error(self.unknown(rest))
         return found

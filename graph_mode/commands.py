@@ -4,7 +4,6 @@ What takes long to load is imported when it is needed: --help answers at once, a
 ends in one line.
 """
 
-import argparse
 import os
 
 from graph_mode import command_line, machine
@@ -51,7 +50,7 @@ class Script:
             named = flag_table.on_command_line(parser, arguments)
             if self.fast and flags.fast:
                 parser.set_defaults(**self.fast(named))
-                flags = parser.parse_args(arguments, argparse.Namespace(resolved=None))
+                flags = parser.parse_args(arguments, command_line.Namespace(resolved=None))
             flags.default_name = default_name(flags, self.table, named)
         else:
             if self.fast and flags.fast:

@@ -229,8 +229,8 @@ SHARED = [
     ),
     Flag(
         "predict", str, None, "with --evaluate: print the class of the digit in each of these "
-        "pictures and its probability (with --loss sigmoid, its share of the sum over the "
-        "classes), and write what the network saw to predictions.png beside the checkpoints",
+        "pictures and its probability (with --loss sigmoid, its share of the classes' sum), and "
+        "write what the network saw to predictions.png beside the checkpoints",
         metavar="PICTURE", group=MODES, role=MODE, grid=False, nargs="+",
     ),
     Flag(

@@ -98,6 +98,17 @@ def test_strokes_are_as_bright_and_not_thinner_than_those_of_mnist(pen, tmp_path
     assert digit.max() == 255 and (digit > 100).sum() > 50
 
 
+def test_what_may_not_be_one_digit_is_told(tmp_path, capsys):
+    read(drawing(), tmp_path)
+    assert capsys.readouterr().err == ""
+    lined = drawing()
+    lined[:, 370:378] = 20
+    assert difference(read(lined, tmp_path), read(drawing(), tmp_path)) < 8
+    assert "digit.png: what touches the border" in capsys.readouterr().err
+    read(np.concatenate([drawing(), drawing()], axis=1), tmp_path)
+    assert "digit.png: found 2 separate pieces of ink" in capsys.readouterr().err
+
+
 def test_another_size_of_images_keeps_the_proportions(tmp_path):
     digit = read(drawing(), tmp_path, height=56, width=56)
     small = digit.reshape(28, 2, 28, 2).mean((1, 3))[..., np.newaxis]

@@ -55,8 +55,11 @@ def evaluated(capsys, path, *further):
     """What --evaluate prints."""
     fc_train.main(["--evaluate", str(path), *further])
     stdout, stderr = capsys.readouterr()
-    assert stderr == "" and stdout.count("\n") == 2
+    assert stderr == "" and stdout.count("\n") in (2, 4)
     return stdout
+
+
+MEASURED = ("loss", "accuracy", "loss_population", "accuracy_population")
 
 
 def numbers(text):
@@ -133,7 +136,8 @@ def test_old_runs_are_evaluated_and_drawn(tmp_path, monkeypatch, capsys):
         result = json.loads((tmp_path / run / "result.json").read_text())
         for path in (run, checkpoints.latest(run)):
             script.main(["--evaluate", path, f"--data-dir={data}"])
-            found = numbers(capsys.readouterr().out)
+            lines = capsys.readouterr().out.splitlines()
+            found = numbers("".join(line for line in lines if not line.startswith("With")))
             assert found == pytest.approx([result[name] for name in names], abs=1e-5)
     assert tree(tmp_path) == before
     plot_losses.main(["runs"])
@@ -165,7 +169,8 @@ def test_predict_answers_the_digit_that_is_shown(small_mnist, pictures, tmp_path
     for is_writable in (True, False):
         fc_train.main(["--evaluate", run, "--predict"] + pictures)
         stdout, stderr = capsys.readouterr()
-        assert re.sub(r"0\.\d{3}|1\.000", "P", stdout) == "{}: 1 (P)\n{}: 7 (P)\n".format(*pictures)
+        shares = re.sub(r"0\.\d{3}|1\.000", "S", stdout)
+        assert shares == "{}: 1 (share S)\n{}: 7 (share S)\n".format(*pictures)
         assert picture in stderr and ("directory" in stderr) != is_writable
         if is_writable:
             assert Image.open(picture).size[0] > 2 * 100
@@ -173,20 +178,22 @@ def test_predict_answers_the_digit_that_is_shown(small_mnist, pictures, tmp_path
             os.mkdir(picture)
 
 
-def test_predict_refuses_what_is_no_picture_before_it_prints(saved, flags, pictures, capsys):
-    wrong = os.path.join(saved, "checkpoint")
-    assert wrong in refusal(saved, *flags, "--predict", pictures[0], wrong)
+def test_a_bad_picture_does_not_stop_the_others(saved, flags, pictures, tmp_path, capsys):
+    wrong, place = os.path.join(saved, "checkpoint"), shutil.copytree(saved, str(tmp_path / "copy"))
+    assert wrong in refusal(place, *flags, "--predict", wrong)
     assert capsys.readouterr().out == ""
-    assert not os.path.exists(os.path.join(saved, "predictions.png"))
+    assert "1 of 2 pictures" in refusal(place, *flags, "--predict", wrong, pictures[0])
+    stdout, stderr = capsys.readouterr()
+    assert stdout.startswith(f"{pictures[0]}: ") and f"{wrong}: not a picture" in stderr
     with pytest.raises(CommandError, match="--evaluate"):
         fc_train.main(["--predict", pictures[0]] + flags)
 
 
-def test_probabilities_are_those_of_the_loss_and_add_up_to_1():
+def test_class_shares_are_those_of_the_loss_and_add_up_to_1():
     logits = np.array([[0.0, 1.0, -1.0], [-900.0, -902.0, -950.0], [800.0, 0.0, 0.0]])
     e = np.exp(logits[0])
     for loss, expected in (("softmax", e), ("sigmoid", e / (1 + e))):
-        found = evaluation.probabilities(logits, loss)
+        found = evaluation.class_shares(logits, loss)
         np.testing.assert_allclose(found[0], expected / expected.sum())
         np.testing.assert_allclose(found.sum(axis=1), 1)
 
@@ -208,6 +215,9 @@ def test_the_best_checkpoint_is_evaluated_and_nothing_is_changed(run, capsys):
     lowest = min(read_scalars(os.path.join(run, "validation"), "loss").values())
     best, last = (numbers(evaluated(capsys, p))[0] for p in (f"{run}/checkpoints/best", run))
     assert best == pytest.approx(lowest, abs=1e-5) and lowest < last
+    result = json.loads(open(os.path.join(run, "result.json")).read())
+    names = [f"{split}_{name}" for split in ("validation", "test") for name in MEASURED]
+    assert numbers(evaluated(capsys, run)) == pytest.approx([result[n] for n in names], abs=1e-5)
     assert tree(run) == before
 
 
@@ -242,5 +252,5 @@ def test_an_export_that_cannot_be_written_is_one_line_and_leaves_nothing(run, tm
     (tmp_path / "file").write_text("")
     with pytest.raises(CommandError, match=f"--export {tmp_path}/file/exported: "):
         fc_train.main(["--evaluate", run, "--export", str(tmp_path / "file" / "exported")])
-    assert len(numbers(capsys.readouterr().out)) == 4
+    assert capsys.readouterr().out
     assert list(tree(tmp_path)) == ["file"]

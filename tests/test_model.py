@@ -143,7 +143,7 @@ def test_the_accuracy_counts_where_the_largest_logit_is_the_labels():
     pixels = [[3, 1, 2, 9], [0, 5, 1, 9], [3, 2, 1, 9], [1, 2, 0, 9], [0, 1, 2, 9]]
     images = np.array(pixels, np.uint8).reshape(5, 2, 2, 1)
     examples = types.SimpleNamespace(image_shape=(2, 2, 1), num_classes=3)
-    flags = types.SimpleNamespace(loss="softmax", seed=0)
+    flags = types.SimpleNamespace(loss="softmax", seed=0, weight_gain=1.0)
     with tf.Graph().as_default(), tf.Session() as session:
         inference = program.Program(four_pixels, examples, flags).inference
         labels = np.array([0, 1, 2, 0, 2], np.uint8)

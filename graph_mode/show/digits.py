@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
-from graph_mode.command_line import CommandError
+from graph_mode.command_line import CommandError, say
 from graph_mode.output_file import output_file
 from graph_mode.show import pictures
 
@@ -18,6 +18,7 @@ WORKING_SIZE = 600  # pixels of the longer side while a picture is worked on
 FAINTEST_INK = 20  # how far ink must differ from the paper, of 255
 BOX = 20 / 28  # how much of the image the digit fills
 THINNEST_STROKE = 2.0  # pixels; a thinner one is drawn thicker: most of MNIST's are 2 to 4 wide
+LETTER, WIDEST = 8, 900  # pixels: of a caption's letter, and of the picture of all digits
 CELLS = 60  # of the longer side of the grid in which specks are told from digits
 
 
@@ -25,9 +26,9 @@ def read_digit(path, height=28, width=28):
     """Returns the digit in the picture at `path` as uint8 [height, width, 1], light on black.
 
     The picture may show it dark or light, with shadows and specks, turned as its EXIF data say.
-    Raises CommandError for everything that is no picture of a digit.
+    What may not be one digit is told. Raises CommandError for what is no picture of a digit.
     """
-    ink = _without_specks(_ink(_grey(path), path))
+    ink = _without_specks(_ink(_grey(path), path), path)
     rows, columns = np.flatnonzero(ink.max(1) > 0.25), np.flatnonzero(ink.max(0) > 0.25)
     ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     scale = min(BOX * height / ink.shape[0], BOX * width / ink.shape[1])
@@ -42,8 +43,10 @@ def read_digit(path, height=28, width=28):
 
 def picture_of(digits, captions, path):
     """Writes a PNG that shows digits, uint8 [n, height, width, 1], each with its caption."""
+    room = max(170, LETTER * max(map(len, captions)))
+    columns = min(len(digits), max(1, WIDEST // room))
     with output_file(path, "wb") as file:
-        file.write(pictures.captioned(digits, captions, min(len(digits), 5), side=112, room=170))
+        file.write(pictures.captioned(digits, captions, columns, side=112, room=room))
 
 
 def _grey(path):
@@ -112,7 +115,7 @@ def _paper(grey):
     return np.maximum(paper, grey)
 
 
-def _without_specks(ink):
+def _without_specks(ink, path):
     """Returns `ink` with only what may belong to a digit: large pieces, away from the border."""
     cell = max(1, -(-max(ink.shape) // CELLS))
     rows, columns = -(-ink.shape[0] // cell), -(-ink.shape[1] // cell)
@@ -122,8 +125,15 @@ def _without_specks(ink):
     inside = {(row, column) for row in range(1, rows - 1) for column in range(1, columns - 1)}
     inner = [piece for piece in pieces if inside.issuperset(piece)]
     largest = max(map(len, pieces))
-    if inner and max(map(len, inner)) > largest / 4:
+    is_left_out = inner and max(map(len, inner)) > largest / 4
+    if any(piece not in inner and len(piece) >= largest / 4 for piece in pieces):
+        what = "was left out" if is_left_out else "was read as ink"
+        say(f"{path}: what touches the border of the picture {what}")
+    if is_left_out:
         pieces, largest = inner, max(map(len, inner))
+    large = sum(len(piece) >= largest / 3 for piece in pieces)
+    if large > 1:
+        say(f"{path}: found {large} separate pieces of ink, expected one digit")
     kept = np.zeros([rows + 2, columns + 2], bool)
     for piece in pieces:
         if len(piece) >= largest / 10:

@@ -45,6 +45,19 @@ class Measured(typing.NamedTuple):
         return found
 
 
+def measure(session, inference, population, images, labels, take=True):
+    """The Measured of these images, by the FedTower with moving averages and by the Population.
+
+    take: whether population statistics are taken anew, for the weights as they are.
+    """
+    moving = evaluate(session, inference, images, labels)
+    if population is None:
+        return Measured(moving)
+    if take:
+        population.take(session)
+    return Measured(moving, evaluate(session, population.inference, images, labels))
+
+
 def evaluate(session, inference, images, labels):
     """The Evaluation of uint8 images [n, h, w, c] and labels [n] by a program.FedTower."""
 
@@ -182,11 +195,11 @@ def lag(moving, population, labels, momentum):
     )
 
 
-def probabilities(logits, loss):
-    """The probability of each class, float64 [n, classes], for logits of that shape.
+def class_shares(logits, loss):
+    """The share of each class, float64 [n, classes], for logits of that shape.
 
-    softmax: its values. sigmoid: each class has a probability of its own, and what is given is its
-    share of their sum.
+    softmax: its probability. sigmoid: each class has a probability of its own, which do not add up
+    to 1, and what is given is the share of their sum.
     """
     logits = np.asarray(logits, np.float64)
     # Logarithms: far from 0, exp() of a logit is 0 or infinite.

@@ -25,6 +25,12 @@ ACTIVATION_TYPES = {
 }
 
 
+class NetworkError(ValueError):
+    """A mistake in the script of a network."""
+
+    one_line = True
+
+
 class Tower(typing.NamedTuple):
     """The network once.
 
@@ -81,8 +87,8 @@ class Program:
         """The network on float32 images [n, h, w, c], a tensor or a Batch, as a Tower.
 
         variable(getter, name, ...), if given, is what variables are taken from: a custom getter of
-        tf.variable_scope. Raises ValueError for logits of another shape, and for a network that
-        makes variables anew instead of sharing those of its first use.
+        tf.variable_scope. Raises NetworkError for what are no logits, and for a network that makes
+        variables anew instead of sharing those of its first use.
         """
         graph = tf.get_default_graph()
         known, shared = set(map(id, tf.global_variables())), _Getter(self._flags.weight_gain)
@@ -109,10 +115,19 @@ class Program:
         shape, classes = logits.shape, self._examples.num_classes
         outside = tf.get_default_graph()
         if shape.ndims != 2 or shape.as_list()[1] != classes:
-            raise ValueError(f"the network must return logits [n, {classes}], found {shape}")
+            advice = ": is layers.flatten missing before the last layer?" * (shape.ndims != 2)
+            raise NetworkError(
+                f"the network must return logits [n, {classes}], found {shape}{advice}"
+            )
+        last = _last_operation(batch.slices_of(logits)[0])
+        if last in ("Softmax", "Sigmoid"):
+            raise NetworkError(
+                f"the network must return logits, found what {last} gives: leave it out, since "
+                "the loss applies it"
+            )
         new = [each.name for each in tf.global_variables() if id(each) not in known]
         if new:
-            raise ValueError(
+            raise NetworkError(
                 f"the network made the variable {new[0]} anew for each use, so that evaluation "
                 "would not see it trained: make it by tf.get_variable, or by a layer of "
                 "graph_mode.layers"
@@ -120,13 +135,13 @@ class Program:
         normalizations = [layer for layer in recorded if layer.moments]
         for layer in normalizations:
             if layer.normalized_by != layers.FROZEN and layer.moments[0].graph is not outside:
-                raise ValueError(
+                raise NetworkError(
                     f"{layer.name} is in tf.cond or a loop, where its moving averages would never "
                     "be updated: put batch_normalization before or behind it"
                 )
         stored = [each.name for each in normalizations if each.normalized_by == layers.AVERAGES]
         if stored and training:
-            raise ValueError(
+            raise NetworkError(
                 f"{stored[0]} normalizes by stored averages while training: give "
                 "batch_normalization training=training, or trainable=False to freeze it"
             )
@@ -243,6 +258,14 @@ def scale(images):
     """uint8 images as float32 in [0, 1], the values that input_data gave."""
     with tf.name_scope("scale"):
         return tf.cast(images, tf.float32) * (1.0 / 255.0)
+
+
+def _last_operation(tensor):
+    """The type of the operation that computes the tensor, whatever splits and joins it."""
+    operation = tensor.op
+    while operation.type in ("Identity", "Split", "SplitV", "ConcatV2"):
+        operation = operation.inputs[1 if operation.type == "Split" else 0].op
+    return operation.type
 
 
 def _effects_of(tensor):

@@ -131,33 +131,62 @@ def load_data(flags):
 
 
 def evaluate(script, data, flags, checkpoint):
-    """Prints loss and accuracy of the validation and the test set, by the checkpoint there."""
-    with restored(script, data, flags, checkpoint) as (session, inference):
+    """Prints loss and accuracy of the validation and the test set, by the checkpoint there; with
+    batch norm, also those with population statistics."""
+    with restored(script, data, flags, checkpoint) as (session, network):
+        population = evaluation.population_of(network, data.train)
         for split in ("validation", "test"):
             examples = getattr(data, split)
-            found = evaluation.evaluate(session, inference, examples.images, examples.labels)
+            measured = evaluation.measure(
+                session, network.inference, population, examples.images, examples.labels
+            )
             name = split.capitalize()
-            print_line(f"{name} loss: {found.loss:>3.5f}, {name} accuracy: {found.accuracy:>3.5f}")
+            for before, found in zip(("", "With population statistics: "), measured):
+                if found:
+                    print_line(
+                        f"{before}{name} loss: {found.loss:>3.5f}, "
+                        f"{name} accuracy: {found.accuracy:>3.5f}"
+                    )
 
 
 def predict(script, data, flags, checkpoint, folder):
-    """Prints `PICTURE: CLASS (PROBABILITY)` for each picture of --predict, by the checkpoint there;
+    """Prints `PICTURE: CLASS (SHARE)` for each picture of --predict, by the checkpoint there;
     writes what the network saw to predictions.png in the folder.
 
-    Raises CommandError for a picture without a digit, before anything is printed.
+    Raises CommandError for a picture without a digit, after the answers to the others.
     """
     from graph_mode.show import digits  # needs Pillow, which training does without
 
     height, width, channels = data.train.image_shape
-    images = [digits.read_digit(path, height, width) for path in flags.predict]
-    images = np.repeat(np.stack(images), channels, axis=3)
-    with restored(script, data, flags, checkpoint) as (session, inference):
-        logits = session.run(inference.logits, {inference.images: images})
+    read, errors = {}, []
+    for path in flags.predict:
+        try:
+            read[path] = digits.read_digit(path, height, width)
+        except CommandError as error:
+            errors.append(error)
+    for error in errors if read else errors[1:]:
+        command_line.tell_error(error)
+    if read:
+        images = np.repeat(np.stack(list(read.values())), channels, axis=3)
+        with restored(script, data, flags, checkpoint) as (session, network):
+            fed = {network.inference.images: images}
+            logits = session.run(network.inference.logits, fed)
+        answer(list(read), images, evaluation.class_shares(logits, flags.loss), flags.loss, folder)
+    if errors:
+        none = f"{len(errors)} of {len(flags.predict)} pictures were not read"
+        raise CommandError(none if read else errors[0])
+
+
+def answer(paths, images, shares, loss, folder):
+    """Prints the class of each picture, and writes what the network saw."""
+    from graph_mode.show import digits
+
+    kind = "probability" if loss == "softmax" else "share"
     captions = []
-    for path, of_one in zip(flags.predict, evaluation.probabilities(logits, flags.loss)):
-        found = f"{of_one.argmax()} ({of_one.max():.3f})"
+    for path, of_one in zip(paths, shares):
+        found = f"{of_one.argmax()} ({kind} {of_one.max():.3f})"
         print_line(f"{path}: {found}")
-        captions.append(f"{os.path.basename(path)[:12]}: {found}")
+        captions.append(f"{os.path.basename(path)}: {found}")
     picture = os.path.join(folder, "predictions.png")
     try:
         digits.picture_of(images, captions, picture)
@@ -168,13 +197,13 @@ def predict(script, data, flags, checkpoint, folder):
 
 @contextlib.contextmanager
 def restored(script, data, flags, checkpoint):
-    """A session with the network's variables from the checkpoint, and its program.FedTower."""
+    """A session with the network's variables from the checkpoint, and its program.Program."""
     config = configuration(flags, flags.resolved or resolve(flags))
     with tf.Graph().as_default(), tf.quiet_session(config) as session:
-        inference = program.Program(script.network, data.train, flags).inference
+        network = program.Program(script.network, data.train, flags)
         variables = tf.global_variables()
         checkpoints.restore_network(session, checkpoint, variables, flags.checkpoint_scope)
-        yield session, inference
+        yield session, network
 
 
 def resolve(flags, one_slice=False):

@@ -51,14 +51,8 @@ class Training(typing.NamedTuple):
         """
         examples = getattr(self.data, split)
         images, labels = examples.images[indices], examples.labels[indices]
-        moving = evaluation.evaluate(self.session, self.inference, images, labels)
-        if not (self.population and with_population):
-            return evaluation.Measured(moving)
-        if take:
-            self.population.take(self.session)
-        inference = self.population.inference
-        found = evaluation.evaluate(self.session, inference, images, labels)
-        return evaluation.Measured(moving, found)
+        population = self.population if with_population else None
+        return evaluation.measure(self.session, self.inference, population, images, labels, take)
 
 
 class Call(typing.NamedTuple):
