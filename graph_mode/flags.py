@@ -214,9 +214,9 @@ SHARED = [
         role=EXTRA, may_change=True,
     ),
     Flag(
-        "diagnostics", bool, False, "write percentiles of the inputs to each activation, gradient "
-        "norms, the share of dead ReLU units and how the loss varies along the gradient",
-        group=FILES, role=EXTRA, may_change=True,
+        "diagnostics", bool, False, "write percentiles of the inputs to each activation, the norms "
+        "of gradients and weights, and the share of dead ReLU units", group=FILES,
+        role=EXTRA, may_change=True,
     ),
     Flag(
         "resume", path, None, "continue the run in this folder, with its own flags; with "

@@ -1,4 +1,4 @@
-"""--diagnostics: percentiles of activations, gradient norms, dead units, loss along the gradient.
+"""--diagnostics: percentiles of activations, norms of gradients and weights, dead units.
 
 Measured on one fixed sample of training images, in training mode (batch norm takes the sample's own
 mean and variance), without changing any variable: a run trains the same with and without it.
@@ -15,38 +15,22 @@ from graph_mode.train import evaluation
 SAMPLE_IMAGES = 500
 # Figure 1 of Ioffe and Szegedy (2015).
 PERCENTILES = (15, 50, 85)
-# The loss is measured at weights - length * gradient: half of, once, twice and four times 0.1,
-# whatever the run's own learning rate and optimizer are, so that runs can be compared.
-STEP_LENGTHS = (0.05, 0.1, 0.2, 0.4)
 
 
 class Diagnostics:
     """What --diagnostics measures, for the network of a Program."""
 
     def __init__(self, program, examples, flags):
-        with tf.name_scope("diagnostics"):
-            self._step_length = tf.placeholder(tf.float32, [], "step_length")
-        start = program.fed_tower("diagnostics", training=True)
+        self._tower = program.fed_tower("diagnostics", training=True)
+        self._examples = examples
         with tf.name_scope("diagnostics/"):
             variables = tf.trainable_variables()
-            found = tf.gradients(tf.reduce_mean(start.losses), variables)
-            names = [variable.op.name for variable in variables]
-            self._gradients = {n: value for n, value in zip(names, found) if value is not None}
-            self._norms = norms_by_layer(self._gradients)
-            self._fed = {
-                name: tf.placeholder(value.dtype, value.shape)
-                for name, value in self._gradients.items()
+            found = tf.gradients(tf.reduce_mean(self._tower.losses), variables)
+            gradients = [pair for pair in zip(variables, found) if pair[1] is not None]
+            self._norms = {
+                "gradient_norm": norms_by_layer({v.op.name: value for v, value in gradients}),
+                "weight_norm": norms_by_layer({v.op.name: v.read_value() for v in variables}),
             }
-
-        def after_step(getter, name, *args, **kwargs):
-            variable = getter(name, *args, **kwargs)
-            if name not in self._fed:
-                return variable
-            return variable - tf.cast(self._step_length, variable.dtype) * self._fed[name]
-
-        moved = program.fed_tower("diagnostics_along_gradient", True, after_step)
-        self._towers, self._images = (start, moved), examples.images[:SAMPLE_IMAGES]
-        self._labels = examples.labels[:SAMPLE_IMAGES]
 
     def write(self, session, writer, step):
         """Measures and writes the scalars, with diagnostics/ before each tag."""
@@ -55,14 +39,17 @@ class Diagnostics:
 
     def measure(self, session):
         """{tag: value} of everything."""
-        start, moved = self._towers
-        activations = start.tower.activations
-        inputs, norms, gradients, losses = self._run(
-            session,
-            start,
-            [[op.inputs[0] for op in activations], self._norms, self._gradients, start.losses],
-        )
-        scalars = {f"gradient_norm/{layer}": norm for layer, norm in norms.items()}
+        fed = self._tower
+        activations = fed.tower.activations
+        feed = {
+            fed.images: self._examples.images[:SAMPLE_IMAGES],
+            fed.labels: self._examples.labels[:SAMPLE_IMAGES],
+        }
+        with evaluation.unchanged(session, fed):
+            inputs, norms = session.run([[op.inputs[0] for op in activations], self._norms], feed)
+        scalars = {
+            f"{kind}/{layer}": n for kind, some in norms.items() for layer, n in some.items()
+        }
         for number, (operation, values) in enumerate(zip(activations, inputs), 1):
             layer = f"layer_{number}"
             scalars.update(percentiles(f"activation_inputs/{layer}", values))
@@ -71,28 +58,14 @@ class Diagnostics:
             scalars.update(percentiles(first, values[..., 0]))
             if operation.type == "Relu":
                 scalars[f"dead_units/{layer}"] = share_of_dead_units(values)
-        feed = {fed: gradients[name] for name, fed in self._fed.items()}
-        along = [
-            self._run(session, moved, moved.losses, {**feed, self._step_length: length}).mean()
-            for length in STEP_LENGTHS
-        ]
-        scalars["loss_along_gradient/start"] = losses.mean()
-        scalars["loss_along_gradient/smallest"] = np.min(along)
-        scalars["loss_along_gradient/largest"] = np.max(along)
         return {tag: float(value) for tag, value in scalars.items()}
 
-    def _run(self, session, tower, fetched, feed=()):
-        """What the tower gives for the sample; what it changes in the network is taken back."""
-        feed = {tower.images: self._images, tower.labels: self._labels, **dict(feed)}
-        with evaluation.unchanged(session, tower):
-            return session.run(fetched, feed)
 
-
-def norms_by_layer(gradients):
-    """{layer: norm of all its gradients together} from {layer/variable: gradient}."""
+def norms_by_layer(tensors):
+    """{layer: norm of all its tensors together} from {layer/variable: tensor}."""
     of_layer = collections.OrderedDict()
-    for name, gradient in gradients.items():
-        of_layer.setdefault(os.path.dirname(name), []).append(gradient)
+    for name, tensor in tensors.items():
+        of_layer.setdefault(os.path.dirname(name), []).append(tensor)
     return {layer: tf.global_norm(some) for layer, some in of_layer.items()}
 
 
