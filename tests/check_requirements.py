@@ -4,7 +4,6 @@ Needs uv. The exit code is 1 if a system that should have a TensorFlow has none,
 belongs to another.
 """
 
-import concurrent.futures
 import os
 import re
 import subprocess
@@ -25,8 +24,8 @@ SYSTEMS = {
 FROM_SOURCE = ["--no-binary", "gast", "--no-binary", "termcolor"]
 
 
-def tensorflow_for(system, python):
-    """Returns the version of TensorFlow that is installed there, or "-", and that of tf-keras."""
+def installed(system, python):
+    """(TensorFlow's version, or "-", tf-keras's) of what is installed there."""
     # With --python: else uv looks for this version on the machine, and would fetch it, each time.
     command = "-m uv pip compile --quiet --no-header --no-python-downloads --no-annotate --python"
     command = [sys.executable, *command.split(), sys.executable, "--only-binary", ":all:"]
@@ -38,17 +37,14 @@ def tensorflow_for(system, python):
 
 
 def main():
-    print(f"{'':28}" + "".join(f"{python:>9}" for python in PYTHONS))
     bad = 0
-    # Each waits for the index most of the time.
-    with concurrent.futures.ThreadPoolExecutor(len(PYTHONS)) as threads:
-        for system, without in SYSTEMS.items():
-            found = list(threads.map(tensorflow_for, [system] * len(PYTHONS), PYTHONS))
-            print(f"{system:28}" + "".join(f"{version:>9}" for version, _ in found), flush=True)
-            for python, (version, keras) in zip(PYTHONS, found):
-                # TensorFlow 1 has the Keras of its time.
-                fits = python == "3.7" or keras.split(".")[:2] == version.split(".")[:2]
-                bad += (version == "-") != (python in without) or (version != "-" and not fits)
+    for system, without in SYSTEMS.items():
+        for python in PYTHONS:
+            version, keras = installed(system, python)
+            print(f"{system:28} Python {python:6}{version:8}", flush=True)
+            # TensorFlow 1 has the Keras of its time.
+            fits = python == "3.7" or keras.split(".")[:2] == version.split(".")[:2]
+            bad += (version == "-") != (python in without) or (version != "-" and not fits)
     return 1 if bad else 0
 
 

@@ -32,6 +32,12 @@ def small_mnist(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def small(small_mnist):
+    """Flags for a run of seconds: a small MNIST in batches of 32."""
+    return [f"--data-dir={small_mnist}", "--validation-size=100", "--batch-size=32"]
+
+
+@pytest.fixture(scope="session")
 def tiny_set(tmp_path_factory):
     """A folder with 300 training and 50 test images of 8x8, to be read only."""
     arrays = image_set(train=300, test=50, rows=8, columns=8)
@@ -50,10 +56,8 @@ def script_server():
 
 @pytest.fixture
 def start_script(tmp_path):
-    """start_script(name, *arguments) starts a script in an empty folder and returns the Popen: a
-    process that imports all of its own. `environment` adds variables; further keywords go to Popen.
-    What still runs at the end of the test is killed.
-    """
+    """start_script(name, *arguments) starts a script in an empty folder, as a process that imports
+    all of its own; returns the Popen. `environment` adds variables, keywords go to Popen."""
     processes = []
 
     def start(name, *arguments, environment=(), **keywords):
@@ -73,18 +77,13 @@ def start_script(tmp_path):
 
 
 @pytest.fixture
-def run_script(script_server, start_script, tmp_path):
-    """run_script(name, *arguments) runs a script to its end: (exit code, stdout, stderr).
-    `environment` adds variables."""
+def run_script(start_script):
+    """run_script(name, *arguments) runs such a process: (exit code, stdout, stderr)."""
 
-    def run(name, *arguments, environment=()):
-        if name == "run_tf1.py":  # It gives a program a TensorFlow that nobody has changed.
-            process = start_script(name, *arguments, environment=environment)
-            stdout, stderr = process.communicate(timeout=300)
-            return process.returncode, stdout, stderr
-        others = dict(environment)
-        path = [others.pop("PYTHONPATH")] if "PYTHONPATH" in others else []
-        return script_server.run(tmp_path, name, *arguments, path=path, environment=others)
+    def run(name, *arguments):
+        process = start_script(name, *arguments)
+        stdout, stderr = process.communicate(timeout=300)
+        return process.returncode, stdout, stderr
 
     return run
 

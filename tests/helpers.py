@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import json
 import os
 import pathlib
 import struct
@@ -11,9 +10,13 @@ import numpy as np
 from idx_files import write_set
 from tensorboard.compat.proto import event_pb2
 
+import conv_train
+import fc_train
 from graph_mode import tensorflow1 as tf
+from graph_mode.runs import record
 from graph_mode.train import evaluation, program, trainer, training
 
+SCRIPTS = {"fc": fc_train, "conv": conv_train}
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -25,19 +28,15 @@ def write_small_mnist(folder):
 
 def first_examples(part, count):
     """The first images [count, 28, 28] and labels [count] of a part of the shipped MNIST."""
-    path = os.path.join(ROOT, "MNIST_data", part)
-    with gzip.open(f"{path}-images-idx3-ubyte.gz") as file:
-        images = np.frombuffer(file.read(16 + count * 784)[16:], np.uint8)
-    with gzip.open(f"{path}-labels-idx1-ubyte.gz") as file:
-        labels = np.frombuffer(file.read(8 + count)[8:], np.uint8)
-    return images.reshape(count, 28, 28), labels
+    found = []
+    for kind, header, size in (("images-idx3", 16, 784), ("labels-idx1", 8, 1)):
+        with gzip.open(os.path.join(ROOT, "MNIST_data", f"{part}-{kind}-ubyte.gz")) as file:
+            found.append(np.frombuffer(file.read(header + count * size)[header:], np.uint8))
+    return found[0].reshape(count, 28, 28), found[1]
 
 
 class Trained:
-    """A script's network with its data in a session, for calls of any number of steps.
-
-    data: in place of what --data-dir names.
-    """
+    """A script's network with its data, or that of --data-dir, in a session."""
 
     def __init__(self, script, *arguments, data=None, slices=2):
         self.flags = script.parse_flags(list(arguments))
@@ -46,13 +45,9 @@ class Trained:
             self.program = program.Program(script.network, self.data.train, self.flags)
             self.model_variables = tf.global_variables()
             self.loop = self.program.training_loop(slices)
-            self._initialize = tf.global_variables_initializer()
+            initialize = tf.global_variables_initializer()
         self.session = tf.Session(graph=self.graph)
-        self.start()
-
-    def start(self):
-        """Sets the initial weights."""
-        self.session.run(self._initialize)
+        self.session.run(initialize)
         self.loop.prepare(self.session)
 
     def __enter__(self):
@@ -85,7 +80,7 @@ class Trained:
 def read_events(folder):
     """The events of the files directly in `folder`, as protobufs."""
     events = []
-    for path in sorted(pathlib.Path(str(folder)).glob("events.out.tfevents.*")):
+    for path in sorted(pathlib.Path(folder).glob("events.out.tfevents.*")):
         content = path.read_bytes()
         while content:
             (length,) = struct.unpack("<Q", content[:8])
@@ -100,25 +95,23 @@ def read_scalars(folder, tag):
         event.step: value.simple_value
         for event in read_events(folder)
         for value in event.summary.value
-        if value.tag == tag and value.WhichOneof("value") == "simple_value"
+        if value.tag == tag and value.HasField("simple_value")
     }
 
 
 def tree(folder):
     """{path below `folder`: SHA-256 of the file, or None for a folder}."""
-    found = {}
-    for path in pathlib.Path(str(folder)).rglob("*"):
-        digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
-        found[os.path.relpath(str(path), str(folder))] = digest
-    return found
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        if path.is_file()
+        else None
+        for path in pathlib.Path(folder).rglob("*")
+    }
 
 
 def run_contents(run):
-    """All that a run holds but times and durations, as {what: value}; to be compared bit for bit.
-
-    The names of the files, every scalar with how often its step is there, the result, and every
-    tensor of every checkpoint.
-    """
+    """{what: value} of all that a run holds but times and durations, to be compared bit for bit:
+    file names, every scalar with how often its step is there, result, tensors of checkpoints."""
     files = [path for path in tree(run) if not os.path.basename(path).startswith("events.")]
     contents = {"files": sorted(files)}
     for part in ("train", "validation", "test"):
@@ -131,11 +124,8 @@ def run_contents(run):
         if path.endswith(".index"):
             tensors = read_checkpoint(os.path.join(run, path[: -len(".index")]))
             contents.update({f"{tensor} in {path}": tensors[tensor] for tensor in tensors})
-    with open(os.path.join(run, "result.json")) as file:
-        result = json.load(file)
-    durations = ("seconds", "steps_per_second")
-    contents["result"] = {name: result[name] for name in result if name not in durations}
-    return contents
+    result = record.read_json(os.path.join(run, "result.json"))
+    return {**contents, "result": {**result, "seconds": 0, "steps_per_second": 0}}
 
 
 def read_checkpoint(path):
@@ -151,5 +141,4 @@ def read_checkpoint(path):
 
 def differences(expected, found):
     """The names of what differs between two results of run_contents()."""
-    names = set(expected) | set(found)
-    return sorted(name for name in names if expected.get(name) != found.get(name))
+    return sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name))

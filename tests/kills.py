@@ -3,9 +3,9 @@
     python tests/kills.py 30 [SEED]
 
 Both networks, without and with batch normalization, on a small part of MNIST. The instants are
-anywhere in the life of a process: imports, training, checkpoints, the last writes. In the end every
-scalar and tensor of a checkpoint must be, bit for bit, that of the run which nobody
-killed; else it ends with an AssertionError. The seed makes the same instants again.
+anywhere in the life of a process: imports, training, checkpoints, the last writes. In the end, each
+scalar and tensor must be, bit for bit, that of the run which nobody killed; else it ends with an
+AssertionError. The seed makes the same instants again.
 """
 
 import contextlib
@@ -25,25 +25,25 @@ from helpers import differences, run_contents, write_small_mnist  # noqa: E402
 
 from graph_mode.runs import checkpoints, record  # noqa: E402
 
-NUM_BATCHES = 200
-FLAGS = f"--num-batches={NUM_BATCHES} --validate-every=20 --checkpoint-every=7 --batch-size=32"
-FLAGS = FLAGS.split(" ") + ["--validation-size=100"]
+FLAGS = "--num-batches=200 --validate-every=20 --checkpoint-every=7 --batch-size=32"
+FLAGS = FLAGS.split() + ["--validation-size=100"]
 
 
-def latest_run(folder, network):
+def latest_run(folder):
     """The path of the latest run below the folder that has a checkpoint; None if there is none."""
-    found = glob.glob(os.path.join(folder, "runs", network, "*"))
+    found = glob.glob(os.path.join(folder, "runs", "*", "*"))
     return max(filter(checkpoints.latest, found), key=os.path.getmtime, default=None)
 
 
 def train(folder, network, flags, kill_after=None):
     """Goes on with the latest run below the folder, or begins one, until it is killed after so many
     seconds; returns whether it came to its end. Raises AssertionError if it failed."""
+    os.makedirs(folder, exist_ok=True)
     command = [sys.executable, os.path.join(ROOT, f"{network}_train.py")]
-    run = latest_run(folder, network)
-    command += ["--resume", os.path.relpath(run, folder)] if run else flags + FLAGS
-    with open(os.devnull, "wb") as stdout, tempfile.TemporaryFile() as stderr:
-        process = subprocess.Popen(command, cwd=folder, stdout=stdout, stderr=stderr)
+    run = latest_run(folder)
+    command += ["--resume", os.path.relpath(run, folder)] if run else flags
+    with tempfile.TemporaryFile() as stderr:
+        process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=stderr)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(kill_after)
         process.kill()
@@ -58,21 +58,18 @@ def train(folder, network, flags, kill_after=None):
 def try_network(network, flags, folder, kills, chance):
     """Kills training so many times. Returns how many runs ended equal to the one left alone."""
     alone, killed = os.path.join(folder, "alone"), os.path.join(folder, "killed")
-    os.makedirs(alone)
     started = time.monotonic()
     train(alone, network, flags)
-    life, expected = time.monotonic() - started, run_contents(latest_run(alone, network))
+    life, expected = time.monotonic() - started, run_contents(latest_run(alone))
     compared = 0
     while kills or os.path.exists(killed):
-        os.makedirs(killed, exist_ok=True)
         kills -= not train(killed, network, flags, chance.uniform(0, life) if kills else None)
-        run = latest_run(killed, network)
-        if not (run and record.has_result(run)):
-            continue
-        found = differences(expected, run_contents(run))
-        assert not found, f"differ: {'; '.join(found[:8])}; see {killed}"
-        compared += 1
-        shutil.rmtree(killed)
+        run = latest_run(killed)
+        if run and record.has_result(run):
+            found = differences(expected, run_contents(run))
+            assert not found, f"differ: {'; '.join(found[:8])}; see {killed}"
+            compared += 1
+            shutil.rmtree(killed)
     return compared
 
 
@@ -82,15 +79,13 @@ def main():
     print(f"{kills} kills, seed {seed}", flush=True)
     chance = random.Random(seed)
     place = tempfile.mkdtemp(prefix="kills-")
-    data_dir = write_small_mnist(os.path.join(place, "data"))
+    flags = FLAGS + ["--data-dir", write_small_mnist(os.path.join(place, "data"))]
     networks = [(n, b) for n in ("fc", "conv") for b in ("--no-batch-norm", "--batch-norm")]
     for number, (network, batch_norm) in enumerate(networks):
         share = (kills + number) // len(networks)
         folder = os.path.join(place, network + batch_norm)
-        runs = try_network(network, ["--data-dir", data_dir, batch_norm], folder, share, chance)
-        print(
-            f"{network} {batch_norm}: {share} kills, {runs} runs, each equal to the one left alone"
-        )
+        runs = try_network(network, [*flags, batch_norm], folder, share, chance)
+        print(f"{network} {batch_norm}: {share} kills, {runs} runs equal to the one left alone")
     shutil.rmtree(place)
 
 

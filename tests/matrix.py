@@ -20,10 +20,6 @@ sys.path.insert(0, PROJECT)
 from graph_mode.command_line import OneLineParser, run  # noqa: E402
 
 
-class StepError(Exception):
-    """What went wrong with one release, as one line."""
-
-
 def main():
     parser = OneLineParser(description=__doc__)
     parser.add_argument("--only", metavar="X.Y,...", help="these minor releases (default: all)")
@@ -63,8 +59,9 @@ def try_release(version, python_version, flags):
                     result = json.load(file)
                 for name in ("test_accuracy", "test_accuracy_population"):
                     cells.append(f"{result[name]:.4f}")
-        except StepError as error:
-            return [*cells, f"failed: {error}"] + [""] * (7 - len(cells)), False
+        except (OSError, subprocess.CalledProcessError) as error:
+            last = (getattr(error, "stderr", "").strip().splitlines() or [str(error)])[-1]
+            return [*cells, f"failed: {last.replace('|', '/')}"] + [""] * (7 - len(cells)), False
     print("".join(f"on standard error: {line}\n" for line in noise), end="", file=sys.stderr)
     return [*cells, str(len(noise))], not noise
 
@@ -72,27 +69,17 @@ def try_release(version, python_version, flags):
 def requirements(version):
     """What pip has to install: requirements.txt, with this TensorFlow."""
     with open(os.path.join(PROJECT, "requirements.txt"), encoding="utf-8") as file:
-        packages = [
-            line for line in map(str.strip, file) if re.match(r"(?!tensorflow|tf-)\w", line)
-        ]
+        packages = re.findall(r"^(?!tensorflow|tf-)\w.*$", file.read(), re.MULTILINE)
     if tuple(map(int, version.split(".")[:2])) < (2, 12):
         # These releases were built before NumPy 2 and protobuf 4, and not all of them say so.
         packages += ["numpy<1.24", "protobuf<3.21"]
-    return packages + [f"tensorflow=={version}"]
+    return [*packages, f"tensorflow=={version}"]
 
 
 def finish(command):
-    """Runs `command`; raises StepError with its last line if it fails."""
     # What quietens TensorFlow must be our code, not a variable of whoever runs this.
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("TF_", "PYTHON"))}
-    try:
-        finished = subprocess.run(command, capture_output=True, text=True, env=environment)
-    except OSError as error:
-        raise StepError(str(error)) from None
-    if finished.returncode:
-        lines = finished.stderr.strip().splitlines() or ["it said nothing"]
-        raise StepError(f"exit code {finished.returncode}: {lines[-1].replace('|', '/')}")
-    return finished
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ run from the project's root with TensorFlow 1.15.5, takes half a minute and writ
 test_layers.py and test_model.py compare the record with this project's layers, on every TensorFlow.
 """
 
+import functools
 import inspect
 import os
 import sys
@@ -21,6 +22,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
 import mnist_data  # noqa: E402
+from graph_mode import batch  # noqa: E402
 from graph_mode import tensorflow1 as tf  # noqa: E402
 
 DATA = os.path.join(ROOT, "tests", "data")
@@ -38,36 +40,29 @@ PROGRAMS = {"fc": ([], [16, 12, 8]), "conv": ([(4, 1), (8, 1), (12, 2)], [8])}
 
 
 def _layer(kind, *arguments, **keywords):
-    return lambda library, inputs, training: getattr(library, kind)(inputs, *arguments, **keywords)
+    """Builds one layer, which is told whether it trains where it takes that."""
 
+    def build(library, inputs, training):
+        told = {"training": training} if kind in ("dropout", "batch_normalization") else {}
+        return getattr(library, kind)(inputs, *arguments, **told, **keywords)
 
-def _told(kind, **keywords):
-    """A layer that is told whether it trains."""
-    return lambda library, inputs, training: getattr(library, kind)(
-        inputs, training=training, **keywords
-    )
+    return build
 
 
 def _batch_norm(**keywords):
-    return _told("batch_normalization", **keywords)
+    return _layer("batch_normalization", **keywords)
 
 
-def _normalized(library, layer, training):
-    return tf.nn.relu(library.batch_normalization(layer, training=training))
-
-
-def _fully_connected(library, layer, training):
-    for units in (6, 4):
-        layer = _normalized(library, library.dense(layer, units, use_bias=False), training)
-    return library.dense(layer, 3)
-
-
-def _convolutional(library, inputs, training):
-    layer = library.conv2d(inputs, 4, 3, padding="same", use_bias=False)
-    layer = _normalized(library, layer, training)
-    layer = library.conv2d(layer, 8, 3, 2, "same", use_bias=False)
-    layer = _normalized(library, layer, training)
-    return library.dense(library.flatten(layer), 3)
+def _network(library, layer, training, convolutions, hidden_units, classes=3):
+    """A published network, narrower."""
+    for filters, strides in convolutions:
+        layer = library.conv2d(layer, filters, 3, strides, "same", use_bias=False)
+        layer = tf.nn.relu(library.batch_normalization(layer, training=training))
+    layer = library.flatten(layer) if convolutions else layer
+    for units in hidden_units:
+        layer = library.dense(layer, units, use_bias=False)
+        layer = tf.nn.relu(library.batch_normalization(layer, training=training))
+    return library.dense(layer, classes)
 
 
 def _lenet(library, inputs, training):
@@ -98,21 +93,19 @@ def _named_and_shared(library, inputs, training):
     return library.dense(layer, 2)
 
 
-def _regularized(library, inputs, training):
-    def squares(variable):
-        return 0.1 * tf.reduce_sum(tf.square(variable))
+def _squares(variable):
+    return 0.1 * tf.reduce_sum(tf.square(variable))
 
-    layer = library.conv2d(
-        inputs, 4, 3, kernel_regularizer=squares, bias_regularizer=squares,
-        bias_initializer="ones", kernel_constraint=tf.abs,
-    )  # fmt: skip
-    layer = library.batch_normalization(
-        layer, training=training, gamma_regularizer=squares, beta_regularizer=squares
-    )
-    layer = library.conv2d_transpose(layer, 2, 3, kernel_regularizer=squares, trainable=False)
-    with tf.variable_scope("scope", regularizer=squares):
-        layer = library.dense(library.flatten(layer), 3, activity_regularizer=squares)
-        return library.dense(layer, 3, bias_regularizer=squares)
+
+def _regularized(library, inputs, training):
+    both = {"kernel_regularizer": _squares, "bias_regularizer": _squares}
+    layer = library.conv2d(inputs, 4, 3, bias_initializer="ones", kernel_constraint=tf.abs, **both)
+    both = {"gamma_regularizer": _squares, "beta_regularizer": _squares}
+    layer = library.batch_normalization(layer, training=training, **both)
+    layer = library.conv2d_transpose(layer, 2, 3, kernel_regularizer=_squares, trainable=False)
+    with tf.variable_scope("scope", regularizer=_squares):
+        layer = library.dense(library.flatten(layer), 3, activity_regularizer=_squares)
+        return library.dense(layer, 3, bias_regularizer=_squares)
 
 
 # Name: the shape of the inputs, and a function of (library, inputs, training).
@@ -139,8 +132,11 @@ LAYER_CASES = {
     "average pooling, same": ([2, 7, 6, 3], _layer("average_pooling2d", 3, 2, "same")),
     "flatten": ([3, 2, 4, 5], _layer("flatten")),
     "flatten, channels first": ([3, 2, 4, 5], _layer("flatten", data_format="channels_first")),
-    "dropout": ([4, 9], _told("dropout", seed=1)),
-    "dropout of whole columns": ([4, 9], _told("dropout", rate=0.3, noise_shape=[1, None], seed=1)),
+    "dropout": ([4, 9], _layer("dropout", seed=1)),
+    "dropout of whole columns": (
+        [4, 9],
+        _layer("dropout", rate=0.3, noise_shape=[1, None], seed=1),
+    ),
     "sequences, axis 1": ([4, 5, 6], _batch_norm(axis=1)),
     "without scale": ([9, 6], _batch_norm(scale=False)),
     "images without scale": ([3, 4, 4, 4], _batch_norm(scale=False)),
@@ -151,8 +147,11 @@ LAYER_CASES = {
     "a small epsilon": ([9, 6], _batch_norm(epsilon=1e-7, momentum=0.5)),
     "images with a small epsilon": ([3, 4, 4, 4], _batch_norm(epsilon=1e-7, momentum=0.5)),
     "frozen": ([9, 6], _batch_norm(trainable=False, moving_mean_initializer="ones")),
-    "fully connected": ([9, 10], _fully_connected),
-    "convolutional": ([3, 7, 5, 1], _convolutional),
+    "fully connected": ([9, 10], functools.partial(_network, convolutions=[], hidden_units=[6, 4])),
+    "convolutional": (
+        [3, 7, 5, 1],
+        functools.partial(_network, convolutions=[(4, 1), (8, 2)], hidden_units=[]),
+    ),
     "LeNet": ([3, 9, 8, 1], _lenet),
     "named and shared": ([5, 7], _named_and_shared),
     "regularized": ([2, 6, 5, 2], _regularized),
@@ -172,21 +171,24 @@ SHAPES = {
 LAYER_CASES.update({name: (shape, _batch_norm()) for name, shape in SHAPES.items()})
 
 
-def observe_layers(library, case, flag=bool):
+def observe_layers(library, case, flag=bool, slices=1):
     """Builds LAYER_CASES[case] for training and inference; returns {what: array} of all it does.
 
     flag: what `training` is made of, `bool` or a function that gives a tensor.
     """
     shape, build = LAYER_CASES[case]
     random = np.random.RandomState(7)
+
+    def build_in_scope(training):
+        with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE):
+            return batch.joined(build(library, batch.split(inputs, slices), flag(training)))
+
     with tf.Graph().as_default(), tf.Session() as session:
         inputs = tf.placeholder(tf.float32, shape)
-        with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE):
-            outputs = build(library, inputs, flag(True))
+        outputs = build_in_scope(True)
         updates = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
         losses = tf.get_collection(tf.GraphKeys.REGULARIZATION_LOSSES)
-        with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE):
-            inference = build(library, inputs, flag(False))
+        inference = build_in_scope(False)
         variables, trainable = tf.global_variables(), tf.trainable_variables()
         # Built before the first run: a tf.cond cannot be differentiated after it.
         weights = random.randn(*outputs.shape.as_list())
@@ -194,36 +196,33 @@ def observe_layers(library, case, flag=bool):
         session.run(tf.global_variables_initializer())
         starts = [session.run(v) for v in variables if not v.op.name.endswith("kernel")]
         assert all(value.min() == value.max() and value[0] in (0, 1) for value in starts)
+        set_variables(session, variables, random)
+        batches = random.randn(UPDATES, *shape) * 2 + 1
+        if "constant" in case:
+            batches[..., :2] = 5, 0
+        batches = batches.astype(np.float32)
+        found = session.run([outputs, losses] + gradients, {inputs: batches[0]})
         observed = {
             "scope": np.array(outputs.op.name.split("/")[0]),
             "variables": np.array([variable.name for variable in variables]),
             "trainable": np.array([variable.name for variable in trainable]),
             "constrained": np.array([v.name for v in variables if v.constraint is not None]),
             "initial ones": np.array([value[0] == 1 for value in starts], bool),
+            "outputs": found[0],
+            "sum of regularization losses": np.array(sum(found[1]), np.float32),
+            "gradient of inputs": found[2],
         }
-        set_variables(session, variables, random)
-        batches = [_inputs(case, shape, random) for _ in range(UPDATES)]
-        names = ["inputs"] + [variable.op.name for variable in trainable]
-        results = session.run([outputs, losses] + gradients, {inputs: batches[0]})
-        observed["outputs"] = results[0]
-        observed["sum of regularization losses"] = np.array(sum(results[1]), np.float32)
-        observed.update({f"gradient of {name}": value for name, value in zip(names, results[2:])})
+        for variable, gradient in zip(trainable, found[3:]):
+            observed[f"gradient of {variable.op.name}"] = gradient
         averages = [variable for variable in variables if "moving" in variable.op.name]
         history = []
-        for batch in batches:
-            session.run(updates, {inputs: batch})
+        for values in batches:
+            session.run(updates, {inputs: values})
             history.append(session.run(averages))
         for variable, values in zip(averages, zip(*history)):
             observed[f"{variable.op.name} after each update"] = np.array(values)
         observed["inference"] = session.run(inference, {inputs: batches[0]})
     return observed
-
-
-def _inputs(case, shape, random):
-    values = random.randn(*shape) * 2 + 1
-    if "constant" in case:
-        values[..., :2] = 5, 0
-    return values.astype(np.float32)
 
 
 def set_variables(session, variables, random):
@@ -238,29 +237,13 @@ def set_variables(session, variables, random):
 def program_data():
     """A made-up image set of 10 classes: Datasets of uint8 [n, 12, 10, 1] images and [n] labels."""
     random = np.random.RandomState(3)
-    prototypes = random.randint(0, 200, (10, 12, 10, 1))
-
-    def data_set(size):
+    prototypes, sets = random.randint(0, 200, (10, 12, 10, 1)), []
+    form = {"dtype": np.uint8, "reshape": False, "seed": 5, "num_classes": 10}
+    for size in (100, 20, 20):
         labels = random.randint(0, 10, size).astype(np.uint8)
         images = prototypes[labels] + random.randint(0, 56, (size, 12, 10, 1))
-        return mnist_data.DataSet(
-            images.astype(np.uint8), labels, dtype=np.uint8, reshape=False, seed=5, num_classes=10
-        )
-
-    return mnist_data.Datasets(data_set(100), data_set(20), data_set(20))
-
-
-def _program(network, layer, is_training):
-    """The published network, narrower: from images to logits."""
-    convolutions, hidden_units = PROGRAMS[network]
-    for filters, strides in convolutions:
-        layer = tf.layers.conv2d(layer, filters, 3, strides, "same", use_bias=False)
-        layer = _normalized(tf.layers, layer, is_training)
-    layer = tf.layers.flatten(layer)
-    for units in hidden_units:
-        layer = tf.layers.dense(layer, units, use_bias=False)
-        layer = _normalized(tf.layers, layer, is_training)
-    return tf.layers.dense(layer, 10)
+        sets.append(mnist_data.DataSet(images.astype(np.uint8), labels, **form))
+    return mnist_data.Datasets(*sets)
 
 
 def observe_program(network, checkpoint):
@@ -274,7 +257,8 @@ def observe_program(network, checkpoint):
         inputs = tf.placeholder(tf.float32, [None, 12, 10, 1])
         labels = tf.placeholder(tf.float32, [None, 10])
         is_training = tf.placeholder(tf.bool, [])
-        logits = _program(network, inputs, is_training)
+        layer = inputs if network == "conv" else tf.layers.flatten(inputs)
+        logits = _network(tf.layers, layer, is_training, *PROGRAMS[network], 10)
         loss = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(logits=logits, labels=labels))
         model_variables = tf.global_variables()
         with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
@@ -298,16 +282,15 @@ def observe_program(network, checkpoint):
 
 def signatures(library):
     """{function: [argument or argument=default, ...]}; an initializer reads as its name."""
-    found = {}
-    for kind in KINDS:
-        found[kind] = []
-        for argument in inspect.signature(getattr(library, kind)).parameters.values():
-            value = argument.default
-            if hasattr(value, "dtype"):
-                value = type(value).__name__.lower()
-            is_required = value is argument.empty
-            found[kind].append(argument.name if is_required else f"{argument.name}={value}")
-    return found
+
+    def text(argument):
+        value = argument.default
+        if hasattr(value, "dtype"):
+            value = type(value).__name__.lower()
+        return argument.name if value is argument.empty else f"{argument.name}={value}"
+
+    found = {kind: inspect.signature(getattr(library, kind)).parameters for kind in KINDS}
+    return {kind: [text(each) for each in found[kind].values()] for kind in KINDS}
 
 
 def main():

@@ -84,12 +84,12 @@ class Process:
         os.kill(self.pid, number)
 
 
-def run_script(arguments, folder, streams, path=(), environment=None, nohup=False, cores=None):
+def run_script(arguments, folder, streams, path=(), nohup=False, cores=None):
     """Becomes the script: never returns.
 
     streams: the files, pipes or the terminal to be standard input, output and error; path: folders
-    where imports look first; environment: {name: value} of further variables; nohup: whether the
-    end of its terminal is ignored; cores: the only ones to be used, a list.
+    where imports look first; nohup: whether the end of its terminal is ignored; cores: the only
+    ones to be used, a list.
     """
     code = 1
     try:
@@ -103,7 +103,6 @@ def run_script(arguments, folder, streams, path=(), environment=None, nohup=Fals
             os.dup2(os.open(name, mode), descriptor)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGHUP, signal.SIG_IGN if nohup else signal.SIG_DFL)
-        os.environ.update(environment or {})
         os.environ["PYTHONPATH"] = os.pathsep.join([*path, os.environ["PYTHONPATH"]])
         sys.argv = arguments
         sys.path[:0] = path

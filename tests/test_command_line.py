@@ -62,14 +62,11 @@ def test_what_a_user_can_cause_is_one_line(case):
     assert run_main(body) == (int(code), "", f"-c: {message}\n")
 
 
-def test_main_returns_the_exit_code():
+def test_main_returns_the_exit_code_and_a_bug_keeps_its_traceback():
     assert run_main("return 4") == (4, "", "")
-
-
-@pytest.mark.parametrize("body", ["raise ValueError('a bug')", "import graph_mode.no_such"])
-def test_a_bug_keeps_its_traceback(body):
-    code, _, stderr = run_main(body)
-    assert code == 1 and stderr.startswith("Traceback")
+    for body in ("raise ValueError('a bug')", "import graph_mode.no_such"):
+        code, _, stderr = run_main(body)
+        assert code == 1 and stderr.startswith("Traceback")
 
 
 def test_a_reader_that_leaves_is_no_error():
@@ -82,14 +79,12 @@ def test_a_reader_that_leaves_is_no_error():
     os.close(writer)
 
 
-@pytest.mark.parametrize(
-    "body, code", [("print('a line')", 2), ("command_line.print_line('a line'); return 7", 7)]
-)
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full is Linux's")
-def test_a_full_disk_behind_standard_output_is_one_line(body, code):
-    with open("/dev/full", "w") as full:
-        found, _, stderr = run_main(body, stdout=full)
-    assert (found, stderr.count("\n")) == (code, 1) and "No space left on device" in stderr
+def test_a_full_disk_behind_standard_output_is_one_line():
+    for print_and_end, code in (("print(1)", 2), ("command_line.print_line('1'); return 7", 7)):
+        with open("/dev/full", "w") as full:
+            found, _, stderr = run_main(print_and_end, stdout=full)
+        assert (found, stderr.count("\n")) == (code, 1) and "No space left on device" in stderr
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a shell of Unix")
@@ -120,17 +115,12 @@ def test_a_script_starts_from_anywhere(script, tmp_path):
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-@pytest.fixture
-def without(tmp_path):
-    """without(name) makes a folder for PYTHONPATH in which the package cannot be imported."""
-
-    def make(name):
-        (tmp_path / "packages").mkdir()
-        error = f"ModuleNotFoundError(\"No module named '{name}'\", name='{name}')"
-        (tmp_path / "packages" / f"{name}.py").write_text(f"raise {error}\n")
-        return str(tmp_path / "packages")
-
-    return make
+def without(name, folder):
+    """Makes a folder in which imports look first and the package cannot be imported; a list."""
+    error = f"ModuleNotFoundError(\"No module named '{name}'\", name='{name}')"
+    (folder / "packages").mkdir()
+    (folder / "packages" / f"{name}.py").write_text(f"raise {error}\n")
+    return [str(folder / "packages")]
 
 
 CASES = "fc_train numpy;fc_train tqdm;conv_train tensorboard;fc_train tensorflow;compare numpy"
@@ -138,23 +128,20 @@ CASES += ";gradient_check numpy;gradient_check tensorflow;plot_losses matplotlib
 
 
 @pytest.mark.parametrize("case", CASES.split(";"))
-def test_a_missing_package_is_one_line_that_says_how_to_get_it(case, run_script, without, tmp_path):
+def test_a_missing_package_is_one_line_that_says_how_to_get_it(case, script_server, tmp_path):
     script, package = case.replace(" ", ".py ").split()
     write_run(tmp_path / "runs" / "fc" / "a")
-    environment = {"PYTHONPATH": without(package)}
+    path = without(package, tmp_path)
     before = tree(tmp_path)
-    code, stdout, stderr = run_script(script, *SCRIPTS[script], environment=environment)
+    code, stdout, stderr = script_server.run(tmp_path, script, *SCRIPTS[script], path=path)
     assert (code, stdout, stderr.count("\n")) == (2, "", 1), stderr
     assert f"'{package}'" in stderr and "pip install -r requirements.txt" in stderr
     assert {name for name in tree(tmp_path) if "pycache" not in name} == set(before)
 
 
-def test_a_run_without_what_only_its_pictures_need_has_all_the_rest(
-    script_server, without, small_mnist, tmp_path
-):
-    flags = [f"--data-dir={small_mnist}", "--validation-size=100", "--num-batches=3"]
-    path = [without("PIL")]
-    code, stdout, stderr = script_server.run(tmp_path, "fc_train.py", *flags, path=path)
+def test_a_run_without_what_only_its_pictures_need_has_all_the_rest(script_server, small, tmp_path):
+    command = ["fc_train.py", *small, "--num-batches=3"]
+    code, stdout, stderr = script_server.run(tmp_path, *command, path=without("PIL", tmp_path))
     assert (code, stdout.count("Final ")) == (0, 2), stderr
     assert re.fullmatch(r".*no pictures .*pip install -r requirements\.txt\n", stderr), stderr
     (run,) = (tmp_path / "runs" / "fc").iterdir()
@@ -167,7 +154,6 @@ def test_what_tensorflow_says_when_its_import_ends_the_process_reaches_the_user(
     start_script, tmp_path
 ):
     (tmp_path / "tensorflow.py").write_text("import os; os.write(2, b'no AVX\\n'); os.abort()")
-    environment = {"PYTHONPATH": str(tmp_path)}
-    for script in ("fc_train.py", "compare.py"):
-        process = start_script(script, *SCRIPTS[script][:-1], "--seed=1", environment=environment)
+    for command in (["fc_train.py"], ["compare.py", "--seeds=1"]):
+        process = start_script(*command, environment={"PYTHONPATH": str(tmp_path)})
         assert "no AVX\n" in process.communicate()[1] and process.returncode != 0

@@ -1,6 +1,7 @@
 """Pictures of one digit that differ in everything but the digit come out alike."""
 
 import io
+import re
 
 import numpy as np
 import pytest
@@ -28,9 +29,15 @@ def png(picture):
     return file.getvalue()
 
 
-def read(picture, tmp_path, **sizes):
-    (tmp_path / "digit.png").write_bytes(png(picture))
-    return digits.read_digit(str(tmp_path / "digit.png"), **sizes)
+@pytest.fixture
+def read(tmp_path):
+    """read(picture, **sizes): the digit that read_digit() finds in a PNG of it."""
+
+    def write_and_read(picture, **sizes):
+        (tmp_path / "digit.png").write_bytes(png(picture))
+        return digits.read_digit(str(tmp_path / "digit.png"), **sizes)
+
+    return write_and_read
 
 
 def difference(first, second):
@@ -39,12 +46,12 @@ def difference(first, second):
     return min(abs(np.roll(first, shift, (0, 1)).astype(float) - second).mean() for shift in shifts)
 
 
-def shadowed(pixels, random):
+def shadowed(pixels):
     """Light from one side, the sharp shadow of a hand, and noise."""
     height, width = pixels.shape
     y, x = np.mgrid[:height, :width]
     light = (0.75 + 0.25 * x / width) * np.where(x + 0.3 * y > 0.6 * width, 0.7, 1)
-    return np.clip(pixels * light + random.normal(0, 4, pixels.shape), 0, 255).astype(np.uint8)
+    return np.clip(pixels * light + RANDOM.normal(0, 4, pixels.shape), 0, 255).astype(np.uint8)
 
 
 def specked(pixels):
@@ -64,7 +71,7 @@ SAME = {
     "large": drawing(size=1800, pen=180, canvas=(2400, 2000)),
     "small": drawing(size=100, pen=10, canvas=(300, 300)),
     "in a corner of a large sheet": drawing(size=250, pen=25, canvas=(1500, 1200)),
-    "shadowed paper": shadowed(drawing(paper=230, ink=30), RANDOM),
+    "shadowed paper": shadowed(drawing(paper=230, ink=30)),
     "noise": (drawing() * 0.8 + RANDOM.uniform(0, 40, (400, 400))).astype(np.uint8),
     "specks and the edge of the paper": specked(drawing()),
     "colours": Image.merge("RGB", [Image.fromarray(drawing(ink=ink)) for ink in (20, 40, 180)]),
@@ -76,63 +83,63 @@ SAME = {
 
 
 @pytest.mark.parametrize("kind", list(SAME))
-def test_the_same_digit_looks_the_same(kind, tmp_path):
-    digit = read(SAME[kind], tmp_path)
+def test_the_same_digit_looks_the_same(kind, read):
+    digit = read(SAME[kind])
     assert (digit.shape, digit.dtype) == ((28, 28, 1), np.uint8)
-    assert difference(digit, read(drawing(), tmp_path)) < (4 if "nothing" in kind else 8)
+    assert difference(digit, read(drawing())) < (4 if "nothing" in kind else 8)
 
 
-def test_a_photograph_is_turned_as_its_exif_data_say(tmp_path):
+def test_a_photograph_is_turned_as_its_exif_data_say(read, tmp_path):
     turned = Image.fromarray(drawing()).transpose(Image.ROTATE_90)
     exif = turned.getexif()
     exif[0x0112] = 6  # to be turned clockwise by 90 degrees
     path = str(tmp_path / "digit.jpg")
     turned.save(path, exif=exif)
-    assert difference(digits.read_digit(path), read(drawing(), tmp_path)) < 4
+    assert difference(digits.read_digit(path), read(drawing())) < 4
 
 
 @pytest.mark.parametrize("pen", [2, 6, 60])
-def test_strokes_are_as_bright_and_not_thinner_than_those_of_mnist(pen, tmp_path):
-    digit = read(drawing(pen=pen), tmp_path)
+def test_strokes_are_as_bright_and_not_thinner_than_those_of_mnist(pen, read):
+    digit = read(drawing(pen=pen))
     # 47 pixels long, it covers at least 1.5 pixels of width.
     assert digit.max() == 255 and (digit > 100).sum() > 50
 
 
-def test_what_may_not_be_one_digit_is_told(tmp_path, capsys):
-    read(drawing(), tmp_path)
+def test_what_may_not_be_one_digit_is_told(read, capsys):
+    read(drawing())
     assert capsys.readouterr().err == ""
     lined = drawing()
     lined[:, 370:378] = 20
-    assert difference(read(lined, tmp_path), read(drawing(), tmp_path)) < 8
+    assert difference(read(lined), read(drawing())) < 8
     assert "digit.png: what touches the border" in capsys.readouterr().err
-    read(np.concatenate([drawing(), drawing()], axis=1), tmp_path)
+    read(np.concatenate([drawing(), drawing()], axis=1))
     assert "digit.png: found 2 separate pieces of ink" in capsys.readouterr().err
 
 
-def test_another_size_of_images_keeps_the_proportions(tmp_path):
-    digit = read(drawing(), tmp_path, height=56, width=56)
+def test_another_size_of_images_keeps_the_proportions(read):
+    digit = read(drawing(), height=56, width=56)
     small = digit.reshape(28, 2, 28, 2).mean((1, 3))[..., np.newaxis]
-    assert difference(small, read(drawing(), tmp_path)) < 8
-    assert read(drawing(), tmp_path, height=32, width=20).shape == (32, 20, 1)
-
-
-def test_enlarged_images_of_mnist_come_back(tmp_path):
-    differences = []
-    for number, image in enumerate(first_examples("t10k", 12)[0]):
-        # Dark on light, ten times as large, somewhere on a sheet.
-        large = np.asarray(Image.fromarray(255 - image).resize((280, 280), Image.BICUBIC))
-        large = np.pad(large, ((60, 200), (150, 40)), constant_values=255)
-        picture = [image, large, 255 - large, shadowed(40 + 0.75 * large, RANDOM)][number % 4]
-        found = read(picture, tmp_path)[..., 0]
-        differences.append(difference(found, image))
-        assert abs(centre_of_mass(found) - centre_of_mass(image)).max() <= 1
-    # Of 255. Unlike images differ by 30 to 50.
-    assert np.mean(differences) < 6 and np.max(differences) < 14
+    assert difference(small, read(drawing())) < 8
+    assert read(drawing(), height=32, width=20).shape == (32, 20, 1)
 
 
 def centre_of_mass(image):
     places = np.mgrid[: image.shape[0], : image.shape[1]]
     return (places * image.astype(float)).sum((1, 2)) / image.sum()
+
+
+def test_enlarged_images_of_mnist_come_back(read):
+    differences = []
+    for number, image in enumerate(first_examples("t10k", 12)[0]):
+        # Dark on light, ten times as large, somewhere on a sheet.
+        large = np.asarray(Image.fromarray(255 - image).resize((280, 280), Image.BICUBIC))
+        large = np.pad(large, ((60, 200), (150, 40)), constant_values=255)
+        picture = [image, large, 255 - large, shadowed(40 + 0.75 * large)][number % 4]
+        found = read(picture)[..., 0]
+        differences.append(difference(found, image))
+        assert abs(centre_of_mass(found) - centre_of_mass(image)).max() <= 1
+    # Of 255. Unlike images differ by 30 to 50.
+    assert np.mean(differences) < 6 and np.max(differences) < 14
 
 
 NOT_A_PICTURE = "not a picture, expected a PNG or JPEG ("
@@ -141,7 +148,6 @@ BAD_PICTURES = {
     "one pixel": (png(np.zeros((1, 1), np.uint8)), "nothing to see"),
     "faint": (png(drawing(ink=228)), "nothing to see"),
     "large": (png(drawing(canvas=(1600, 400))), NOT_A_PICTURE + "more than 500,000 pixels)"),
-    "too large for Pillow": (png(drawing(canvas=(1600, 1600))), NOT_A_PICTURE + "Image size"),
     "cut off": (png(drawing())[:-400], NOT_A_PICTURE),
     "a text": (b"a text", NOT_A_PICTURE + "cannot identify"),
     "missing": (None, NOT_A_PICTURE + "No such file or directory)"),
@@ -151,24 +157,20 @@ BAD_PICTURES = {
 @pytest.mark.parametrize("kind", BAD_PICTURES)
 def test_what_is_no_picture_of_a_digit_is_told_in_one_line(kind, tmp_path, monkeypatch):
     monkeypatch.setattr(digits, "LARGEST_PIXELS", 500_000)
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000_000)
     content, message = BAD_PICTURES[kind]
     path = tmp_path / "mine.png"
     if content:
         path.write_bytes(content)
-    with pytest.raises(CommandError) as raised:
+    with pytest.raises(CommandError, match=rf"\A{path}: {re.escape(message)}.*\Z"):
         digits.read_digit(str(path))
-    assert str(raised.value).startswith(f"{path}: {message}")
-    assert len(str(raised.value).splitlines()) == 1
 
 
 def test_a_picture_shows_every_digit(tmp_path):
     images, _ = first_examples("t10k", 7)
     path = str(tmp_path / "new" / "seen.png")
-    captions = [f"digit-{number}.png: {number} (0.98)" for number in range(7)]
-    digits.picture_of(images[..., np.newaxis], captions, path)
+    digits.picture_of(images[..., np.newaxis], ["digit.png: 7 (0.98)"] * 7, path)
     shown = np.asarray(Image.open(path).convert("L"))
     for place, image in enumerate(images):
-        left, top = place % 5 * 170, place // 5 * 148
-        cell = shown[top + 22 : top + 134, left + 29 : left + 141]
-        np.testing.assert_array_equal(cell[::4, ::4], 255 - image)
+        left, top = place % 5 * 170 + 29, place // 5 * 148 + 22
+        cell = shown[top : top + 112 : 4, left : left + 112 : 4]
+        np.testing.assert_array_equal(cell, 255 - image)

@@ -11,24 +11,24 @@ import gradient_check
 from graph_mode import tensorflow1 as tf
 
 
-def text_of(*parts):
-    with open(os.path.join(ROOT, "docs", *parts), encoding="utf-8") as file:
+def text_of(page):
+    with open(os.path.join(ROOT, "docs", page), encoding="utf-8") as file:
         return file.read()
 
 
-@pytest.mark.parametrize(
-    "name, build",
-    [
-        ("network", gradient_check.network_graph),
-        ("batch_normalization", gradient_check.batch_norm_graph),
-    ],
-)
-def test_a_drawing_has_the_nodes_of_the_checked_graph_and_is_for_everybody(name, build):
-    text = text_of("graphs", f"{name}.svg")
+GRAPHS = {
+    "network": gradient_check.network_graph,
+    "batch_normalization": gradient_check.batch_norm_graph,
+}
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_a_drawing_has_the_nodes_of_the_checked_graph_and_is_for_everybody(name):
+    text = text_of(f"graphs/{name}.svg")
     assert f"](graphs/{name}.svg)" in text_of("gradients.md")
     groups = [each for each in ElementTree.fromstring(text).iter() if each.get("data-node")]
     with tf.Graph().as_default() as graph:
-        build()
+        GRAPHS[name]()
         found = (re.match(r"\w+/\d+_[a-z_]+", op.name) for op in graph.get_operations())
     assert {each.get("data-node") for each in groups} == {each.group() for each in found if each}
     for group in groups:
@@ -44,12 +44,10 @@ def test_the_text_has_only_formulas_that_github_renders():
     inline = re.findall(r"\$`(.*?)`\$", text, re.DOTALL)
     assert len(blocks) > 15 and len(inline) > 100
     for formula in blocks + inline:
-        assert formula.count("{") == formula.count("}")
-        assert formula.count(r"\begin") == formula.count(r"\end")
-        # GitHub refuses these; others that it has no use for would not be noticed.
-        assert not re.search(
-            r"\\(operatorname|mbox|newcommand|def|phantom|href|require)\b", formula
-        )
+        for opening, closing in (("{", "}"), (r"\begin", r"\end")):
+            assert formula.count(opening) == formula.count(closing)
+        # Of what GitHub refuses.
+        assert not re.search(r"\\(operatorname|mbox|newcommand|def|phantom|href)\b", formula)
     # A dollar that is left over would be half of a formula.
     rest = re.sub(r"```.*?```|\$`.*?`\$|`.*?`", "", text, flags=re.DOTALL)
     assert "$" not in rest

@@ -1,6 +1,5 @@
 """--evaluate and --export: checkpoints of other programs, old runs, one's own digits."""
 
-import json
 import os
 import re
 import shutil
@@ -16,17 +15,17 @@ import fc_train
 import plot_losses
 from graph_mode import tensorflow1 as tf
 from graph_mode.command_line import CommandError
-from graph_mode.runs import checkpoints
+from graph_mode.runs import checkpoints, record
+from graph_mode.runs.folder import SPLITS
 from graph_mode.train import evaluation
 
 OLD_RUNS = os.path.join(ROOT, "tests", "data", "old_runs")
-SMALL = ["--validation-size=100", "--batch-size=32", "--hidden-units=8", "--validate-every=10"]
 SHAPES = {"dense/kernel": (784, 8), "dense_1/kernel": (8, 10), "dense_1/bias": (10,)}
 
 
 @pytest.fixture(scope="module")
-def flags(small_mnist):
-    return SMALL + [f"--data-dir={small_mnist}"]
+def flags(small):
+    return [*small, "--hidden-units=8"]
 
 
 @pytest.fixture(scope="module")
@@ -35,18 +34,14 @@ def saved(tmp_path_factory):
     return save(tmp_path_factory.mktemp("saved"))
 
 
-def save(folder, dtype=np.float32, scope="", parts=None):
+def save(folder, dtype=np.float32, scope=""):
     """Writes a tf.train.Saver's checkpoint, the same values at every call; returns the folder."""
-    partitioner = tf.fixed_size_partitioner(parts) if parts else None
+    os.makedirs(str(folder), exist_ok=True)
     with tf.Graph().as_default(), tf.Session() as session:
         for number, (name, shape) in enumerate(SHAPES.items()):
-            whole = tf.get_variable(
-                scope + name, shape, dtype, tf.zeros_initializer(), partitioner=partitioner
-            )
             value = np.random.RandomState(number).normal(0, 0.1, shape).astype(dtype)
-            pieces = list(whole) if parts else [whole]
-            for piece, content in zip(pieces, np.split(value, parts or 1)):
-                session.run(tf.assign(piece, content))
+            tf.get_variable(scope + name, initializer=value)
+        session.run(tf.global_variables_initializer())
         tf.train.Saver().save(session, os.path.join(str(folder), "net.ckpt"), 7)
     return str(folder)
 
@@ -57,9 +52,6 @@ def evaluated(capsys, path, *further):
     stdout, stderr = capsys.readouterr()
     assert stderr == "" and stdout.count("\n") in (2, 4)
     return stdout
-
-
-MEASURED = ("loss", "accuracy", "loss_population", "accuracy_population")
 
 
 def numbers(text):
@@ -73,8 +65,8 @@ def refusal(path, *further):
 
 
 def test_every_file_of_a_checkpoint_means_the_checkpoint(saved, flags, tmp_path, capsys):
-    expected = evaluated(capsys, os.path.join(saved, "net.ckpt-7"), *flags)
-    for name in os.listdir(saved) + [""]:
+    expected = evaluated(capsys, saved, *flags)
+    for name in [*os.listdir(saved), "net.ckpt-7"]:
         assert evaluated(capsys, os.path.join(saved, name), *flags) == expected
     # Moved from another machine, whose paths the state file still names.
     for state in ("/on/another machine/net.ckpt-7", "C:\\\\models\\\\net.ckpt-7"):
@@ -82,13 +74,6 @@ def test_every_file_of_a_checkpoint_means_the_checkpoint(saved, flags, tmp_path,
         with open(os.path.join(folder, "checkpoint"), "w") as file:
             file.write(f'model_checkpoint_path: "{state}"\n')
         assert evaluated(capsys, folder, *flags) == expected
-
-
-def test_partitioned_variables_and_a_scope_are_read(saved, flags, tmp_path, capsys):
-    for name in ("parts", "scope"):
-        (tmp_path / name).mkdir()
-    expected = evaluated(capsys, saved, *flags)
-    assert evaluated(capsys, save(tmp_path / "parts", parts=2), *flags) == expected
     scoped = save(tmp_path / "scope", scope="a/net/")
     for scope in ("a/net", "a/net/"):
         assert evaluated(capsys, scoped, f"--checkpoint-scope={scope}", *flags) == expected
@@ -106,15 +91,12 @@ def test_a_checkpoint_of_another_type_or_of_objects_is_refused(flags, tmp_path):
     assert path in refusal(path, *flags)
 
 
-@pytest.mark.parametrize("name", ["notes.txt", "empty", "mis[s]ing/x", "runs"])
-def test_what_is_no_checkpoint_is_named(name, flags, tmp_path):
+def test_what_is_no_whole_checkpoint_is_named(saved, flags, tmp_path):
     (tmp_path / "notes.txt").write_text("notes")
     (tmp_path / "empty").mkdir()
-    (tmp_path / "runs").symlink_to(OLD_RUNS)
-    assert str(tmp_path / name) in refusal(tmp_path / name, *flags)
-
-
-def test_a_damaged_checkpoint_and_one_without_all_its_files_are_named(saved, flags, tmp_path):
+    for name in ("notes.txt", "empty", "mis[s]ing/x"):
+        assert str(tmp_path / name) in refusal(tmp_path / name, *flags)
+    assert OLD_RUNS in refusal(OLD_RUNS, *flags)
     path = os.path.join(shutil.copytree(saved, str(tmp_path / "copy")), "net.ckpt-7")
     data = f"{path}.data-00000-of-00001"
     os.truncate(data, 100)
@@ -130,20 +112,19 @@ def test_old_runs_are_evaluated_and_drawn(tmp_path, monkeypatch, capsys):
     shutil.copytree(OLD_RUNS, str(tmp_path / "runs"))
     before = tree(tmp_path)
     monkeypatch.chdir(tmp_path)
-    names = ["validation_loss", "validation_accuracy", "test_loss", "test_accuracy"]
     for script in (fc_train, conv_train):
         run = os.path.join("runs", script.NETWORK, "old")
-        result = json.loads((tmp_path / run / "result.json").read_text())
+        result = record.read_json(os.path.join(run, "result.json"))
+        expected = [result[f"{s}_{tag}"] for s in SPLITS[1:] for tag in ("loss", "accuracy")]
         for path in (run, checkpoints.latest(run)):
             script.main(["--evaluate", path, f"--data-dir={data}"])
             lines = capsys.readouterr().out.splitlines()
             found = numbers("".join(line for line in lines if not line.startswith("With")))
-            assert found == pytest.approx([result[name] for name in names], abs=1e-5)
+            assert found == pytest.approx(expected, abs=1e-5)
     assert tree(tmp_path) == before
     plot_losses.main(["runs"])
     stdout, stderr = capsys.readouterr()
-    assert re.search(r"fc/old +60 ", stdout) and re.search(r"conv/old +60 ", stdout)
-    assert stderr == ""
+    assert len(re.findall(r"(fc|conv)/old +60 ", stdout)) == 2 and stderr == ""
     path = tmp_path / "runs" / "fc" / "old" / "settings.json"
     path.write_text(path.read_text().replace('"seed"', '"residual"'))
     assert "'residual'" in refusal("runs/fc/old")
@@ -152,18 +133,18 @@ def test_old_runs_are_evaluated_and_drawn(tmp_path, monkeypatch, capsys):
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
     """A one and a seven, drawn."""
-    folder = tmp_path_factory.mktemp("pictures")
-    shapes = {"one": [(60, 20), (60, 180)], "seven": [(30, 30), (160, 30), (80, 180)]}
-    for name, points in shapes.items():
+    folder, paths = tmp_path_factory.mktemp("pictures"), []
+    for points in ([(60, 20), (60, 180)], [(30, 30), (160, 30), (80, 180)]):
         image = Image.new("L", (200, 200), 240)
         ImageDraw.Draw(image).line(points, fill=10, width=16)
-        image.save(str(folder / f"{name}.png"))
-    return [str(folder / "one.png"), str(folder / "seven.png")]
+        paths.append(str(folder / f"{len(points)}.png"))
+        image.save(paths[-1])
+    return paths
 
 
-def test_predict_answers_the_digit_that_is_shown(small_mnist, pictures, tmp_path, capsys):
-    flags = ["--num-batches=200", "--batch-size=32", "--validation-size=100", "--hidden-units=64"]
-    run = fc_train.main([*flags, f"--data-dir={small_mnist}", f"--log-dir={tmp_path}"])
+def test_predict_answers_the_digit_that_is_shown(small, pictures, tmp_path, capsys):
+    flags = ["--num-batches=200", "--hidden-units=64", f"--log-dir={tmp_path}"]
+    run = fc_train.main(small + flags)
     capsys.readouterr()
     picture = os.path.join(run, "predictions.png")
     for is_writable in (True, False):
@@ -198,16 +179,17 @@ def test_class_shares_are_those_of_the_loss_and_add_up_to_1():
         np.testing.assert_allclose(found.sum(axis=1), 1)
 
 
-def train(small_mnist, folder, *more):
-    flags = ["--batch-norm", "--hidden-units=16", "--validation-size=100", "--batch-size=32"]
-    return fc_train.main([*flags, f"--data-dir={small_mnist}", f"--log-dir={folder}", *more])
+@pytest.fixture(scope="module")
+def train(small, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    flags = [*small, "--batch-norm", "--hidden-units=16", f"--log-dir={folder}"]
+    return lambda *more: fc_train.main([*flags, *more])
 
 
 @pytest.fixture(scope="module")
-def run(small_mnist, tmp_path_factory):
+def run(train):
     """A run whose best checkpoint is not its last. To be read only."""
-    flags = ["--learning-rate=1", "--validate-every=10", "--num-batches=200"]
-    return train(small_mnist, tmp_path_factory.mktemp("runs"), *flags)
+    return train("--learning-rate=1", "--validate-every=10", "--num-batches=200")
 
 
 def test_the_best_checkpoint_is_evaluated_and_nothing_is_changed(run, capsys):
@@ -215,16 +197,15 @@ def test_the_best_checkpoint_is_evaluated_and_nothing_is_changed(run, capsys):
     lowest = min(read_scalars(os.path.join(run, "validation"), "loss").values())
     best, last = (numbers(evaluated(capsys, p))[0] for p in (f"{run}/checkpoints/best", run))
     assert best == pytest.approx(lowest, abs=1e-5) and lowest < last
-    result = json.loads(open(os.path.join(run, "result.json")).read())
-    names = [f"{split}_{name}" for split in ("validation", "test") for name in MEASURED]
-    assert numbers(evaluated(capsys, run)) == pytest.approx([result[n] for n in names], abs=1e-5)
+    result = record.read_json(os.path.join(run, "result.json"))
+    tags = ("loss", "accuracy", "loss_population", "accuracy_population")
+    expected = [result[f"{split}_{tag}"] for split in SPLITS[1:] for tag in tags]
+    assert numbers(evaluated(capsys, run)) == pytest.approx(expected, abs=1e-5)
     assert tree(run) == before
 
 
-def test_the_exported_model_gives_the_probabilities_of_the_network(
-    run, small_mnist, tmp_path, capsys
-):
-    softmax = train(small_mnist, tmp_path / "runs", "--loss=softmax", "--num-batches=5")
+def test_the_exported_model_gives_the_probabilities_of_the_network(run, train, tmp_path, capsys):
+    softmax = train("--loss=softmax", "--num-batches=5")
     for exported in (run, softmax):
         folder = str(tmp_path / os.path.basename(exported))
         capsys.readouterr()

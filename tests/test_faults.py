@@ -23,18 +23,14 @@ LONG = ["--batch-norm", "--checkpoint-every=15", "--num-batches=150"]
 # From about the tenth step on, nothing is finite.
 DIVERGING = ["--optimizer=sgd", "--learning-rate=1e30", "--num-batches=40", "--hidden-units=32,32"]
 BAD_INPUT, NONFINITE = 2, 3
+NAMING = ("log-dir", "run-name", "resume", "evaluate", "export")
 
 
 @pytest.fixture(scope="module")
-def start(script_server, small_mnist):
+def start(script_server, small):
     """start(folder, *flags) starts fc_train.py, whose run is folder/RUN, on a small MNIST."""
-    small = ["--run-name=own", "--hidden-units=16", "--validation-size=100", "--batch-size=32"]
-    small += ["--validate-every=10", f"--data-dir={small_mnist}"]
-
-    def start(folder, *flags, **options):
-        return script_server.start(folder, "fc_train.py", *small, *flags, **options)
-
-    return start
+    own = ["fc_train.py", *small, "--run-name=own", "--hidden-units=16", "--validate-every=10"]
+    return lambda folder, *flags, **options: script_server.start(folder, *own, *flags, **options)
 
 
 @pytest.fixture(scope="module")
@@ -78,22 +74,18 @@ def vanished(run, pid):
     os.rename(f"{run}-elsewhere", run)
 
 
-@contextlib.contextmanager
-def no_room_for_events(run, pid):
-    (events,) = glob.glob(os.path.join(run, "train", "events*"))
-    limit = (os.path.getsize(events),) * 2
-    resource.prlimit(pid, resource.RLIMIT_FSIZE, limit)
-    yield
+def no_room_for(files, fewer_bytes=0):
+    @contextlib.contextmanager
+    def limited(run, pid):
+        limit = min(map(os.path.getsize, glob.glob(os.path.join(run, files)))) - fewer_bytes
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (limit, limit))
+        yield
+
+    return limited
 
 
-@contextlib.contextmanager
-def no_room_for_a_checkpoint(run, pid):
-    limit = (os.path.getsize(checkpoints.latest(run) + ".data-00000-of-00001") - 4096,) * 2
-    resource.prlimit(pid, resource.RLIMIT_FSIZE, limit)
-    yield
-
-
-FAULTS = [full_disk, vanished, no_room_for_events, no_room_for_a_checkpoint]
+EVENTS, CHECKPOINT = no_room_for("train/events*"), no_room_for("checkpoints/model*.data*", 4096)
+FAULTS = [full_disk, vanished, EVENTS, CHECKPOINT]
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -166,16 +158,12 @@ def test_a_run_in_a_folder_of_any_name_is_kept_continued_and_used(
     assert len(os.listdir(str(tmp_path / "exported"))) == 2
 
 
-@pytest.mark.parametrize("flag", ["log-dir", "run-name", "resume", "evaluate", "export"])
-def test_a_name_that_tensorflow_cannot_write_is_refused_at_once(
-    flag, capsys, monkeypatch, tmp_path
-):
+def test_a_name_that_tensorflow_cannot_write_is_refused_at_once(capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    for script in (fc_train, compare) if flag == "log-dir" else (fc_train,):
+    for script, flag in [(compare, "log-dir")] + [(fc_train, each) for each in NAMING]:
         with pytest.raises(SystemExit):
             script.main([f"--{flag}=b\udcff"])
-        stderr = capsys.readouterr().err
-        assert f"--{flag}" in stderr and "UTF-8" in stderr and stderr.count("\n") == 1
+        assert re.fullmatch(f".*--{flag}.*UTF-8.*\n", capsys.readouterr().err)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -201,4 +189,3 @@ def test_with_allow_nonfinite_the_run_goes_on_to_its_end(start, tmp_path):
     assert (code, stderr, stdout.count("Final test accuracy: ")) == (0, "", 1)
     losses = read_scalars(str(tmp_path / RUN / "train"), "loss")
     assert sorted(losses) == list(range(40)) and not np.isfinite(losses[39])
-    assert (tmp_path / RUN / "result.json").exists()

@@ -1,36 +1,53 @@
 """Networks that nobody has written yet: each trains what it says, or is refused in one sentence."""
 
-import json
 import os
+import re
 
 import numpy as np
 import pytest
-import random_networks
-from helpers import Trained, read_scalars
+from helpers import ROOT, Trained, read_scalars
 
 from graph_mode import batch, commands, layers
 from graph_mode import tensorflow1 as tf
+from graph_mode.runs import record
 from graph_mode.train import evaluation
 
 
 def script_of(network):
     """A commands.Script of network(images, training, num_classes)."""
-
-    def whole(images, training, num_classes, flags):
-        return network(images, training, num_classes)
-
-    return commands.Script("own", whole, [], "A network of a user.")
+    return commands.Script("own", lambda *given: network(*given[:3]), [], "A user's network.")
 
 
-def trained(network, small_mnist, *flags, **keywords):
-    data = ["--validation-size=100", "--batch-size=48", f"--data-dir={small_mnist}"]
-    return Trained(script_of(network), *data, *flags, **keywords)
+@pytest.fixture
+def trained(small):
+    return lambda network, *flags: Trained(script_of(network), *small, *flags)
 
 
 def dense_after(change):
     return lambda images, training, classes: layers.dense(
         change(layers.dense(layers.flatten(images), 8), training), classes
     )
+
+
+def norm(x, training):
+    return layers.batch_normalization(x, training=training)
+
+
+def drop(x, training):
+    return layers.dropout(x, 0.5, training=training)
+
+
+def in_branch(layer, x, training):
+    x = batch.joined(x)
+    return tf.cond(tf.reduce_sum(x) > -1e9, lambda: layer(x, training), lambda: tf.identity(x))
+
+
+def in_loop(layer, x, training):
+    return tf.while_loop(lambda y: True, lambda y: layer(y, training), [batch.joined(x)])
+
+
+def in_map(layer, x, training):
+    return tf.map_fn(lambda row: layer(row, training), batch.joined(x))
 
 
 REFUSED = [
@@ -41,78 +58,53 @@ REFUSED = [
     (lambda x, training: layers.batch_normalization(x, training), "write training="),
     (lambda x, training: layers.dropout(x, 1.0), "found 1.0"),
     (lambda x, training: layers.dropout(x, -0.1), "found -0.1"),
-    (
-        lambda x, training: tf.cond(
-            tf.reduce_sum(batch.joined(x)) > 0,
-            lambda: layers.batch_normalization(batch.joined(x), training=training),
-            lambda: tf.identity(batch.joined(x)),
-        ),
-        "tf.cond",
-    ),
-    (
-        lambda x, training: tf.map_fn(
-            lambda row: layers.dropout(row, training=training), tf.convert_to_tensor(x)
-        ),
-        "dropout in tf.map_fn",
-    ),
-    (
-        lambda x, training: tf.while_loop(
-            lambda y: True, lambda y: layers.dropout(y, training=training), [batch.joined(x)]
-        ),
-        "tf.while_loop",
-    ),
+    (lambda x, training: in_branch(norm, x, training), "tf.cond"),
+    (lambda x, training: in_map(drop, x, training), "dropout in tf.map_fn"),
+    (lambda x, training: in_loop(drop, x, training), "tf.while_loop"),
 ]
 
 
 @pytest.mark.parametrize("change, words", REFUSED, ids=[words for _, words in REFUSED])
-def test_a_network_that_would_train_something_else_is_refused(change, words, small_mnist):
+def test_a_network_that_would_train_something_else_is_refused(change, words, trained):
     with pytest.raises(ValueError, match=words):
-        trained(dense_after(change), small_mnist)
+        trained(dense_after(change))
 
 
-@pytest.mark.parametrize("classes", [5, None])
-def test_logits_of_another_shape_are_refused(classes, small_mnist):
-    def network(images, training, num_classes):
-        return layers.dense(layers.flatten(images) if classes else images, classes or num_classes)
-
-    with pytest.raises(ValueError, match=r"logits \[n, 10\]"):
-        trained(network, small_mnist)
-
-
-def frozen(x, training):
-    return layers.batch_normalization(x, training=False, trainable=False)
+def test_logits_of_another_shape_are_refused(trained):
+    for network in (
+        lambda images, training, classes: layers.dense(layers.flatten(images), 5),
+        lambda images, training, classes: layers.dense(images, classes),
+    ):
+        with pytest.raises(ValueError, match=r"logits \[n, 10\]"):
+            trained(network)
 
 
-def dropping_in_a_branch(x, training):
-    x = batch.joined(x)
-    return tf.cond(
-        tf.reduce_sum(x) > -1e9, lambda: layers.dropout(x, 0.5, training=training), lambda: x
-    )
-
-
-@pytest.mark.parametrize("change", [frozen, dropping_in_a_branch])
-def test_what_may_be_mistaken_for_one_of_these_trains(change, small_mnist):
-    with trained(dense_after(change), small_mnist) as one:
-        losses = one.train(30)
-    assert losses[-1] < losses[0]
+def test_what_may_be_mistaken_for_one_of_these_trains(trained):
+    for change in (
+        lambda x, training: layers.batch_normalization(x, training=False, trainable=False),
+        lambda x, training: in_branch(drop, x, training),
+    ):
+        with trained(dense_after(change)) as one:
+            losses = one.train(30)
+        assert losses[-1] < losses[0]
 
 
 @pytest.mark.parametrize("precision", ["float16", "float64"])
-def test_logits_of_another_precision_train(precision, small_mnist, tmp_path):
+def test_logits_of_another_precision_train(precision, small, tmp_path):
     def network(images, training, classes):
         images = layers.average_pooling2d(images, 4, 4)
         images = batch.apply(batch.by_example(lambda x: tf.cast(x, precision)), images)
         return layers.dense(layers.dense(layers.flatten(images), 8, tf.nn.relu), classes)
 
-    flags = ["--validation-size=100", f"--data-dir={small_mnist}", f"--log-dir={tmp_path}"]
-    flags += ["--num-batches=30", "--diagnostics", "--histograms", "--optimizer=sgd"]
-    run = script_of(network).main(flags + ["--learning-rate=0.1"])
+    flags = ["--num-batches=30", "--diagnostics", "--histograms", "--optimizer=sgd"]
+    flags += ["--learning-rate=0.1", f"--log-dir={tmp_path}"]
+    run = script_of(network).main(small + flags)
     losses = read_scalars(os.path.join(run, "train"), "loss")
     assert losses[29] < losses[0]
 
 
 @pytest.mark.parametrize("way", ["regularizer", "tf.losses.add_loss"])
-def test_losses_that_a_network_adds_are_minimized(way, small_mnist):
+def test_losses_that_a_network_adds_are_minimized(way, trained):
     """TensorFlow adds a penalty only where a variable is new, which is in evaluation."""
 
     def penalty(weights):
@@ -125,7 +117,7 @@ def test_losses_that_a_network_adds_are_minimized(way, small_mnist):
             tf.losses.add_loss(penalty(tf.trainable_variables()[0]))
         return logits
 
-    with trained(network, small_mnist, "--optimizer=sgd", "--learning-rate=1e-5") as one:
+    with trained(network, "--optimizer=sgd", "--learning-rate=1e-5") as one:
         before = np.abs(one.session.run(one.model_variables[0])).sum()
         one.train(50)
         assert np.abs(one.session.run(one.model_variables[0])).sum() < 0.1 * before
@@ -140,28 +132,29 @@ def spectral(images, training, classes):
     found = tf.nn.l2_normalize(tf.matmul(v, kernel))
     with tf.control_dependencies([u.assign(tf.stop_gradient(found))]):
         size = tf.reduce_sum(tf.matmul(tf.matmul(v, kernel), found, transpose_b=True))
-    layer = layers.batch_normalization(x @ (kernel / size), training=training)
-    return layers.dense(layers.dropout(layer, 0.2, training=training), classes)
+    layer = drop(norm(x @ (kernel / size), training), training)
+    return layers.dense(layer, classes, kernel_regularizer=tf.nn.l2_loss)
 
 
-def test_what_only_measures_changes_nothing_and_measures_the_same_again(small_mnist, tmp_path):
-    """Also for a network that changes a variable in its forward pass, and for one that drops."""
-    flags = ["--validation-size=100", f"--data-dir={small_mnist}", f"--log-dir={tmp_path}"]
-    flags += ["--num-batches=25", "--validate-every=10"]
-    script, extra = script_of(spectral), ["--diagnostics", "--histograms"]
-    plain, measured, again = (
-        script.main(flags + more) for more in ([], extra, extra + ["--validate-every=5"])
-    )
-    losses = [read_scalars(os.path.join(r, "train"), "loss") for r in (plain, measured, again)]
+MEASURED = "validation/loss validation/loss_population test/loss_population"
+MEASURED += " train/diagnostics/gradient_norm/dense"
+MEASURED += " train/diagnostics/loss_along_gradient/smallest"
+
+
+def test_what_only_measures_changes_nothing_and_measures_the_same_again(small, tmp_path):
+    """Also for a network that changes a variable in its forward pass, drops and has a penalty."""
+    flags = [*small, f"--log-dir={tmp_path}", "--num-batches=25", "--validate-every=10"]
+    extra = ["--diagnostics", "--histograms"]
+    runs = [
+        script_of(spectral).main(flags + more)
+        for more in ([], extra, [*extra, "--validate-every=5"])
+    ]
+    losses = [read_scalars(os.path.join(run, "train"), "loss") for run in runs]
     assert losses[0] == losses[1] == losses[2]
-    for split, tag in (
-        ("validation", "loss"), ("validation", "loss_population"), ("test", "loss_population"),
-        ("train", "diagnostics/gradient_norm/dense"),
-        ("train", "diagnostics/loss_along_gradient/smallest"),
-    ):  # fmt: skip
-        found = [read_scalars(os.path.join(r, split), tag) for r in (measured, again)]
-        for step, value in found[0].items():
-            assert found[1][step] == pytest.approx(value, rel=1e-5), (tag, step)
+    for name in MEASURED.split():
+        split, tag = name.split("/", 1)
+        first, again = (read_scalars(os.path.join(run, split), tag) for run in runs[1:])
+        assert first and {step: again[step] for step in first} == pytest.approx(first, rel=1e-5)
 
 
 def shared_norm(images, training, classes):
@@ -171,10 +164,10 @@ def shared_norm(images, training, classes):
     return layers.dense(first + second, classes)
 
 
-def test_population_statistics_are_the_means_over_batches_and_all_uses(small_mnist, monkeypatch):
+def test_population_statistics_are_the_means_over_batches_and_all_uses(trained, monkeypatch):
     """What its moving averages come to, which follow one use after the other; nothing changes."""
     monkeypatch.setattr(evaluation, "POPULATION_BATCH", 50)
-    with trained(shared_norm, small_mnist) as one, one.graph.as_default():
+    with trained(shared_norm) as one, one.graph.as_default():
         population = evaluation.population_of(one.program, one.data.train)
         before = one.session.run(one.model_variables)
         population.take(one.session)
@@ -187,42 +180,61 @@ def test_population_statistics_are_the_means_over_batches_and_all_uses(small_mni
         np.testing.assert_array_equal(*values)
 
 
-def test_a_batch_normalization_of_another_library_gets_a_note(small_mnist, capsys):
+def test_a_batch_normalization_of_another_library_gets_a_note(trained, capsys):
     def network(images, training, classes):
         layer = layers.flatten(images)
         tf.get_variable("other/moving_mean", [784], trainable=False)
-        return layers.dense(layers.batch_normalization(layer, training=training), classes)
+        return layers.dense(norm(layer, training), classes)
 
-    with trained(network, small_mnist) as one, one.graph.as_default():
+    with trained(network) as one, one.graph.as_default():
         assert evaluation.population_of(one.program, one.data.train) is None
     assert "other/moving_mean" in capsys.readouterr().err
 
 
-def test_what_decides_digits_is_recorded(small_mnist, tmp_path, monkeypatch):
+def test_what_decides_digits_is_recorded(small, tmp_path, monkeypatch):
     """Variables that TensorFlow reads, and the modules that a script imports."""
-    (tmp_path / "blocks_of_mine.py").write_text("UNITS = 4\n")
-    source = "import blocks_of_mine\nfrom graph_mode import layers\n\n\n"
-    source += "def network(images, training, classes, flags):\n"
-    source += "    return layers.dense(layers.flatten(images), classes)\n"
+    module = tmp_path / "blocks_of_mine.py"
+    module.write_text("from graph_mode import layers\n")
+    source = "import blocks_of_mine as blocks\n\n\ndef network(images, training, classes, flags):\n"
+    source += "    return blocks.layers.dense(blocks.layers.flatten(images), classes)\n"
     (tmp_path / "own_script.py").write_text(source)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
     import own_script
 
-    script = commands.Script("own", own_script.network, [], "A network of a user.")
-    flags = ["--validation-size=100", f"--data-dir={small_mnist}", f"--log-dir={tmp_path}"]
+    script = commands.Script("own", own_script.network, [], "A user's network.")
     found = []
     for units in (4, 5):
-        (tmp_path / "blocks_of_mine.py").write_text(f"UNITS = {units}\n")
-        with open(os.path.join(script.main(flags + ["--num-batches=1"]), "settings.json")) as file:
-            found.append(json.load(file)["versions"])
+        module.write_text(f"UNITS = {units}\n")
+        run = script.main([*small, f"--log-dir={tmp_path}", "--num-batches=1"])
+        found.append(record.read_settings(run)["versions"])
     assert found[0]["environment"] == "ONEDNN_MAX_CPU_ISA=AVX2"
     assert found[0]["script"] != found[1]["script"]
     assert {**found[0], "script": ""} == {**found[1], "script": ""}
 
 
-@pytest.mark.parametrize("seed", [1, 7])
-def test_a_random_network_is_the_same_in_any_slices_and_with_tf_layers(seed):
-    """make test-networks tries a hundred."""
-    assert random_networks.differences(seed) == []
+def test_the_script_of_the_page_does_all_that_the_page_says(script_server, small, tmp_path):
+    with open(os.path.join(ROOT, "docs", "your_own_network.md"), encoding="utf-8") as file:
+        (code,) = re.findall("```python\n(.*?)```", file.read(), re.DOTALL)
+    assert code.count("\n") <= 50
+    script = tmp_path / "residual_train.py"
+    script.write_text(code)
+
+    def run(name, *arguments):
+        code, stdout, stderr = script_server.run(tmp_path, name, *arguments)
+        assert code == 0, stderr
+        return stdout
+
+    run(script, "--num-batches=30", "--run-name=mine", "--blocks=1", *small)
+    folder = tmp_path / "runs" / "residual" / "mine"
+    run(script, "--resume", folder, "--num-batches=40")
+    assert sorted(read_scalars(folder / "train", "loss")) == list(range(40))
+    assert record.read_settings(str(folder))["flags"]["blocks"] == 1
+    assert "Test loss" in run(script, "--evaluate", folder, "--export", tmp_path / "exported")
+    assert (tmp_path / "exported" / "saved_model.pb").exists()
+    grid = ["--optimizers=adam", "--seeds=1", "--num-batches=20", *small]
+    run("compare.py", "--networks", script, "--jobs=1", *grid)
+    assert "residual" in (tmp_path / "runs" / "compare" / "report" / "report.md").read_text()
+    run("plot_losses.py")
+    assert any("residual" in name for name in os.listdir(str(tmp_path / "runs" / "figures")))

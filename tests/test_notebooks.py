@@ -21,61 +21,46 @@ SECONDS = 300
 EXERCISE = os.path.join(ROOT, "exercise.ipynb")
 
 
-class Kernel:
-    """A kernel whose folder is the project's, as that of a notebook which lies there."""
+@pytest.fixture(scope="module")
+def run_cell(tmp_path_factory):
+    """run_cell(code, interrupt_after=None) runs a cell in a kernel whose folder is the project's,
+    as that of a notebook which lies there.
 
-    def __init__(self, folder):
-        self._manager = manager.KernelManager(connection_file=str(folder / "kernel.json"))
-        environment = dict(os.environ, IPYTHONDIR=str(folder / "ipython"))
-        # What other tests of this process have set, by importing TensorFlow.
-        environment.pop(tensorflow1.LOG_LEVEL, None)
-        self._manager.start_kernel(cwd=ROOT, env=environment)
-        self._client = self._manager.blocking_client()
-        self._client.start_channels()
-        self._client.wait_for_ready(timeout=SECONDS)
+    It returns `stdout` and `stderr`, the data that the cell `displayed`, and its `errors` as (name,
+    text). interrupt_after: printed text at which the user presses Stop, twice.
+    """
+    folder = tmp_path_factory.mktemp("kernel")
+    kernel = manager.KernelManager(connection_file=str(folder / "kernel.json"))
+    environment = dict(os.environ, IPYTHONDIR=str(folder / "ipython"))
+    # What other tests of this process have set, by importing TensorFlow.
+    environment.pop(tensorflow1.LOG_LEVEL, None)
+    kernel.start_kernel(cwd=ROOT, env=environment)
+    client = kernel.blocking_client()
+    client.start_channels()
+    client.wait_for_ready(timeout=SECONDS)
 
-    def run(self, code, interrupt_after=None):
-        """Runs a cell; returns its `stdout` and `stderr`, the data that it `displayed`, and its
-        `errors` as (name, text).
-
-        interrupt_after: printed text at which the user presses Stop, twice.
-        """
-        shown = types.SimpleNamespace(stdout="", stderr="", displayed=[], errors=[], stops=0)
+    def run(code, interrupt_after=None):
+        shown = types.SimpleNamespace(stdout="", stderr="", displayed=[], errors=[])
+        stops = [] if interrupt_after else [None, None]
 
         def add(message):
             content = message["content"]
             if message["msg_type"] == "stream":
-                name = content["name"]
-                setattr(shown, name, getattr(shown, name) + content["text"])
+                vars(shown)[content["name"]] += content["text"]
             elif message["msg_type"] in ("display_data", "execute_result"):
                 shown.displayed.append(content["data"])
             elif message["msg_type"] == "error":
                 shown.errors.append((content["ename"], "\n".join(content["traceback"])))
-            while interrupt_after and interrupt_after in shown.stdout and shown.stops < 2:
-                self._manager.interrupt_kernel()
-                shown.stops += 1
+            while len(stops) < 2 and interrupt_after in shown.stdout:
+                stops.append(kernel.interrupt_kernel())
                 time.sleep(0.01)
 
-        self._client.execute_interactive(code, output_hook=add, timeout=SECONDS)
+        client.execute_interactive(code, output_hook=add, timeout=SECONDS)
         return shown
 
-    def close(self):
-        self._client.stop_channels()
-        self._manager.shutdown_kernel(now=True)
-
-
-@pytest.fixture(scope="module")
-def kernel(tmp_path_factory):
-    started = Kernel(tmp_path_factory.mktemp("kernel"))
-    yield started
-    started.close()
-
-
-@pytest.fixture
-def flags(small_mnist, tmp_path):
-    """The flags with which a run is short, and written to a folder of the test."""
-    flags = f"--data-dir {small_mnist} --validation-size 100 --log-dir {tmp_path} --batch-size 50"
-    return flags.split()
+    yield run
+    client.stop_channels()
+    kernel.shutdown_kernel(now=True)
 
 
 def both_ways(script, words):
@@ -84,15 +69,14 @@ def both_ways(script, words):
 
 
 def test_a_script_runs_twice_shows_figures_and_leaves_keras_and_the_environment_as_they_were(
-    kernel, flags, tmp_path
+    run_cell, small, tmp_path
 ):
-    words = ["--batch-norm", "--num-batches", "50", "--run-name", "mine", *flags]
-    for cell in both_ways("fc_train", words):
-        shown = kernel.run(cell)
+    words = ["--batch-norm", "--num-batches", "50", "--run-name", "mine", "--log-dir"]
+    for cell in both_ways("fc_train", [*small, *words, str(tmp_path)]):
+        shown = run_cell(cell)
         assert not shown.errors
-        assert "Final test accuracy: 0." in shown.stdout
-        assert "Training the fc network (batch norm, adam" in shown.stdout
-        assert f"%run plot_losses.py {tmp_path}" in shown.stdout
+        words = "Final test accuracy: 0.", "Training the fc network (batch norm, adam"
+        assert all(each in shown.stdout for each in (*words, f"%run plot_losses.py {tmp_path}"))
         # The bar, which draws itself over and over, and notes; no warning, no log line.
         assert "batch/s]" in shown.stderr or "| 50/50 [" in shown.stderr
         notes = re.sub(r"\r[^\n]*", "", shown.stderr).splitlines()
@@ -100,12 +84,12 @@ def test_a_script_runs_twice_shows_figures_and_leaves_keras_and_the_environment_
     folder = str(tmp_path / "fc" / "mine-2")
     assert shown.displayed[0]["text/plain"] == repr(folder) and os.path.isdir(folder)
     words = [str(tmp_path), "--output-dir", str(tmp_path / "figures")]
-    shown = kernel.run(both_ways("plot_losses", words)[0])
+    shown = run_cell(both_ways("plot_losses", words)[0])
     assert not shown.errors, shown.errors
     assert ["image/png" in data for data in shown.displayed] == [True]
     found = "'TF_CPP_MIN_LOG_LEVEL' in os.environ, {'keras', 'tf_keras'} & set(sys.modules)"
     keras = "import tensorflow as tf; print(tf.keras.layers.Dense(3).units)"
-    after = kernel.run(f"import os, sys; print({found})\n{keras}")
+    after = run_cell(f"import os, sys; print({found})\n{keras}")
     assert (after.errors, after.stdout) == ([], "False set()\n3\n")
 
 
@@ -113,40 +97,40 @@ MISTAKES = "fc_train --optimizer adamw;fc_train --resume nowhere;plot_losses now
 
 
 @pytest.mark.parametrize("words", MISTAKES.split(";"))
-def test_a_mistake_is_answered_with_one_line(kernel, words):
+def test_a_mistake_is_answered_with_one_line(run_cell, words):
     script, *words = words.split()
     for cell in both_ways(script, words):
-        shown = kernel.run(cell)
+        shown = run_cell(cell)
         [(name, text)] = shown.errors
         assert name == "CommandError"
         assert text.startswith("error: ") and words[-1] in text and "\n" not in text
         assert (shown.stdout, shown.stderr) == ("", "")
 
 
-def test_help_is_no_error_and_main_without_arguments_takes_none_of_the_kernels(kernel):
+def test_help_is_no_error_and_main_without_arguments_takes_none_of_the_kernels(run_cell):
     for cell in both_ways("fc_train", ["--help"]):
-        shown = kernel.run(cell)
+        shown = run_cell(cell)
         assert "--batch-norm-momentum" in shown.stdout
         assert (shown.errors, shown.stderr) == ([], "")
-    shown = kernel.run("import fc_train\nprint(fc_train.parse_flags().num_batches)")
+    shown = run_cell("import fc_train\nprint(fc_train.parse_flags().num_batches)")
     assert (shown.stdout, shown.errors) == ("3000\n", [])
 
 
 def test_stop_saves_and_raises_keyboard_interrupt_and_the_line_shown_continues(
-    kernel, flags, tmp_path
+    run_cell, small, tmp_path
 ):
-    kernel.run("import signal; mine = 7; before = [signal.getsignal(n) for n in (2, 15)]")
-    arguments = ["--num-batches", "1000000", "--run-name", "stopped"] + flags
-    code = f"import fc_train\ntry:\n    fc_train.main({arguments!r})\nexcept Exception:\n    pass"
-    shown = kernel.run(code, interrupt_after="Batch:  0:")
+    run_cell("import signal; mine = 7; before = [signal.getsignal(n) for n in (2, 15)]")
+    words = [*small, "--num-batches=1000000", "--run-name=stopped", f"--log-dir={tmp_path}"]
+    code = f"import fc_train\ntry:\n    fc_train.main({words!r})\nexcept Exception:\n    pass"
+    shown = run_cell(code, interrupt_after="Batch:  0:")
     hints = []
     for _ in range(2):
         [(name, text)] = shown.errors
         assert name == "StoppedInNotebook" and "\n" not in text
         hints.append(text.split("to continue: ")[1])
-        state = kernel.run("print(mine, before == [signal.getsignal(n) for n in (2, 15)])")
+        state = run_cell("print(mine, before == [signal.getsignal(n) for n in (2, 15)])")
         assert state.stdout == "7 True\n"
-        shown = kernel.run(hints[0], interrupt_after="Validation loss")
+        shown = run_cell(hints[0], interrupt_after="Validation loss")
     assert hints[0] == hints[1] == f"%run fc_train.py --resume {tmp_path / 'fc' / 'stopped'}"
 
 

@@ -4,27 +4,21 @@ If the code shall give other numbers from now on, raise record.NUMBERS, write da
 by `python tests/test_numbers.py`, and train again what `make results-stale` lists.
 """
 
-import json
 import os
 import tempfile
 
 import numpy as np
 import pytest
-from helpers import ROOT, read_scalars
+from helpers import ROOT, SCRIPTS, read_scalars
 
-import conv_train
-import fc_train
 from graph_mode.runs import record
 
 RECORDED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "numbers.json")
-SCRIPTS = {"fc": fc_train, "conv": conv_train}
 COMMANDS = (
     "fc",
-    "fc --batch-norm",
     "fc --batch-norm --batch-norm-momentum 0.9 --batch-norm-position after --activation tanh",
     "fc --batch-norm --optimizer momentum --loss softmax --hidden-bias --schedule one-cycle",
     "conv",
-    "conv --batch-norm",
     "conv --batch-norm --optimizer rmsprop --filters-step 8 --layers 2",
 )
 
@@ -34,8 +28,7 @@ def numbers_of(command, folder):
     network, *flags = command.split()
     flags += ["--num-batches=10", f"--log-dir={folder}"]
     written = SCRIPTS[network].main(flags)
-    with open(os.path.join(written, "result.json"), encoding="utf-8") as file:
-        result = json.load(file)
+    result = record.read_json(os.path.join(written, "result.json"))
     losses = list(read_scalars(os.path.join(written, "train"), "loss").values())
     return {"losses": losses, **{name: result[name] for name in result if "loss" in name}}
 
@@ -43,8 +36,7 @@ def numbers_of(command, folder):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_run_has_the_recorded_numbers(command, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
-    with open(RECORDED, encoding="utf-8") as file:
-        recorded = json.load(file)
+    recorded = record.read_json(RECORDED)
     assert recorded["numbers"] == record.NUMBERS
     found = numbers_of(command, tmp_path)
     assert set(found) == set(recorded[command])

@@ -13,29 +13,29 @@ import urllib.request
 
 import pytest
 
+from graph_mode.runs import record
+
 RUN = "fc/own"
 SECONDS_TO_WAIT = 180
 
 
 @pytest.fixture(scope="module")
-def log_dir(script_server, small_mnist, tmp_path_factory):
+def log_dir(script_server, small, tmp_path_factory):
     folder = tmp_path_factory.mktemp("tensorboard")
-    flags = [f"--data-dir={small_mnist}", "--validation-size=100", "--num-batches=3"]
-    flags += ["--run-name=own", "--batch-norm", "--histograms", "--diagnostics"]
-    assert script_server.run(folder, "fc_train.py", *flags)[0] == 0
+    flags = [*small, "--num-batches=3", "--run-name=own", "--batch-norm", "--histograms"]
+    assert script_server.run(folder, "fc_train.py", *flags, "--diagnostics")[0] == 0
     return str(folder / "runs")
 
 
 @pytest.fixture(scope="module")
 def tensorboard(log_dir):
-    """A function that gets a path below /data of a TensorBoard that has loaded the run: JSON as
-    what it means, anything else as bytes."""
+    """tensorboard(path, **query) asks a TensorBoard that has loaded the run for what is below
+    /data: JSON as what it means, anything else as bytes."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "tensorboard.main", "--logdir", log_dir]
     command += ["--host", "127.0.0.1", "--port", str(port)]
-    server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
 
     def get(path, body=None, **query):
         url = f"http://127.0.0.1:{port}/data/{path}?{urllib.parse.urlencode(query)}"
@@ -51,15 +51,15 @@ def tensorboard(log_dir):
             return RUN + "/train" in get("plugin/images/tags") and len(get("runs")) == 3
         return False
 
-    try:
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:
         deadline = time.time() + SECONDS_TO_WAIT
-        while not is_loaded():
-            assert server.poll() is None and time.time() < deadline
-            time.sleep(0.2)
-        yield get
-    finally:
-        server.kill()
-        server.wait()
+        try:
+            while not is_loaded():
+                assert server.poll() is None and time.time() < deadline
+                time.sleep(0.2)
+            yield get
+        finally:
+            server.kill()
 
 
 def test_a_run_is_three_entries_and_every_step_has_its_training_loss(tensorboard):
@@ -74,17 +74,14 @@ def test_a_run_is_three_entries_and_every_step_has_its_training_loss(tensorboard
 
 def test_the_graph_has_a_box_for_each_layer_and_few_others(tensorboard):
     query = {"run": f"{RUN}/train", "limit_attr_size": 1024, "large_attrs_key": "_too_large_attrs"}
-    graph = tensorboard("plugin/graphs/graph", **query).decode()
-    graph = graph.split("\nlibrary {")[0]
-    names = re.findall('^  name: "(.*)"$', graph, re.MULTILINE)
-    top_level = {name.split("/")[0] for name in names}
-    expected = {"evaluation", "scale", "flatten", "loss", "training_input", "training_loop"}
-    expected |= {"dense", "batch_normalization", "relu", "dense_5"}
-    expected |= {
-        f"{name}_{i}" for name in ("dense", "batch_normalization", "relu") for i in range(1, 5)
-    }
+    graph = tensorboard("plugin/graphs/graph", **query).decode().split("\nlibrary {")[0]
+    found = {name.split("/")[0] for name in re.findall('^  name: "(.*)"$', graph, re.MULTILINE)}
     # Neither checkpoints nor what --histograms and --diagnostics measure.
-    assert top_level == expected | {"global_step", "beta1_power", "beta2_power"}
+    expected = {"evaluation", "scale", "flatten", "loss", "training_input", "training_loop"}
+    expected |= {"global_step", "beta1_power", "beta2_power", "dense_5"}
+    for kind in ("dense", "batch_normalization", "relu"):
+        expected |= {kind} | {f"{kind}_{i}" for i in range(1, 5)}
+    assert found == expected
 
 
 def test_hparams_has_every_flag_what_is_compared_first_and_the_final_metrics(tensorboard, log_dir):
@@ -100,17 +97,16 @@ def test_hparams_has_every_flag_what_is_compared_first_and_the_final_metrics(ten
     statuses = [f"STATUS_{name}" for name in ("UNKNOWN", "SUCCESS", "FAILURE", "RUNNING")]
     body = {"experimentName": "", "allowedStatuses": statuses, "startIndex": 0, "sliceSize": 100}
     groups = tensorboard("plugin/hparams/session_groups", dict(body, colParams=[]))
+    ((session,),) = [group["sessions"] for group in groups["sessionGroups"]]
+    assert (session["name"], session["status"]) == (f"{RUN}/train", "STATUS_SUCCESS")
     (group,) = groups["sessionGroups"]
-    assert group["sessions"][0]["name"] == f"{RUN}/train"
-    assert group["sessions"][0]["status"] == "STATUS_SUCCESS"
-    with open(os.path.join(log_dir, RUN, "settings.json")) as file:
-        assert set(json.load(file)["flags"]) | {"network"} == set(group["hparams"])
-    with open(os.path.join(log_dir, RUN, "result.json")) as file:
-        result = json.load(file)
+    run = os.path.join(log_dir, RUN)
+    assert {*record.read_settings(run)["flags"], "network"} == set(group["hparams"])
     values = {value["name"]["tag"]: value["value"] for value in group["metricValues"]}
-    for name in ("validation_accuracy", "validation_loss", "test_accuracy", "test_loss"):
-        split, metric = name.split("_")
-        assert values[f"final/{metric}/{split}"] == pytest.approx(result[name], rel=1e-6)
+    result = record.read_json(os.path.join(run, "result.json"))
+    for metric, split in (tag.split("/")[1:] for tag in values):
+        value = values[f"final/{metric}/{split}"]
+        assert value == pytest.approx(result[f"{split}_{metric}"], rel=1e-6)
 
 
 def test_histograms_of_weights_gradients_and_activations_of_each_layer(tensorboard):
