@@ -138,7 +138,7 @@ def spectral(images, training, classes):
 
 MEASURED = "validation/loss validation/loss_population test/loss_population"
 MEASURED += " train/diagnostics/gradient_norm/dense"
-MEASURED += " train/diagnostics/loss_along_gradient/smallest"
+MEASURED += " train/diagnostics/weight_norm/dense"
 
 
 def test_what_only_measures_changes_nothing_and_measures_the_same_again(small, tmp_path):

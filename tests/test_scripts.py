@@ -51,6 +51,9 @@ def test_standard_output_is_the_documented_lines_alone(finished):
     assert final, stdout
     result = record.read_json(os.path.join(run, "result.json"))
     assert list(final.groups()) == [f"{result[f'{s}_accuracy']:.5f}" for s in SPLITS[1:]]
+    with open(os.path.join(run, "accuracy_by_class.csv")) as file:
+        correct = [int(line.split(",")[2]) for line in file.readlines()[1:]]
+    assert sum(correct) / 200 == pytest.approx(result["test_accuracy"])
     for step, loss in read_scalars(os.path.join(run, "validation"), "loss").items():
         if step % 500 == 0:
             assert f"Batch: {step:>2}: Validation loss: {loss:.5f}, " in stdout
