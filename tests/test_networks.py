@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from helpers import ROOT, Trained, read_scalars
 
-from graph_mode import batch, commands, layers
+from graph_mode import batch, command_line, commands, layers
 from graph_mode import tensorflow1 as tf
 from graph_mode.runs import record
 from graph_mode.train import evaluation
@@ -70,13 +70,38 @@ def test_a_network_that_would_train_something_else_is_refused(change, words, tra
         trained(dense_after(change))
 
 
-def test_logits_of_another_shape_are_refused(trained):
-    for network in (
-        lambda images, training, classes: layers.dense(layers.flatten(images), 5),
-        lambda images, training, classes: layers.dense(images, classes),
-    ):
-        with pytest.raises(ValueError, match=r"logits \[n, 10\]"):
-            trained(network)
+def flat(images, size, **keywords):
+    return layers.dense(layers.flatten(images), size, **keywords)
+
+
+NO_LOGITS = [
+    (lambda images, training, classes: flat(images, 5), r"logits \[n, 10\], found"),
+    (lambda images, training, classes: layers.dense(images, classes), "layers.flatten"),
+    (lambda i, training, classes: flat(i, classes, activation=tf.nn.softmax), "Softmax"),
+    (lambda i, training, classes: tf.sigmoid(flat(i, classes)), "Sigmoid"),
+]
+
+
+@pytest.mark.parametrize("network, words", NO_LOGITS, ids=[words for _, words in NO_LOGITS])
+def test_what_are_no_logits_is_refused_in_one_line(network, words, trained, small):
+    with pytest.raises(ValueError, match=words) as error:
+        trained(network)
+    assert command_line.explained(error.value)
+
+
+def test_a_flag_that_the_script_does_not_declare_is_told(small, tmp_path):
+    script = commands.Script("own", lambda i, t, classes, flags: flat(i, flags.units), [], "Own.")
+    with pytest.raises(AttributeError, match="flags.units") as error:
+        script.main([*small, f"--log-dir={tmp_path}"])
+    assert "FLAGS" in str(command_line.explained(error.value)) and not os.listdir(str(tmp_path))
+
+
+def test_the_gain_multiplies_the_variance_of_the_initial_weights(trained):
+    weights = []
+    for gain in (1, 4):
+        with trained(lambda i, training, classes: flat(i, classes), f"--weight-gain={gain}") as one:
+            weights.append(one.session.run(one.model_variables[0]))
+    np.testing.assert_array_equal(2 * weights[0], weights[1])
 
 
 def test_what_may_be_mistaken_for_one_of_these_trains(trained):
