@@ -15,7 +15,7 @@ from graph_mode.gradients import backpropagation, comparison, manual_gradients
 SLIPS = """
 the Jacobian has a diagonal only: -np.einsum("im,jm->mij" => -0 * np.einsum("im,jm->mij"
 dL/do is not averaged over the batch: - labels) / labels.shape[1] => - labels)
-dL/do has the wrong sign: np.exp(log_softmax(logits)) - labels => labels - np.exp(logits)
+dL/do has the wrong sign: np.exp(log_softmax) - labels => labels - np.exp(log_softmax)
 a bias gets one example's: gradient["h1"].sum(axis=1, keepdims=True) => gradient["h1"][:, :1]
 W is not transposed: value["W2"].T @ gradient => value["W2"][:, ::-1].T @ gradient
 the sigmoid's derivative is a: delta2 * first * (1 - first) => delta2 * first

@@ -30,11 +30,11 @@ def locked(log_dir):
         os.makedirs(log_dir, exist_ok=True)
         lock = machine.lock(os.path.join(log_dir, ".lock"))
     except (OSError, machine.Locked) as error:
-        found = f"cannot be written ({error.strerror})" if isinstance(error, OSError) else None
-        raise CommandError(
-            f"{log_dir}: {found or 'another compare.py is at work there: let it end'}, or name "
-            "another folder with --log-dir"
-        ) from None
+        found = "another compare.py is at work there: let it end"
+        if isinstance(error, OSError):
+            found = f"cannot be written ({error.strerror})"
+        words = f"{log_dir}: {found}, or name another folder with --log-dir"
+        raise CommandError(words) from None
     unfinished = os.path.join(log_dir, UNFINISHED)
     try:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -53,18 +53,14 @@ def open_output(folder, mode="r"):
 def unfinished_folders(log_dir):
     """Yields folders to train one run in each, with names of this process alone: a worker that has
     not noticed yet that its compare.py was killed never writes into one of the next compare.py."""
-    # Short, for Windows: below it, TensorFlow makes files of long names.
-    own = os.path.join(log_dir, UNFINISHED, uuid.uuid4().hex[:8])
+    own = os.path.join(log_dir, UNFINISHED, uuid.uuid4().hex[:8])  # short, for Windows
     return (os.path.join(own, str(number)) for number in itertools.count())
 
 
 def folders_of(runs, log_dir):
-    """For each grid.Run the folder below log_dir of the same run if that has ended, one with a
-    result before others; None if there is none.
-
-    Runs whose numbers the code of today would not give again do not count. A flag that is newer
-    than a run has its default there.
-    """
+    """For each grid.Run the folder below log_dir of the same run if that has ended, with a result
+    before others; else None. Runs whose numbers the code of today would not give again do not
+    count. A flag that is newer than a run has its default there."""
     defaults = {run.network: grid.recorded(run.script) for run in runs}
     ended = {}
     for ending in (FAILURE, record.RESULT):
@@ -86,10 +82,10 @@ def settle(log_dir, unfinished, run, failure=None):
     the run's output say of the unfinished folder, they say of the place.
     """
     folder = os.path.join(unfinished, run.network, run.name)
-    os.makedirs(folder, exist_ok=True)
-    # The lock is ours, so nobody else takes the name before it is used.
     parent = os.path.join(log_dir, run.network)
-    os.makedirs(parent, exist_ok=True)
+    for made in (folder, parent):
+        os.makedirs(made, exist_ok=True)
+    # The lock is ours, so nobody else takes the name before it is used.
     places = (os.path.join(parent, name) for name in names.numbered(run.name))
     place = next(path for path in places if not os.path.lexists(path))
     path = os.path.join(folder, record.SETTINGS)

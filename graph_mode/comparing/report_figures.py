@@ -10,18 +10,15 @@ from graph_mode.comparing.results import MOVING, POPULATION, accuracies, pair_of
 from graph_mode.plotting import diagnostics, figures, run_lines
 
 DPI = 120
-# A curve of accuracy over a flag needs this many values of it.
-FEWEST_VALUES = 3
+FEWEST_VALUES = 3  # of a flag, for a curve of accuracy over it
 
 
 def write(network, results, settings, output_dir, say):
-    """Draws the figures of one network; returns [(caption, file name)]."""
-    written = []
+    """Draws the figures of one network; yields (caption, file name)."""
     for caption, words, figure in draw_all(network, results, settings, say):
         name = f"{names.safe('_'.join([network, *words]).replace(',', '_'))}.png"
         figures.save(figure, os.path.join(output_dir, name), "png", DPI)
-        written.append((caption, name))
-    return written
+        yield caption, name
 
 
 def draw_all(network, results, settings, say):
@@ -38,7 +35,7 @@ def draw_all(network, results, settings, say):
             caption = ", ".join(["Loss and validation accuracy", *words])
             yield caption, ["loss", *words], figures.draw(panels, run_lines.title_of(plot))
     for flag in telling:
-        numeric = [setting for setting in settings if is_number(setting.values[flag])]
+        numeric = [setting for setting in settings if type(setting.values[flag]) in (int, float)]
         values = sorted({setting.values[flag] for setting in numeric})
         if len(values) >= FEWEST_VALUES:
             caption = f"Test accuracy by {flag.replace('_', ' ')}"
@@ -53,10 +50,6 @@ def draw_all(network, results, settings, say):
 
 def words_of(values):
     return [flags.words(flag, value) for flag, value in values.items()]
-
-
-def is_number(value):
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def by_flag_figure(network, settings, flag, values):

@@ -1,7 +1,4 @@
-"""What the runs of a comparison came to, by their folders alone, and what sets them apart.
-
-RunResults of one network that differ in batch norm and seed alone are a Setting. No TensorFlow.
-"""
+"""What the runs of a comparison came to, by their folders alone, and what sets them apart."""
 
 import math
 import os
@@ -16,12 +13,10 @@ from graph_mode.plotting import diagnostics
 from graph_mode.runs import recorded
 from graph_mode.runs.record import read_json
 
-ACCURACIES = (0.95, 0.97, 0.98, 0.99)
-# The name of the training steps done at the first evaluation with an accuracy.
-steps_to = "steps_to_{:g}".format
-BATCHES = (100, 200, 500, 1000)
-# The name of the validation accuracy after a batch.
-accuracy_after = "validation_accuracy_after_{}".format
+# Names of the training steps done at the first evaluation with an accuracy, and of the validation
+# accuracy after a batch.
+ACCURACIES, steps_to = (0.95, 0.97, 0.98, 0.99), "steps_to_{:g}".format
+BATCHES, accuracy_after = (100, 200, 500, 1000), "validation_accuracy_after_{}".format
 # How names of scalars and results end by what batch norm normalized with in the evaluation.
 MOVING, POPULATION = "", "_population"
 # What runs.csv tells of a run, by each of its statistics.
@@ -45,13 +40,12 @@ Z_95 = 1.959964
 
 
 class RunResult(typing.NamedTuple):
-    """One run. status: "finished", "diverged" or "failed"; reason: why, or ""; numbers: {name:
-    value} of result.json and by steps_to() and accuracy_after(), as far as there are."""
+    """What a run came to."""
 
     run: recorded.Run
-    status: str
-    reason: str
-    numbers: dict
+    status: str  # "finished", "diverged" or "failed"
+    reason: str  # why, or ""
+    numbers: dict  # of result.json and by steps_to() and accuracy_after(), as far as there are
 
 
 class Interval(typing.NamedTuple):
@@ -63,12 +57,11 @@ class Interval(typing.NamedTuple):
 
 
 class Setting(typing.NamedTuple):
-    """values: {flag: value} of the flags that tell it from other settings; sides: {batch norm:
-    {seed: RunResult}}."""
+    """Runs that differ in batch norm and seed alone."""
 
     network: str
-    values: dict
-    sides: dict
+    values: dict  # {flag: value} of the flags that tell it from other settings
+    sides: dict  # {batch norm: {seed: RunResult}}
 
 
 def read(folders, log_dir, say):
@@ -91,7 +84,6 @@ def read(folders, log_dir, say):
 
 
 def numbers_of(run):
-    """{name: value}: see RunResult."""
     numbers = dict(run.result)
     scalars = run.scalars.get("validation", {})
     trained = run.result.get("steps", math.inf)
@@ -128,10 +120,8 @@ def why_diverged(run):
 
 
 def group_by_setting(results):
-    """[Setting] of one network's RunResults, in the order in which the first of each comes.
-
-    A run without batch norm stands beside every run with it, however that is done.
-    """
+    """[Setting] of one network's RunResults, in the order in which the first of each comes; a run
+    without batch norm stands beside every run with it, however that is done."""
     telling = telling_flags(results)
     values = [{flag: result.run.flags.get(flag) for flag in telling} for result in results]
     settings = {}
@@ -173,7 +163,7 @@ def pair_of(setting, label=""):
 
 
 def statistics_of(results):
-    """By which statistics some of the runs were evaluated: (MOVING,) or (MOVING, POPULATION)."""
+    """(MOVING,) or (MOVING, POPULATION): by which some of the runs were evaluated."""
     found = any(f"test_accuracy{POPULATION}" in result.numbers for result in results)
     return (MOVING, POPULATION) if found else (MOVING,)
 
@@ -209,7 +199,6 @@ def difference(before, after):
 
 
 def run_rows(results):
-    """A row {column: value} for each run."""
     flags = telling_flags(results) + [BATCH_NORM, SEED]
     numbers = [name + end for end in statistics_of(results) for name in MEASURED]
     numbers += ["steps", "seconds", "steps_per_second"]

@@ -14,28 +14,6 @@ import numpy as np
 EPSILON = 1e-3  # of batch normalization: the training networks' value
 
 
-def sigmoid(x):
-    """1 / (1 + exp(-x)) without overflow, any shape."""
-    return np.exp(-np.logaddexp(0, -x))
-
-
-def log_softmax(logits):
-    """log(softmax) down each column of logits [classes, m], finite for logits of any size."""
-    shifted = logits - logits.max(axis=0)
-    return shifted - np.log(np.exp(shifted).sum(axis=0))
-
-
-def softmax_cross_entropy_backward(value):
-    """Nodes 10 and 9: dL/do [classes, m] through dL/dp and the softmax Jacobian, for every p > 0:
-    a probability that underflowed makes y / p infinite."""
-    probabilities, labels = value["p"], value["y"]
-    p_gradient = -labels / probabilities / labels.shape[1]  # node 10
-    jacobian = -np.einsum("im,jm->mij", probabilities, probabilities)  # [m, classes, classes]
-    diagonal = np.arange(labels.shape[0])
-    jacobian[:, diagonal, diagonal] += probabilities.T
-    return np.einsum("mij,im->jm", jacobian, p_gradient)  # node 9
-
-
 def log_softmax_cross_entropy_backward(value):
     """dL/do through the log-sum-exp form of nodes 9 and 10, finite for every logit.
 
@@ -50,7 +28,11 @@ def log_softmax_cross_entropy_backward(value):
 
 def network_backward(value):
     """dL/d(edge) for every edge of the network's graph, node by node from 10 down to 1."""
-    gradient = {"o": softmax_cross_entropy_backward(value)}  # nodes 10 and 9
+    probabilities, labels = value["p"], value["y"]
+    p_gradient = -labels / probabilities / labels.shape[1]  # node 10, for every p > 0
+    jacobian = -np.einsum("im,jm->mij", probabilities, probabilities)  # [m, classes, classes]
+    jacobian += np.einsum("im,ij->mij", probabilities, np.eye(len(labels)))
+    gradient = {"o": np.einsum("mij,im->jm", jacobian, p_gradient)}  # node 9
     gradient["u3"] = gradient["o"]  # node 8
     gradient["b3"] = gradient["o"].sum(axis=1, keepdims=True)  # node 8: b3 feeds every column
     gradient["W3"] = gradient["u3"] @ value["a2"].T  # node 7
@@ -69,15 +51,16 @@ def network_backward(value):
 
 def softmax_cross_entropy_gradient(value):
     """The closed form of problem 1: dL/do = (p - y) / m, finite for every logit."""
-    logits, labels = value["o"], value["y"]
-    return {"o": (np.exp(log_softmax(logits)) - labels) / labels.shape[1]}
+    labels, shifted = value["y"], value["o"] - value["o"].max(axis=0)
+    log_softmax = shifted - np.log(np.exp(shifted).sum(axis=0))
+    return {"o": (np.exp(log_softmax) - labels) / labels.shape[1]}
 
 
 def network_gradients(value):
     """The closed forms of problems 1 and 2: dL/do and dL/d of the six parameters, by these and X
     and y alone."""
     ones = np.ones((value["X"].shape[1], 1))
-    first = sigmoid(value["W1"] @ value["X"] + value["b1"])
+    first = 1 / (1 + np.exp(-value["W1"] @ value["X"] - value["b1"]))
     second = np.tanh(value["W2"] @ first + value["b2"])
     logits = value["W3"] @ second + value["b3"]
     delta3 = softmax_cross_entropy_gradient({"o": logits, "y": value["y"]})["o"]

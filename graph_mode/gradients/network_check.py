@@ -1,8 +1,4 @@
-"""The gradients of a whole training network, in float64, from several sources.
-
-Differences by every weight would take hours, so each variable has a few elements checked: those
-with the largest gradients, and some that are drawn.
-"""
+"""The gradients of a whole training network, in float64, from several sources."""
 
 import collections
 import os
@@ -14,7 +10,9 @@ from graph_mode import tensorflow1 as tf
 from graph_mode.gradients import backpropagation
 from graph_mode.gradients.comparison import Comparison, central_differences
 
-LARGEST, DRAWN = 3, 3  # elements a variable
+# Elements of each variable that are checked by differences, which by every weight would take hours:
+# those with the largest gradients, and some that are drawn.
+LARGEST, DRAWN = 3, 3
 
 
 def check(network, images, labels, num_classes, flags, random, backward=None):
@@ -47,9 +45,7 @@ def check_batch_norms(session, loss, forward, epsilon):
     """Comparisons of dL/dx of each batch normalization, given its dL/dy; and NumPy's gradients of
     its gamma and beta, {variable name: {source: gradient}}."""
     comparisons, by_variable = [], collections.defaultdict(dict)
-    for layer in forward:
-        if layer.kind != "batch_normalization":
-            continue
+    for layer in [layer for layer in forward if layer.kind == "batch_normalization"]:
         gamma = layer.variables["gamma"]
         gradients = tf.gradients(loss, [layer.inputs, layer.outputs])
         x, d_x, d_y, gamma_value = session.run([layer.inputs, *gradients, gamma])
@@ -59,13 +55,11 @@ def check_batch_norms(session, loss, forward, epsilon):
         hand = backpropagation.batch_norm_gradients(value, epsilon)
         sources = {"hand": hand["x"], "tf": d_x}
         comparisons.append(Comparison(f"{os.path.dirname(gamma.op.name)}/x", sources))
-        for name, variable in layer.variables.items():
-            by_variable[variable.name] = {"hand": hand[name]}
+        by_variable.update({v.name: {"hand": hand[name]} for name, v in layer.variables.items()})
     return comparisons, by_variable
 
 
 def check_variable(session, evaluate, variable, gradients, random):
-    """The Comparison of `gradients`, {source: array}, and of differences by a few elements."""
     point = session.run(variable)
     drawn = random.choice(point.size, min(DRAWN, point.size), replace=False)
     largest = np.argsort(np.abs(gradients["tf"]), axis=None)[-LARGEST:]
@@ -83,8 +77,7 @@ def evaluator(session, loss):
     signs = tf.concat([tf.reshape(x > 0, [-1]) for x in relus] or [tf.constant([True])], axis=0)
 
     def evaluate(variable, value):
-        initial_value = variable.initializer.inputs[1]
-        session.run(variable.initializer, {initial_value: value})
+        session.run(variable.initializer, {variable.initializer.inputs[1]: value})
         return session.run((loss, signs))
 
     return evaluate

@@ -5,20 +5,15 @@ import typing
 
 import numpy as np
 
-# Fewer points than this are shown as they are.
-FEW_POINTS = 60
-
-
-# Of more than this no mean and no picture can be made.
-LARGEST = 1e100
+FEW_POINTS = 60  # Fewer than this are shown as they are.
+LARGEST = 1e100  # Of more than this no mean and no picture can be made.
 
 
 class Band(typing.NamedTuple):
     """Several runs of one scalar, at the steps that all of them have."""
 
     steps: np.ndarray  # int64 [n]
-    # Float64 [n], over the runs with a finite value there; nan where there are none.
-    mean: np.ndarray
+    mean: np.ndarray  # float64 [n], over the runs with a finite value there; nan without any
     low: np.ndarray
     high: np.ndarray
 
@@ -74,11 +69,8 @@ def _one_sided(values, links, distances):
 
 
 def mean_and_band(all_steps, all_values):
-    """The Band of several runs: of each, its rising steps int64 [n] and its values float64 [n].
-
-    It has the steps that all of them have: where a run ends, or was not measured, the mean of the
-    others would jump.
-    """
+    """The Band of several runs: of each, its rising steps int64 [n] and its values float64 [n]."""
+    # Where a run ends, or was not measured, the mean of the others would jump.
     steps = functools.reduce(np.intersect1d, all_steps)
     table = [values[np.isin(own, steps)] for own, values in zip(all_steps, all_values)]
     known = np.isfinite(table)

@@ -14,13 +14,12 @@ from graph_mode.plotting.run_groups import BATCH_NORM
 from graph_mode.plotting.run_lines import NETWORKS, scalars_of
 from graph_mode.runs.recorded import natural_order
 
+PREFIX = "diagnostics/"  # of each tag
 INPUTS, NORM = "activation_inputs", "gradient_norm"
 DEAD, ALONG = "dead_units", "loss_along_gradient"
 # Of the inputs to an activation, as graph_mode/train/diagnostics.py measures them.
 LOW, MIDDLE, UPPER = 15, 50, 85
 PERCENTILES = f"{LOW}th, {MIDDLE}th and {UPPER}th percentile"
-# In front of each tag.
-PREFIX = "diagnostics/"
 SIDES = {False: "without batch norm", True: "with batch norm"}
 # Of a panel with its labels, and of one of the rows of inputs to activations.
 PANEL_INCHES, ROW_INCHES = (3.5, 3.7), (4.3, 1.6)
@@ -52,7 +51,6 @@ class Pair(typing.NamedTuple):
 
 
 def tags_of(run):
-    """The tags of a run that --diagnostics has written, in the order in which people count."""
     tags = [tag[len(PREFIX) :] for tag in scalars_of(run, "train") if tag.startswith(PREFIX)]
     return sorted(tags, key=natural_order)
 
@@ -83,13 +81,10 @@ def pair_of(network, label, without, with_norm):
 
 
 def layers_of(pair, kind):
-    """The layers that every run of the pair has a diagnostic of, in their order in the network.
-
-    Those of batch normalization itself are left out: the side without it has none, and without
-    that side one would be the first layer by its name.
-    """
+    """The layers that every run of the pair has a diagnostic of, in their order in the network, but
+    for those of batch normalization itself, which one side has not."""
     found = []
-    for run in (run for side in pair.sides.values() for run in side):
+    for run in sum(pair.sides.values(), []):
         layers = [tag[len(kind) + 1 :] for tag in tags_of(run) if tag.startswith(f"{kind}/")]
         # layer_1/percentile_15, layer_1/first_unit/percentile_15, ...
         found.append([layer.split("/")[0] for layer in layers] if kind == INPUTS else layers)
@@ -101,12 +96,9 @@ def over_seeds(runs, tag, split="train"):
     """The curves.Band of a diagnostic of several runs, or of a scalar of another split than
     "train"; None if none of them has it."""
     tag = PREFIX + tag if split == "train" else tag
-    found = [scalars_of(run, split)[tag] for run in runs if tag in scalars_of(run, split)]
-    if not found:
-        return None
-    return curves.mean_and_band(
-        [series.steps for series in found], [curves.finite(series.values) for series in found]
-    )
+    found = [scalars_of(run, split).get(tag) for run in runs]
+    found = [(one.steps, curves.finite(one.values)) for one in found if one]
+    return curves.mean_and_band(*zip(*found)) if found else None
 
 
 def draw_all(pair):
@@ -136,16 +128,13 @@ def figure_1(pair):
             accuracies.append(line_of(side, band.steps, band.low, band.mean, band.high, label))
         # One unit of one network: the mean of several units would be no unit's.
         same = [run for run in runs if run.flags.get("seed") == seed] or runs
-        inputs.append(percentiles(same[:1], f"{INPUTS}/{layer}/first_unit", side))
+        inputs.append(band_panel(same[:1], percentiles(f"{layer}/first_unit"), side))
     label = f"Input to the first unit of {words(layer)}\n({PERCENTILES})"
     inputs[0] = inputs[0]._replace(y_label=label)
     panels = [figures.Panel(accuracies, X_LABEL, "Validation accuracy (%)", "accuracy")]
-    panels += on_one_scale(inputs)
-    titles = ["validation accuracy", *map(SIDES.get, pair.sides)]
-    panels = [
-        panel._replace(title=f"({letter}) {title}")
-        for letter, title, panel in zip("abc", titles, panels)
-    ]
+    titles = ["(a) validation accuracy"]
+    titles += [f"({letter}) {SIDES[side]}" for letter, side in zip("bc", pair.sides)]
+    panels = titled(panels + on_one_scale(inputs), titles)
     caption = (
         "As figure 1 of Ioffe and Szegedy (2015): validation accuracy, mean and range over seeds; "
         f"{PERCENTILES} of the inputs to the first unit of the last hidden layer, seed {seed}"
@@ -158,12 +147,9 @@ def activation_inputs(pair):
     """A row for each layer, from the first to the last."""
     rows = []
     for layer in layers_of(pair, INPUTS):
-        tag = f"{INPUTS}/{layer}"
-        row = [
-            percentiles(runs, tag, side)._replace(x_label="") for side, runs in pair.sides.items()
-        ]
+        rows = [[panel._replace(x_label="") for panel in row] for row in rows]
+        row = [band_panel(runs, percentiles(layer), side) for side, runs in pair.sides.items()]
         rows.append([row[0]._replace(y_label=words(layer).capitalize()), *row[1:]])
-    rows[-1] = [panel._replace(x_label=X_LABEL) for panel in rows[-1]]
     return draw(pair, rows, [], ROW_INCHES, f"Input to the activation ({PERCENTILES})")
 
 
@@ -196,14 +182,17 @@ def draw(pair, rows, entries, size=PANEL_INCHES, y_label=""):
     """The Figure of rows of a panel for each side, each row on one scale."""
     rows = [on_one_scale(row) for row in rows]
     titles = [f"{SIDES[side].capitalize()} (n = {len(pair.sides[side])})" for side in pair.sides]
-    rows[0] = [panel._replace(title=title) for panel, title in zip(rows[0], titles)]
+    rows[0] = titled(rows[0], titles)
     return figures.draw_rows(rows, entries, size, title_of(pair), y_label)
 
 
-def percentiles(runs, tag, side):
-    """The Panel of three percentiles over the steps."""
-    tags = [f"{tag}/percentile_{percent}" for percent in (LOW, MIDDLE, UPPER)]
-    return band_panel(runs, tags, side)
+def titled(panels, titles):
+    return [panel._replace(title=title) for panel, title in zip(panels, titles)]
+
+
+def percentiles(layer):
+    """Their tags."""
+    return [f"{INPUTS}/{layer}/percentile_{percent}" for percent in (LOW, MIDDLE, UPPER)]
 
 
 def band_panel(runs, tags, side):
