@@ -12,9 +12,9 @@ The sources:
     tf     tf.gradients on the same graph in TensorFlow
     diff   central differences of the loss, (F(x + h) - F(x - h)) / 2h for each element x
 
-A column of the table is the relative error between two of them: the largest difference of any
-element over the largest element. The exit code is 1 if one is above 1e-9 (between hand, nodes and
-tf, which differ by rounding alone) or 1e-6 (against diff, which also has an error of h squared).
+A column of the table is the relative error between two of them: the largest difference over the
+largest element. The exit code is 1 if one is above 1e-9 (between hand, nodes and tf) or 1e-6
+(against diff, which has an error of h squared).
 """
 
 import functools
@@ -151,8 +151,7 @@ def softmax_graph():
 
 
 def batch_norm_graph():
-    """The graph of problem 3 in the name scope of its drawing, ending in F = sum of w sin(y), so
-    that dF/dy differs from element to element and depends on y."""
+    """The graph of problem 3 in the name scope of its drawing, ending in F = sum of w sin(y)."""
     edge = {"x": placeholder("x", [None, FEATURES]), "w": placeholder("w", [None, FEATURES])}
     with tf.name_scope("batch_normalization"):
         edge["gamma"] = placeholder("gamma", [FEATURES])

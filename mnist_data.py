@@ -13,11 +13,10 @@ TensorFlow, and is one file that can be copied into any program.
     python mnist_data.py --check MNIST_data       what is there, and whether it is the real MNIST
     python mnist_data.py --download MNIST_data    fetches what is missing, then does the same
 
-What differs from the original: every DataSet has its own random numbers, so NumPy's global
-generator is not touched and tf.set_random_seed has no influence (pass `seed`). There the three sets
-share that generator, so batches are alike as long as one set alone is shuffled (the others with
-shuffle=False) and the program draws nothing from it itself. A batch is a copy, so writing into one
-does not change the data set. What is wrong with a file or a folder is raised as DataError.
+What differs from the original: every DataSet has its own random numbers, so tf.set_random_seed has
+no influence (pass `seed`). There the three sets share NumPy's global generator, so batches are
+alike as long as one set alone is shuffled (the others with shuffle=False) and the program draws
+nothing from it. A batch is a copy. What is wrong with files is raised as DataError.
 """
 
 import collections
@@ -91,8 +90,7 @@ def read_data_sets(
     The first `validation_size` training images are the validation set. `one_hot`: labels float64
     [n, num_classes] instead of uint8 [n]. `dtype`, `reshape` and `seed` are those of DataSet.
     `num_classes`: by default the largest label + 1. Missing files are fetched from `source_url`,
-    and MNIST from its other mirrors too, unless `download` is False. Raises DataError for what is
-    wrong with the files or with `validation_size`.
+    and MNIST from its other mirrors too, unless `download` is False. Raises DataError.
     """
     if fake_data:
         return Datasets(*[DataSet([], [], True, one_hot, dtype, seed=seed) for _ in range(3)])
@@ -112,7 +110,6 @@ def read_data_sets(
 
 
 def load_mnist(train_dir="MNIST-data"):
-    """Returns read_data_sets(train_dir), as in the original."""
     return read_data_sets(train_dir)
 
 
@@ -170,9 +167,8 @@ class DataSet:
     @property
     def num_classes(self):
         """The width of one-hot labels, else the number given, else the largest label + 1."""
-        if self._labels.ndim == 2:
-            return self._labels.shape[1]
-        return self._num_classes or int(self._labels.max()) + 1
+        width = self._labels.shape[1:]
+        return width[0] if width else self._num_classes or int(self._labels.max()) + 1
 
     def next_batch(self, batch_size, fake_data=False, shuffle=True):
         """Returns the next `batch_size` (images, labels); see next_indices for their order."""
@@ -235,10 +231,8 @@ class DataSet:
         return {"order": self._order.copy(), **places, **random}
 
     def restore(self, state):
-        """Goes back to what `state` describes (lists instead of arrays will do).
-
-        Raises DataError, and changes nothing, when it is not a state of a data set of this size.
-        """
+        """Goes back to what `state` describes (lists instead of arrays will do). Raises DataError,
+        and changes nothing, when it is not a state of a data set of this size."""
         try:
             order, key = np.asarray(state["order"]), np.array(state["random_key"], np.uint32)
             names = ("position", "epochs_completed", "random_position")
@@ -273,23 +267,21 @@ def dense_to_one_hot(labels_dense, num_classes):
 
 def _encode(labels, one_hot, num_classes, name):
     labels = np.asarray(labels).ravel()
-    outside = np.flatnonzero((labels < 0) | (labels >= num_classes))
-    if outside.size:
+    for outside in np.flatnonzero((labels < 0) | (labels >= num_classes))[:1]:
+        expected = f"0 to {num_classes - 1}; with more classes, give their number as num_classes"
         raise DataError(
-            f"{name}: label {labels[outside[0]]} at position {outside[0]}, expected 0 to"
-            f" {num_classes - 1}; with more classes, give their number as num_classes"
+            f"{name}: label {labels[outside]} at position {outside}, expected {expected}"
         )
     return np.eye(num_classes)[labels] if one_hot else labels
 
 
 def _classes_of(paths, arrays):
     """Returns the number of classes of four files. Raises DataError if they are not of one set."""
-    for images, labels in ((0, 1), (2, 3)):
-        if len(arrays[images]) != len(arrays[labels]):
-            raise DataError(
-                f"{paths[labels]}: {len(arrays[labels])} labels, expected {len(arrays[images])},"
-                f" one for each image of {paths[images]}"
-            )
+    for first in (0, 2):
+        count, expected = len(arrays[first + 1]), len(arrays[first])
+        if count != expected:
+            of = f"expected {expected}, one for each image of {paths[first]}"
+            raise DataError(f"{paths[first + 1]}: {count} labels, {of}")
     shape, expected = _times(arrays[2].shape[1:]), _times(arrays[0].shape[1:])
     if shape != expected:
         raise DataError(f"{paths[2]}: images of {shape}, expected {expected} as in {paths[0]}")
@@ -300,11 +292,10 @@ def _tell_order(path, labels, size=5000):
     """Says on standard error if examples whose first `size` are to validate are sorted by class."""
     number, first, others = (len(set(p.tolist())) for p in (labels, labels[:size], labels[size:]))
     if size and 0 < np.count_nonzero(np.diff(labels)) < 2 * number < len(labels) / 2:
-        print(
+        sys.stderr.write(
             f"mnist_data.py: note: {path}: the examples are sorted by class: of {number} classes,"
             f" {first} are in the validation set, the first {size} examples, and {others} are in"
-            " the training set, the others; mix the examples",
-            file=sys.stderr,
+            " the training set, the others; mix the examples\n"
         )
 
 
@@ -356,19 +347,16 @@ def _read_idx(f, kind):
             content += file.read(min(READ_BYTES, end + 1 - before))
     if len(content) != end:
         found = "more data than" if len(content) > end else f"{len(content) - BYTES_BEFORE} of"
-        raise DataError(
-            f"{name}: {found} the {end - BYTES_BEFORE} bytes that its header promises"
-            f" ({_times(shape)}): the file is damaged or cut off; get it again"
-        )
+        found += f" the {end - BYTES_BEFORE} bytes that its header promises ({_times(shape)})"
+        raise DataError(f"{name}: {found}: the file is damaged or cut off; get it again")
     return np.frombuffer(content, np.uint8, offset=BYTES_BEFORE).reshape(shape)
 
 
 def find_files(folder, source_url=DEFAULT_SOURCE_URL, download=False):
     """Returns the paths of the four files: training images and labels, test images and labels.
 
-    Each may be packed (.gz) or not, be named as in train-images-idx3-ubyte or in
-    train-images.idx3-ubyte, and be in a folder of such a name, as Kaggle serves them. Missing ones
-    are fetched, if `download`; else DataError is raised.
+    Each may be packed (.gz) or not, have a dot for the first dash of -idx, and be in a folder of
+    such a name, as Kaggle serves them. Missing ones are fetched, if `download`; else DataError.
     """
     folder = os.fsdecode(folder)
     try:
@@ -419,10 +407,9 @@ def checksums(folder):
 
 def is_canonical(f, name):
     """Whether a file, packed or not, holds what the canonical MNIST file `name` does."""
-    try:
+    with contextlib.suppress(DataError):
         return _checksum(f) == CANONICAL[name]
-    except DataError:
-        return False
+    return False
 
 
 def _checksum(f):
@@ -443,8 +430,8 @@ def _checksum(f):
 def maybe_download(filename, work_directory, source_url):
     """Fetches `source_url` unless the file is in the folder already; returns the file's path.
 
-    MNIST's is fetched from the other mirrors too and must have the right SHA-256. Several processes
-    may do this at once. Raises DataError, and writes nothing, when the file cannot be had.
+    MNIST's is fetched from the other mirrors too and must have the right SHA-256. Raises DataError,
+    and writes nothing, when the file cannot be had.
     """
     path = os.path.join(os.fsdecode(work_directory), filename)
     if os.path.exists(path):
@@ -498,16 +485,15 @@ def _download(source_url, filename, path):
             return content.getvalue()
         except (OSError, ValueError, http.client.HTTPException) as error:
             problems.append(f"{url}: {error}")
-    raise DataError(
-        f"{path}: no such file, and it cannot be downloaded: {'; '.join(problems)}; connect to the"
-        " network, or copy the file there by hand"
-    )
+    words = f"no such file, and it cannot be downloaded: {'; '.join(problems)}; connect to the"
+    raise DataError(f"{path}: {words} network, or copy the file there by hand")
 
 
 def check(folder, download=False):
     """Prints a table of the four files. Raises DataError when they are not a usable set."""
-    paths, arrays, problems, unknown = find_files(folder, MIRRORS[0], download), [], [], 0
-    for name, path, kind in zip(CANONICAL, paths, ("images", "labels") * 2):
+    paths, arrays, problems = find_files(folder, MIRRORS[0], download), [], []
+    known = {path: is_canonical(path, name) for name, path in zip(CANONICAL, paths)}
+    for path, kind in zip(paths, ("images", "labels") * 2):
         contents, size = "unusable", os.path.getsize(path)
         try:
             arrays.append(_read_idx(path, kind))
@@ -515,14 +501,13 @@ def check(folder, download=False):
             contents = f"{len(arrays[-1])} {kind}" + f" of {shape}" * bool(shape)
         except DataError as error:
             problems.append(str(error))
-        checksum = "ok" if is_canonical(path, name) else "unknown"
-        unknown += checksum == "unknown"
+        checksum = "ok" if known[path] else "unknown"
         print(f"{os.path.basename(path):26} {size:>12,} bytes  {contents:24}  SHA-256 {checksum}")
     if problems:
         raise DataError("; ".join(problems))
     other = f"an IDX set of {_classes_of(paths, arrays)} classes, but not the canonical MNIST"
     _tell_order(paths[1], arrays[1])
-    print(f"{folder}: {other if unknown else 'the canonical MNIST'}", flush=True)
+    print(f"{folder}: {'the canonical MNIST' if all(known.values()) else other}", flush=True)
 
 
 def main(arguments=None):

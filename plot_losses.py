@@ -26,9 +26,8 @@ with command_line.loading():
     from graph_mode.plotting.diagnostics import draw_all, pairs_of
     from graph_mode.runs import recorded
 
-FORMATS, DPI = ("png", "svg", "pdf"), 150
 DEFAULT_RUNS, DEFAULT_TAGS = "runs", "loss,*_loss"
-COMPARISONS = os.path.join(DEFAULT_RUNS, "compare")
+FORMATS, DPI = ("png", "svg", "pdf"), 150
 
 
 @command_line.one_line_errors()
@@ -38,7 +37,8 @@ def main(arguments=None):
     if flags.show:
         figures.require_window()
     paths, say = flags.paths or [DEFAULT_RUNS], command_line.say
-    found = recorded.find_event_files(paths, say, left_out=None if flags.paths else COMPARISONS)
+    left_out = None if flags.paths else os.path.join(DEFAULT_RUNS, "compare")
+    found = recorded.find_event_files(paths, say, left_out)
     plot(recorded.read_runs(found, paths, say), flags)
     if flags.show:
         from matplotlib import pyplot
@@ -129,18 +129,16 @@ def plot(runs, flags):
         )
     drawn = [(each.file_name, draw(each, flags)) for each in plots]
     for pair in pairs_of(runs):
+        label = pair.label.replace(",", " ")
         for name, _, figure in draw_all(pair):
-            label = pair.label.replace(",", " ")
             drawn.append((names.safe(f"{pair.network}_{name}_{label}"), figure))
-    written = []
+    written, stream = [], sys.stdout
     for name, figure in drawn:
         for image_format in flags.format:
-            path = os.path.join(flags.output_dir, f"{name}.{image_format}")
-            figures.save(figure, path, image_format, DPI)
-            written.append(path)
+            written.append(os.path.join(flags.output_dir, f"{name}.{image_format}"))
+            figures.save(figure, written[-1], image_format, DPI)
         if machine.ipython() == "kernel":
             figures.show_inline(figure)
-    stream = sys.stdout
     if flags.csv:
         if output_file.is_standard_output(flags.csv):
             stream = sys.stderr

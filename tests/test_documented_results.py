@@ -66,7 +66,7 @@ def sections_of_the_page():
 
 def test_every_experiment_is_on_the_page_and_of_this_code():
     assert sorted(sections_of_the_page()) == EXPERIMENTS
-    assert stale_results.stale(RESULTS) == []
+    assert list(stale_results.stale(RESULTS)) == []
 
 
 def rows_of(text):

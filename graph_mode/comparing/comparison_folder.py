@@ -23,9 +23,7 @@ FAILURE, OUTPUT = "failure.json", "output.txt"
 @contextlib.contextmanager
 def locked(log_dir):
     """Holds the folder for this process, and removes what a comparison that was killed has left.
-
-    Raises CommandError if another comparison holds the folder, or if it cannot be written.
-    """
+    Raises CommandError if another comparison holds it, or if it cannot be written."""
     try:
         os.makedirs(log_dir, exist_ok=True)
         lock = machine.lock(os.path.join(log_dir, ".lock"))
@@ -46,8 +44,8 @@ def locked(log_dir):
 
 def open_output(folder, mode="r"):
     """The file of what the run in this folder printed: any bytes pass through it."""
-    path = os.path.join(folder, OUTPUT)
-    return open(path, mode, encoding="utf-8", errors="surrogateescape", newline="")
+    options = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
+    return open(os.path.join(folder, OUTPUT), mode, **options)
 
 
 def unfinished_folders(log_dir):
@@ -65,13 +63,12 @@ def folders_of(runs, log_dir):
     ended = {}
     for ending in (FAILURE, record.RESULT):
         for path in sorted(glob.glob(os.path.join(glob.escape(log_dir), "*", "*", ending))):
-            folder = os.path.dirname(path)
             with contextlib.suppress(CommandError):  # What is there may be no run.
-                settings = record.read_settings(folder)
+                settings = record.read_settings(os.path.dirname(path))
                 has_these_numbers = settings.get("versions", {}).get("numbers") == record.NUMBERS
                 if has_these_numbers and settings["network"] in defaults:
                     settings["flags"] = {**defaults[settings["network"]], **settings["flags"]}
-                    ended[grid.key_of(settings)] = folder
+                    ended[grid.key_of(settings)] = os.path.dirname(path)
     return [ended.get(run.key) for run in runs]
 
 
@@ -96,10 +93,9 @@ def settle(log_dir, unfinished, run, failure=None):
     if failure:
         reason = failure["reason"].replace(folder, place)
         record.write_json(os.path.join(folder, FAILURE), {**failure, "reason": reason})
-    with contextlib.suppress(FileNotFoundError):
-        with open_output(unfinished) as file:
-            output = file.read()
-        with open_output(folder, "w") as file:
-            file.write(output.replace(folder, place))
+    with contextlib.suppress(FileNotFoundError), open_output(unfinished) as file:
+        output = file.read().replace(folder, place)
+        with open_output(folder, "w") as moved:
+            moved.write(output)
     shutil.move(folder, place)  # Copied on Windows, while a program as TensorBoard reads in it.
     return place

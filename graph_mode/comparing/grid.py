@@ -1,8 +1,5 @@
-"""Which runs a comparison consists of: every combination of the values of its flags.
-
-A grid is {flag: [word]}, with what a command line says of each flag of the training scripts, as
-{"network": ["fc,conv"], "batch-norm": ["both"], "seed": ["0,1"]}.
-"""
+"""Which runs a comparison consists of: every combination of the values of its flags. A grid is
+{flag: [word]}, as a command line says it: {"network": ["fc,conv"], "batch-norm": ["both"]}."""
 
 import collections
 import functools
@@ -28,8 +25,8 @@ DEFAULTS = {
     "batch-norm": ["both"],
     "seed": ["0,1,2,3,4"],
 }
-# How a comparison trains: one processor thread a run, since as many runs as there are cores go on
-# side by side; and no checkpoints on the way, since a run that was killed is trained anew.
+# One processor thread a run, since as many as there are cores go on side by side; no checkpoints on
+# the way, since a run that was killed is trained anew.
 HOW = {"threads": "1", "checkpoint-every": "1000000000"}
 # What is written of a run besides its numbers.
 EXTRAS = [flag.name for flag in flag_table.SHARED if flag.role == flag_table.EXTRA]
@@ -95,10 +92,9 @@ def grid_of_arguments(arguments):
 
 def values_of(flag, words, known):
     """The values of a flag that its words stand for, each once: ["a,b", "true"] is a, b and True.
-
-    known: the training script's {name: Flag}; a comma in a list that is one value begins no other.
-    """
+    known: the training script's {name: Flag}."""
     declared = known.get(flag.replace("-", "_"))
+    # A comma in a list that is one value begins no other.
     is_list = declared is not None and declared.type is flag_table.positive_integers
     parts = words if is_list else ",".join(words).split(",")
     if "" in parts:
@@ -111,10 +107,7 @@ def values_of(flag, words, known):
 
 def expand(grids):
     """Every Run of the grids, once, the first seed of all settings before the second seed of any.
-
-    Raises CommandError and DataError; a value that the training script refuses ends the process
-    with the script's own message.
-    """
+    Raises CommandError and DataError, and SystemExit for a value that the script refuses."""
     runs, paths = {}, {}
     checksums = functools.lru_cache(maxsize=None)(mnist_data.checksums)
     for grid in grids:

@@ -1,8 +1,5 @@
-"""The trainers of a comparison on a Ray cluster, in place of the processes of workers.py.
-
-A run is a Ray task with one processor core. Ray brings the project and the data to the nodes, which
-need Python, what requirements.txt says, and Ray; the run's files come back as the task's result.
-"""
+"""Trains a run as a Ray task with one processor core. Ray brings the project and the data to the
+nodes, which need what requirements.txt says and Ray; the files come back as the task's result."""
 
 import importlib
 import os
@@ -27,10 +24,10 @@ def connect(address, runs):
         raise CommandError(f"--ray needs Ray ({error}): pip install ray") from None
     with tempfile.TemporaryDirectory() as project:
         write_tree(project, read_tree(PROJECT, "*.py", "graph_mode/**/*.py"))
-        for run in runs:
-            if os.path.dirname(run.script) != PROJECT:
-                files = read_tree(os.path.dirname(run.script), "*.py")
-                write_tree(os.path.join(project, run.network), files)
+        for network, script in {(run.network, run.script) for run in runs}:
+            if os.path.dirname(script) != PROJECT:
+                files = read_tree(os.path.dirname(script), "*.py")
+                write_tree(os.path.join(project, network), files)
         try:
             options = {"log_to_driver": False, "logging_level": "error"}
             ray.init(address=address, runtime_env={"working_dir": project}, **options)

@@ -48,10 +48,7 @@ NOTHING = "–"
 
 
 def write(folders, log_dir, output_dir, say):
-    """Writes the report of ended runs and returns the path of its Markdown.
-
-    folders, log_dir, say: see results.read.
-    """
+    """Writes the report of ended runs, given as to results.read; returns its path."""
     found = list(results.read(folders, log_dir, say))
     blocks = ["# Without and with batch normalization", *introduction(found)]
     for network in dict.fromkeys(result.run.network for result in found):
@@ -91,12 +88,10 @@ def introduction(found):
         f"{len(found)} runs: {', '.join(counts)}. TensorFlow {tensorflow}; trained by code {code} "
         f"on {processors}."
     )
-    flags = [results.setting_of(result) for result in found]
-    shared = [
-        f"`{name}` {text_of(flags[0].get(name))}"
-        for name in sorted(set().union(*flags))
-        if len({frozen(each.get(name)) for each in flags}) == 1
-    ]
+    flags, shared = list(map(results.setting_of, found)), []
+    for name in sorted(set().union(*flags)):
+        if len({frozen(each.get(name)) for each in flags}) == 1:
+            shared.append(f"`{name}` {text_of(flags[0].get(name))}")
     yield f"The same in all runs: {', '.join(shared)}."
 
 

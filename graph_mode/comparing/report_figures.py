@@ -61,14 +61,13 @@ def by_flag_figure(network, settings, flag, values):
     lines = []
     for number, (label, some) in enumerate(parts.items()):
         for with_norm, color in figures.BATCH_NORM_COLORS.items():
-            words = [label] * bool(label) + [flags.words("batch_norm", with_norm)]
+            words = ", ".join([label] * bool(label) + [flags.words("batch_norm", with_norm)])
             if len(parts) > 1:
                 color = figures.PALETTE[number % len(figures.PALETTE)]
-            look = {"label": ", ".join(words), "color": color, "dashed": not with_norm}
-            x, y, low, high = points_over(flag, some, with_norm, MOVING)
-            dotted = points_over(flag, some, with_norm, POPULATION)[:2] if with_norm else [[]]
-            dotted = tuple(dotted) if len(dotted[0]) else None
-            line = figures.Line(x=x, y=y, low=low, high=high, dotted=dotted, **look)
+            x, y, *band = points_over(flag, some, with_norm, MOVING)
+            dotted = points_over(flag, some, with_norm, POPULATION)[:2]
+            dotted = tuple(dotted) if with_norm and dotted.size else None
+            line = figures.Line(words, color, not with_norm, x, y, None, *band, dotted=dotted)
             lines += [line] * bool(len(x))
     x_label = flag.replace("_", " ").capitalize()
     panel = figures.Panel(lines, x_label, "Test accuracy (%)", "accuracy")

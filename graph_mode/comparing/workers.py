@@ -1,8 +1,5 @@
-"""Trains the runs of a comparison side by side: gives them out, and notices what has died.
-
-A trainer is what trains one run at a time: a process on this machine (Process below) or a task on a
-Ray cluster (ray_workers.py). Each is called in a thread of its own.
-"""
+"""Trains the runs of a comparison side by side. A trainer trains one at a time, in a thread of its
+own: a process on this machine (Process below) or a task on a Ray cluster (ray_workers.py)."""
 
 import contextlib
 import json
@@ -37,10 +34,8 @@ class Died(Exception):
 
 
 def train_all(runs, trainers, log_dir):
-    """Trains the runs, the first runs first; then stops the trainers.
-
-    Yields the folder of each run that has ended. Raises CommandError if a trainer cannot start.
-    """
+    """Trains the runs, the first runs first, and yields the folder of each that has ended; then
+    stops the trainers. Raises CommandError if a trainer cannot start."""
     idle = list(trainers)
 
     def train(run, folder):
@@ -85,10 +80,8 @@ class Process:
         self.lock, self.stopped, self.process = threading.Lock(), False, None
 
     def train(self, run, folder):
-        """Trains a run below `folder`; returns its failure, as for comparison_folder.settle.
-
-        Raises Died where the process ends without an answer, CommandError where none can start.
-        """
+        """Trains a run below `folder`; returns its failure, as for comparison_folder.settle. Raises
+        Died where the process ends without an answer, CommandError where none can start."""
         if self.process is None or self.trained == RUNS_A_PROCESS:
             self.end()
             self.start()
@@ -96,8 +89,7 @@ class Process:
                 raise CommandError(f"a worker cannot start: {self.end()}")
         arguments = run.arguments + [f"--log-dir={folder}", f"--run-name={run.name}"]
         order = {"script": run.script, "arguments": arguments, "folder": folder}
-        self.trained += 1
-        answer = ""
+        self.trained, answer = self.trained + 1, ""
         with contextlib.suppress(OSError):
             self.process.stdin.write(f"{json.dumps(order)}\n")
             self.process.stdin.flush()
@@ -150,8 +142,7 @@ def serve():
     # On Windows, loading NumPy waits while a thread reads what is standard input (numpy#24290).
     lines, answers = os.fdopen(os.dup(0), "rb", 0), os.fdopen(os.dup(1), "wb", 0)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    # What C++ prints goes where Python's errors go, never among the answers.
-    os.dup2(2, 1)
+    os.dup2(2, 1)  # What C++ prints is never among the answers.
     from graph_mode import tensorflow1 as tf
 
     # Ctrl-C goes to every process of the terminal, and is for compare.py, which ends its workers.

@@ -24,9 +24,8 @@ class Comparison(typing.NamedTuple):
 
 
 def relative_error(first, second):
-    """max |first - second| / max(|first|, |second|) over the whole array, where an element that is
-    zero but for rounding has no digits of its own; 0 if both are zero, nan where either has a nan
-    or an infinity, and where there is nothing to compare."""
+    """max |first - second| / max(|first|, |second|) over the whole array; 0 if both are zero, nan
+    where either has a nan or an infinity, and where there is nothing to compare."""
     if first.size == 0:
         return np.nan
     scale = np.abs([first, second]).max()
@@ -38,11 +37,9 @@ def central_differences(function, point, elements=None):
     """{element: (F(x + h) - F(x - h)) / 2h} for these elements x of the array `point`, or all.
 
     function: array like `point` -> (F, which ReLUs are on); element: a flat index. Where a step
-    takes a ReLU across its kink, a tenth of it is tried, and a tenth of that; then the element is
-    left out.
+    takes a ReLU across its kink, a tenth and a hundredth of it are tried; else it is left out.
     """
-    # Rounding of F costs |F| eps / h, cutting off its series h squared: both are alike at the cube
-    # root, if x is of order one.
+    # Rounding of F costs |F| eps / h, its cut-off series h squared: alike at the cube root.
     step = (np.finfo(np.float64).eps * max(1, abs(function(point)[0]))) ** (1 / 3)
     found = {}
     for element in range(point.size) if elements is None else elements:

@@ -1,7 +1,5 @@
-"""The backward pass of a fully connected network, by hand: what tf.gradients would find.
-
-Every line is a result of docs/gradients.md, in the code's convention, where an example is a row.
-`d_name` is the gradient of the mean loss with respect to `name`.
+"""The backward pass of a fully connected network, by hand: what tf.gradients would find. Every line
+is a result of docs/gradients.md; an example is a row, `d_name` the mean loss's gradient by `name`.
 """
 
 from graph_mode import tensorflow1 as tf

@@ -1,7 +1,5 @@
-"""What --diagnostics recorded: the runs that belong together, their means, and figures of them.
-
-A figure shows the runs without batch norm beside those with it, on the same scales.
-"""
+"""What --diagnostics recorded: the runs that belong together, and figures of their means, without
+batch norm beside with it, on the same scales."""
 
 import os
 import typing
@@ -31,6 +29,7 @@ INPUTS_CAPTION = (
     "seeds"
 )
 NORMS_CAPTION = "Norm of the gradient of each layer's weights, mean over seeds"
+NORMS_LABEL = "Gradient norm (nats per unit of weight)"
 DEAD_CAPTION = "Share of ReLU units that no image of the sample turns on, mean over seeds"
 ALONG_CAPTION = (
     "Loss of the sample before a step against its gradient, and the smallest and the largest "
@@ -47,7 +46,7 @@ class Pair(typing.NamedTuple):
 
     network: str
     label: str  # What tells them from other pairs.
-    sides: dict  # {batch norm: [Run]}, without before with, a side without any run left out.
+    sides: dict  # {batch norm: [Run]}, without before with; a side without any run is left out.
 
 
 def tags_of(run):
@@ -69,15 +68,9 @@ def pairs_of(runs):
         rivals = [other for other, _ in found.values() if other.network == bare.network]
         optimizer = str(run_groups.optimizer_of(bare))
         words = dict.fromkeys([optimizer, *run_groups.differences(bare, rivals)])
-        runs = (sides[side].values() for side in (False, True))
-        pairs.append(pair_of(bare.network, ", ".join(words), *runs))
+        runs = {side: list(some.values()) for side, some in sides.items() if some}
+        pairs.append(Pair(bare.network, ", ".join(words), runs))
     return pairs
-
-
-def pair_of(network, label, without, with_norm):
-    """The Pair of some runs, of which those that have no diagnostics are left out."""
-    sides = {False: list(filter(tags_of, without)), True: list(filter(tags_of, with_norm))}
-    return Pair(network, label, {side: some for side, some in sides.items() if some})
 
 
 def layers_of(pair, kind):
@@ -107,11 +100,10 @@ def draw_all(pair):
         yield ("figure_1", *figure_1(pair))
         yield "activation_inputs", INPUTS_CAPTION, activation_inputs(pair)
     if layers_of(pair, NORM):
-        label = "Gradient norm (nats per unit of weight)"
-        yield "gradient_norms", NORMS_CAPTION, by_layer(pair, NORM, label, scale="log")
+        yield "gradient_norms", NORMS_CAPTION, by_layer(pair, NORM, NORMS_LABEL, scale="log")
     if layers_of(pair, DEAD):
-        figure = by_layer(pair, DEAD, "Dead ReLU units (%)", percent=True, limits=(0, 1))
-        yield "dead_units", DEAD_CAPTION, figure
+        look = {"percent": True, "limits": (0, 1)}
+        yield "dead_units", DEAD_CAPTION, by_layer(pair, DEAD, "Dead ReLU units (%)", **look)
     if layers_of(pair, ALONG):
         yield "loss_along_gradient", ALONG_CAPTION, loss_along_gradient(pair)
 
@@ -159,13 +151,11 @@ def by_layer(pair, kind, y_label, **look):
     many = len(layers) > len(LAYER_COLORS)
     colors = figures.shades(figures.BLUE, len(layers)) if many else LAYER_COLORS
     for runs in pair.sides.values():
-        bands = [over_seeds(runs, f"{kind}/{layer}") for layer in layers]
-        lines = [
-            figures.Line(words(layer), color, False, band.steps.astype(float), band.mean)
-            for layer, color, band in zip(layers, colors, bands)
-        ]
-        panels.append(figures.Panel(lines, X_LABEL, y_label, **look))
-        y_label = ""
+        lines = []
+        for layer, color in zip(layers, colors):
+            steps, mean, *_ = over_seeds(runs, f"{kind}/{layer}")
+            lines.append(figures.Line(words(layer), color, False, steps.astype(float), mean))
+        panels.append(figures.Panel(lines, X_LABEL, "" if panels else y_label, **look))
     return draw(pair, [panels], figures.legend_entries(panels))
 
 
@@ -191,7 +181,6 @@ def titled(panels, titles):
 
 
 def percentiles(layer):
-    """Their tags."""
     return [f"{INPUTS}/{layer}/percentile_{percent}" for percent in (LOW, MIDDLE, UPPER)]
 
 

@@ -1,7 +1,4 @@
-"""Draws curves with matplotlib and writes them as files: the same input, the same bytes.
-
-Nothing here knows what a run is: it draws Lines. matplotlib is imported only to draw something.
-"""
+"""Draws Lines with matplotlib, which is imported only then: the same input, the same bytes."""
 
 import contextlib
 import io
@@ -98,11 +95,8 @@ def draw(panels, title="", window=False):
 
 
 def draw_rows(rows, entries, size, title="", y_label="", window=False):
-    """A Figure of rows of Panels, with a title and a y label for all of them.
-
-    entries: [(text, look)] of the legend, where look is what plot() takes, or BAND; size: the
-    inches of a panel with its labels.
-    """
+    """A Figure of rows of Panels, of `size` inches each, with one title and one y label for all.
+    entries: [(text, look)] of the legend, where look is what plot() takes, or BAND."""
     with style():
         from matplotlib import figure as library
 
@@ -237,11 +231,9 @@ def draw_panel(axes, panel):
     axes.update_datalim([(0, limit) for limit in panel.limits], updatex=False)
     axes.margins(x=0.01, y=0.04)
     axes.autoscale_view()
-    for line in lines if len(lines) <= MANY_LINES else ():
-        if line.raw is not None:
-            look = {"alpha": 0.25 / math.sqrt(len(lines)), "linewidth": 0.5, "zorder": 1.8}
-            # They may stand out.
-            axes.plot(line.x, line.raw, color=line.color, scaley=False, **look)
+    for line in [line for line in lines if line.raw is not None and len(lines) <= MANY_LINES]:
+        look = {"alpha": 0.25 / math.sqrt(len(lines)), "linewidth": 0.5, "zorder": 1.8}
+        axes.plot(line.x, line.raw, color=line.color, scaley=False, **look)  # It may stand out.
 
 
 def thinned(line):

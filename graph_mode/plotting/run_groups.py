@@ -76,10 +76,8 @@ def label_of(run, runs, with_seed):
     """The optimizer if the runs have several, with or without batch norm, and what else differs."""
     if optimizer_of(run) is None:
         return run.name
-    several = len(set(map(optimizer_of, runs))) > 1
-    first = [optimizer_of(run)] * several
-    if BATCH_NORM in run.flags:
-        first.append(words(BATCH_NORM, run.flags[BATCH_NORM]))
+    first = [optimizer_of(run)] * (len(set(map(optimizer_of, runs))) > 1)
+    first += [words(BATCH_NORM, run.flags[BATCH_NORM])] * (BATCH_NORM in run.flags)
     found = dict.fromkeys([*first, *differences(run, runs, with_seed)])
     return ", ".join(found) or optimizer_of(run)
 
@@ -97,9 +95,9 @@ def differences(run, runs, with_seed=False):
 def with_styles(labels, groups, settings, by_optimizer):
     """The Groups, in the order in which people count their labels.
 
-    Colour tells the optimizer where there are several; else the other settings (None: nothing is
-    known of the run); else batch norm, as in the figures of the diagnostics. The line style tells
-    batch norm where colour does not. Groups of one look get different shades.
+    Colour tells the optimizer where there are several; else the other settings (None: not known);
+    else batch norm. The line style tells batch norm where colour does not. Groups of one look get
+    different shades.
     """
     in_order = sorted(zip(labels, groups, settings), key=lambda part: natural_order(part[0]))
     runs = [group[0] for _, group, _ in in_order]
@@ -109,16 +107,14 @@ def with_styles(labels, groups, settings, by_optimizer):
         others = {k: v for k, v in (some or {}).items() if k not in (BATCH_NORM, "optimizer")}
         # Nothing known of a run is no reason to give two such runs one colour.
         keys.append(run.name if some is None else frozen(others))
-    order, by_side = list(dict.fromkeys(keys)), False
+    order, both = list(dict.fromkeys(keys)), len({bool(s) for s in sides if s is not None}) > 1
     if by_optimizer and len(set(optimizers)) > 1:
         colors = [OPTIMIZER_COLORS.get(optimizer, figures.GREY) for optimizer in optimizers]
     elif len(order) == 1 and None not in sides:
-        by_side = True
-        colors = [figures.BATCH_NORM_COLORS[bool(side)] for side in sides]
+        both, colors = False, [figures.BATCH_NORM_COLORS[bool(side)] for side in sides]
     else:
         colors = [figures.PALETTE[order.index(key) % len(figures.PALETTE)] for key in keys]
-    both = len({bool(side) for side in sides if side is not None}) > 1
-    dashed = [both and not by_side and side is not None and not side for side in sides]
+    dashed = [both and side is not None and not side for side in sides]
     looks = list(zip(colors, dashed))
     shades = {look: iter(figures.shades(look[0], looks.count(look))) for look in looks}
     return [

@@ -36,11 +36,8 @@ class Plot(typing.NamedTuple):
 
 
 def plots_of(runs, wanted):
-    """[Plot], one for each network and wanted tag; one for each such tag of other programs.
-
-    The tag fc_loss of another program comes into one figure with the tag loss of network fc. A tag
-    that no training has is that of the validation, or else of the test.
-    """
+    """[Plot], one for each network and wanted tag; the tag fc_loss of another program comes to the
+    tag loss of network fc. A tag that no training has is the validation's, or else the test's."""
     found = {}
     for split in SPLIT_NAMES:
         before = set(found)
@@ -72,11 +69,9 @@ def scalars_of(run, split):
 
 
 def panels_of(plot, say, with_accuracy=False, group_by=None, x="step", **look):
-    """[figures.Panel] of a Plot: its scalar, and beside it, if asked for, validation accuracy.
-
-    say is called with a line for what a person should know; group_by: see run_groups.group_runs; x:
-    "step", "relative" or "wall"; look: smoothing and log_y, None for what fits.
-    """
+    """[figures.Panel] of a Plot: its scalar, and beside it, if asked for, validation accuracy. say
+    is called with a line for what a person should know; group_by: see run_groups.group_runs; x:
+    "step", "relative" or "wall"; look: smoothing and log_y, None for what fits."""
     runs = [run for run, _ in plot.curves]
     series_of = {run.name: series for run, series in plot.curves}
     groups = run_groups.group_runs(runs, group_by, apart=x == "wall")
@@ -193,8 +188,7 @@ def y_label_of(plot):
 
 
 def frequencies_loss(plot):
-    """The loss of answering the frequencies of MNIST's classes; None where the runs have no loss,
-    other data, or different losses."""
+    """The loss of answering the frequencies of MNIST's classes; None if the runs have no such."""
     of_mnist = all(MNIST_LABELS in run.data.values() for run, _ in plot.curves)
     kinds = losses_of(plot)
     return FREQUENCIES_LOSS[kinds[0]] if of_mnist and len(kinds) == 1 else None
