@@ -17,6 +17,7 @@ largest element. The exit code is 1 if one is above 1e-9 (between hand, nodes an
 (against diff, which has an error of h squared).
 """
 
+import collections
 import functools
 import os
 import sys
@@ -30,14 +31,18 @@ with command_line.loading():
 
     import conv_train
     import fc_train
+    from graph_mode import layers, model
     from graph_mode import tensorflow1 as tf
     from graph_mode.flags import seed
-    from graph_mode.gradients import backpropagation, comparison, manual_gradients, network_check
-    from graph_mode.gradients.comparison import Comparison
+    from graph_mode.gradients import backpropagation, comparison, manual_gradients
+    from graph_mode.gradients.comparison import Comparison, central_differences
     from graph_mode.train import trainer
 
 FEATURES, INNER_UNITS, OUTER_UNITS, CLASSES = 6, 5, 4, 3
 EXAMPLES = 16  # a batch of a training network
+# Elements of each variable that are checked by differences, which by every weight would take hours:
+# those with the largest gradients, and some that are drawn.
+LARGEST, DRAWN = 3, 3
 FC_VARIANTS = (
     "--batch-norm",
     "--loss softmax --hidden-bias",
@@ -72,10 +77,75 @@ def training_network(flags):
         examples = random.choice(data.num_examples, EXAMPLES, replace=False)
         with tf.Graph().as_default() as graph:
             given = script.network, data.images[examples], data.labels[examples], data.num_classes
-            comparisons = network_check.check(*given, network_flags, random, backward)
+            comparisons = check_network(*given, network_flags, random, backward)
             name = f"{flags.network} {variant}".replace("--", "").replace(" ", "_")
             write_graph(flags.logdir, name, graph)
         yield f"{flags.network}_train.py {variant}, {EXAMPLES} images", comparisons
+
+
+def check_network(network, images, labels, num_classes, flags, random, backward=None):
+    """Comparisons for dL/dx of each batch normalization and for dL/d of each trainable variable.
+    images: uint8 [n, h, w, c]; labels: [n]; `random` moves each variable from its initial value."""
+    with layers.recorded() as forward:
+        logits = network(tf.constant(images / 255.0), True, num_classes, flags)
+    loss = tf.reduce_mean(model.example_losses(logits, labels, flags.loss))
+    variables = tf.trainable_variables()
+    by_tensorflow = tf.gradients(loss, variables)
+    by_hand = backward(forward, labels, flags) if backward else []
+    with tf.quiet_session() as session:
+        session.run(tf.global_variables_initializer())
+        evaluate = evaluator(session, loss)
+        for variable, value in zip(variables, session.run(variables)):
+            evaluate(variable, value + 0.1 * random.normal(size=value.shape))
+        comparisons, sources = check_batch_norms(session, loss, forward, flags.batch_norm_epsilon)
+        for gradient, variable in by_hand:
+            sources[variable.name]["hand"] = session.run(gradient)
+        for gradient, variable in zip(by_tensorflow, variables):
+            found = {**sources[variable.name], "tf": session.run(gradient)}
+            comparisons.append(check_variable(session, evaluate, variable, found, random))
+    return comparisons
+
+
+def check_batch_norms(session, loss, forward, epsilon):
+    """Comparisons of dL/dx of each batch normalization, given its dL/dy; and NumPy's gradients of
+    its gamma and beta, {variable name: {source: gradient}}."""
+    comparisons, by_variable = [], collections.defaultdict(dict)
+    for layer in [layer for layer in forward if layer.kind == "batch_normalization"]:
+        gamma = layer.variables["gamma"]
+        gradients = tf.gradients(loss, [layer.inputs, layer.outputs])
+        x, d_x, d_y, gamma_value = session.run([layer.inputs, *gradients, gamma])
+        # An image layer normalizes each channel over the batch, the height and the width alike.
+        x, d_x, d_y = (array.reshape(-1, array.shape[-1]) for array in (x, d_x, d_y))
+        value = {"x": x, "gamma": gamma_value, "dy": d_y}
+        hand = backpropagation.batch_norm_gradients(value, epsilon)
+        sources = {"hand": hand["x"], "tf": d_x}
+        comparisons.append(Comparison(f"{os.path.dirname(gamma.op.name)}/x", sources))
+        by_variable.update({v.name: {"hand": hand[name]} for name, v in layer.variables.items()})
+    return comparisons, by_variable
+
+
+def check_variable(session, evaluate, variable, gradients, random):
+    point = session.run(variable)
+    drawn = random.choice(point.size, min(DRAWN, point.size), replace=False)
+    largest = np.argsort(np.abs(gradients["tf"]), axis=None)[-LARGEST:]
+    differences = central_differences(
+        lambda value: evaluate(variable, value), point, sorted({*drawn, *largest})
+    )
+    evaluate(variable, point)
+    gradients["diff"] = np.array(list(differences.values()))
+    return Comparison(variable.op.name, gradients, list(differences))
+
+
+def evaluator(session, loss):
+    """A function that sets a variable and returns the loss and which ReLUs are on, bool [k]."""
+    relus = [op.inputs[0] for op in loss.graph.get_operations() if op.type == "Relu"]
+    signs = tf.concat([tf.reshape(x > 0, [-1]) for x in relus] or [tf.constant([True])], axis=0)
+
+    def evaluate(variable, value):
+        session.run(variable.initializer, {variable.initializer.inputs[1]: value})
+        return session.run((loss, signs))
+
+    return evaluate
 
 
 def exercise(flags):
@@ -92,10 +162,8 @@ def exercise(flags):
             write_graph(flags.logdir, name, graph)
 
 
-# Each of these yields (title, {edge: array} for the placeholders).
-
-
 def network_cases(random):
+    """Yields (title, {edge: array} for the placeholders), as the other cases do."""
     sizes = (FEATURES, INNER_UNITS, OUTER_UNITS, CLASSES)
     for examples in (6, 1):
         given = {"X": random.normal(size=(FEATURES, examples)), "y": draw_labels(random, examples)}
@@ -182,7 +250,7 @@ def compare(session, edge, feed, value, target, names, hand, nodes):
             # Feeding an inner edge cuts the graph there: what lies before it is not computed.
             return session.run(edge[target], {**feed, edge[name]: point}), ()
 
-        differences = list(comparison.central_differences(value_at, value[name]).values())
+        differences = list(central_differences(value_at, value[name]).values())
         differences = np.reshape(differences, value[name].shape)
         sources = {"hand": hand[name], "nodes": nodes[name], "tf": by_tensorflow}
         comparisons.append(Comparison(f"d{target}/d{name}", {**sources, "diff": differences}))

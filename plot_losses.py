@@ -123,10 +123,8 @@ def plot(runs, flags):
     known = sorted({name for run in runs for name in run.flags})
     unknown = [name for name in flags.group_by or () if name not in known]
     if unknown:
-        raise command_line.CommandError(
-            f"--group-by: no run recorded {', '.join(unknown)}; recorded are: "
-            + (", ".join(known) or "no flags")
-        )
+        words = f"no run recorded {', '.join(unknown)}; recorded are: {', '.join(known) or 'none'}"
+        raise command_line.CommandError(f"--group-by: {words}")
     drawn = [(each.file_name, draw(each, flags)) for each in plots]
     for pair in pairs_of(runs):
         label = pair.label.replace(",", " ")

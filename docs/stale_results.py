@@ -1,7 +1,4 @@
-"""Lists the experiments whose runs this code would give other numbers: one line each.
-
-python docs/stale_results.py        or: make results-stale
-"""
+"""Lists the experiments whose runs this code would give other numbers: make results-stale."""
 
 import csv
 import glob

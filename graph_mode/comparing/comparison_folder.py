@@ -1,8 +1,5 @@
-"""The folder of a comparison: which runs have ended is what lies on the disk, nothing else.
-
-A run is trained in a folder below .unfinished and moved, in one rename, to log_dir/<network>/<name>
-once it has ended, with a result.json, or a failure.json that says why there is none.
-"""
+"""The folder of a comparison: what has ended lies in log_dir/<network>/<name>, with a result.json,
+or a failure.json that says why there is none. Until then it is trained below .unfinished."""
 
 import contextlib
 import glob
@@ -74,10 +71,8 @@ def folders_of(runs, log_dir):
 
 def settle(log_dir, unfinished, run, failure=None):
     """Moves the run that ended in an unfinished folder to its place; returns its folder there.
-
     failure: None, or {"reason": one line, "diverged": bool} for a run without a result. What it and
-    the run's output say of the unfinished folder, they say of the place.
-    """
+    the run's output say of the unfinished folder, they say of the place."""
     folder = os.path.join(unfinished, run.network, run.name)
     parent = os.path.join(log_dir, run.network)
     for made in (folder, parent):

@@ -76,8 +76,7 @@ def by_flag_figure(network, settings, flag, values):
     if figures.spans_decade(np.array(values, float)):
         axes.set_xscale("log")
         axes.set_xticks([], minor=True)
-    axes.set_xticks(values)
-    axes.set_xticklabels([f"{value:g}" for value in values])
+    axes.set_xticks(values, [f"{value:g}" for value in values])
     return figure
 
 

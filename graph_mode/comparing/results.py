@@ -41,14 +41,6 @@ class RunResult(typing.NamedTuple):
     numbers: dict  # of result.json and by steps_to() and accuracy_after(), as far as there are
 
 
-class Interval(typing.NamedTuple):
-    """Of the mean of values; low and high are nan for one value."""
-
-    mean: float
-    low: float
-    high: float
-
-
 class Setting(typing.NamedTuple):
     """Runs that differ in batch norm and seed alone."""
 
@@ -60,9 +52,8 @@ class Setting(typing.NamedTuple):
 def read(folders, log_dir, say):
     """Yields the RunResults of ended runs. folders: {folder below log_dir: the run's flags, for
     those newer than it}; say: called with one line for everything that could not be read."""
-    found = {}
-    for folder in folders:
-        found[folder] = recorded.find_event_files([folder], say).get(os.path.normpath(folder), {})
+    found = recorded.find_event_files(list(folders), say)
+    found = {folder: found.get(os.path.normpath(folder), {}) for folder in folders}
     runs = recorded.read_runs(found, [log_dir], say)
     for run, (folder, flags) in zip(runs, folders.items()):
         run = run._replace(flags={**flags, **run.flags})
@@ -172,15 +163,16 @@ def student_t(degrees):
 
 
 def confidence_interval(values):
-    """The Interval of 95 % of the mean of independent values: mean -+ t * s / sqrt(n)."""
+    """(mean, low, high), the interval of 95 % of the mean of independent values, mean -+ t * s /
+    sqrt(n); low and high are nan for one value."""
     n, half = len(values), math.nan
     if n > 1:
         half = student_t(n - 1) * stdev(values) / math.sqrt(n)
-    return Interval(mean(values), mean(values) - half, mean(values) + half)
+    return mean(values), mean(values) - half, mean(values) + half
 
 
 def difference(before, after):
-    """The Interval of after - before, {seed: accuracy}, of the seeds that both have, or None."""
+    """The interval of after - before, {seed: accuracy}, of the seeds that both have, or None."""
     pairs = [after[seed] - before[seed] for seed in after if seed in before]
     return confidence_interval(pairs) if pairs else None
 

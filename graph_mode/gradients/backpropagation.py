@@ -3,10 +3,9 @@
 `*_gradients` are the closed forms at the end of a derivation; `*_backward` walk the drawn
 computational graph from the last node to the first, one statement a node, numbered as there.
 
-`value` is {edge: its value}, as gradient_check.py's graphs name and compute them. The network of
-problems 1 and 2 keeps the problem's convention: an example is a column, so that a layer is W X + b,
-with X [d, m], W1 [n1, d], b1 [n1, 1], ..., and labels y [classes, m], one-hot. Batch normalization
-keeps the code's convention: an example is a row of x [m, features].
+`value` is {edge: its value}, as gradient_check.py's graphs name and compute them. In the network of
+problems 1 and 2 an example is a column: a layer is W X + b, with X [d, m], W1 [n1, d], b1 [n1, 1],
+..., and labels y [classes, m], one-hot. In batch normalization it is a row of x [m, features].
 """
 
 import numpy as np
@@ -15,10 +14,8 @@ EPSILON = 1e-3  # of batch normalization: the training networks' value
 
 
 def log_softmax_cross_entropy_backward(value):
-    """dL/do through the log-sum-exp form of nodes 9 and 10, finite for every logit.
-
-    Forward: t = o - max(o); e = exp(t); s = sum(e); l = log(s); L = mean over m of l - sum(y t).
-    """
+    """dL/do through the log-sum-exp form of nodes 9 and 10, finite for every logit: t = o -
+    max(o); e = exp(t); s = sum(e); l = log(s); L = mean over m of l - sum(y t)."""
     m = value["y"].shape[1]
     exponentials = np.exp(value["o"] - value["o"].max(axis=0))
     sum_gradient = 1 / m / exponentials.sum(axis=0)  # through l = log(s)
@@ -73,10 +70,8 @@ def network_gradients(value):
 
 
 def batch_norm_backward(value):
-    """dF/d(edge) for every edge of the batch normalization graph, node by node from 9 down to 1.
-
-    value holds dF/dy as dy, too. An edge that feeds two nodes gets the sum of what both send.
-    """
+    """dF/d(edge) for every edge of the batch normalization graph, node by node from 9 down to 1;
+    value holds dF/dy as dy. An edge that feeds two nodes gets the sum of what both send."""
     m = len(value["x"])
     gradient = {"scaled": value["dy"], "beta": value["dy"].sum(axis=0)}  # node 9
     gradient["gamma"] = (gradient["scaled"] * value["xhat"]).sum(axis=0)  # node 8
@@ -96,10 +91,8 @@ def batch_norm_backward(value):
 
 
 def batch_norm_gradients(value, epsilon=EPSILON):
-    """The closed forms of problem 3, dF/dx, dF/dgamma and dF/dbeta, by x, gamma and dy alone.
-
-    epsilon > 0 is added to the biased variance (Ioffe and Szegedy 2015, algorithm 1).
-    """
+    """The closed forms of problem 3, dF/dx, dF/dgamma and dF/dbeta, by x, gamma and dy alone, with
+    epsilon > 0 beside the biased variance (Ioffe and Szegedy 2015, algorithm 1)."""
     x, dy = value["x"], value["dy"]
     std = np.sqrt(x.var(axis=0) + epsilon)
     xhat = (x - x.mean(axis=0)) / std

@@ -20,12 +20,11 @@ class Band(typing.NamedTuple):
 
 def smooth(values, weight, steps=None):
     """The values float64 [n] at rising steps [n] (None: one apart), each replaced by the middle of
-    a line through its neighbours.
+    a line through its neighbours, within the smallest and the largest value.
 
     The line is fitted by least squares, in which a value k places away counts weight**k: with 0.95,
-    about 20 on either side. Near the beginning it is fewer: one eighth of the places passed. So a
-    falling curve is followed without delay. No result is beyond the smallest or the largest value.
-    Values that are not finite stay as they are and count for nothing.
+    about 20 on either side; near the beginning fewer, one eighth of the places passed, so a falling
+    curve is followed without delay. Values that are not finite stay and count for nothing.
     """
     smoothed = np.array(values, np.float64)
     known = np.isfinite(finite(smoothed))
