@@ -166,7 +166,6 @@ def save(figure, path, image_format, dpi):
 
 
 def show_inline(figure):
-    """Shows the figure below the cell of the notebook."""
     from IPython.display import Image, display
 
     display(Image(data=image(figure, "png", dpi=100)))

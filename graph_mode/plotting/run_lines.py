@@ -106,9 +106,10 @@ def panel_of(plot, groups, say, x, smoothing=0.95, log_y=None):
     scale = "accuracy" if percent and log_y is None else scale
     for run, series in plot.curves:
         values = finite(series.values)
+        known = values[np.isfinite(values)]
         for lost, what in (
-            (np.isnan(values).sum(), "nan, infinite or too large: gaps in the curve"),
-            (scale == "log" and (values <= 0).sum(), "not above 0: gaps on a logarithmic axis"),
+            (len(values) - len(known), "nan, infinite or too large: gaps in the curve"),
+            (scale == "log" and (known <= 0).sum(), "not above 0: gaps on a logarithmic axis"),
         ):
             if lost:
                 say(f"{run.name}: {plot.tag}: {lost} of {len(values)} values are {what}")
