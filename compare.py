@@ -17,6 +17,7 @@ Interrupted, killed or without its terminal, it stops, and the same command cont
 ended is never trained again. The exit code is 1 where no run came to its end.
 """
 
+import itertools
 import os
 import shutil
 import signal
@@ -30,24 +31,8 @@ with command_line.loading():
     from graph_mode.comparing import comparison_folder, grid, ray_workers, report, workers
     from graph_mode.runs.record import RESULT, has_result, read_json
 
-# What a process that trains the convolutional network takes, in bytes.
-WORKER_MEMORY = 900 * 2**20
+WORKER_MEMORY = 900 * 2**20  # bytes that a process takes to train the convolutional network
 ALL_FAILED = 1
-# (flag, the name of its value or None for a switch, help)
-OWN_FLAGS = (
-    ("--config", "FILE", 'JSON: {"grids": [{flag: values, ...}, ...]}; flags given besides replace '
-     "theirs"),
-    ("--jobs", "N", "runs side by side, each in a process with one thread (default: one for each "
-     "core, as far as the free memory allows; with --device gpu, one for each GPU)"),
-    ("--ray", "ADDRESS", "train on this Ray cluster (pip install ray), auto for the one that runs "
-     "here; what is trained comes back to the log folder"),
-    ("--log-dir", "FOLDER", "where the runs are written (default: runs/compare)"),
-    ("--report-dir", "FOLDER", "where the report is written (default: report in the log folder)"),
-    ("--report-only", None, "train nothing: write the report of the runs that have ended so far"),
-    ("--retry-failed", None, "train again what failed or diverged; otherwise a failed run counts "
-     "as a result"),
-    ("--dry-run", None, "list the runs, train nothing"),
-)  # fmt: skip
 
 
 def main(arguments=None):
@@ -55,12 +40,23 @@ def main(arguments=None):
     if arguments == [workers.WORKER]:
         workers.serve()
     parser = command_line.OneLineParser(description=__doc__)
-    for flag, metavar, text in OWN_FLAGS:
-        options = {"metavar": metavar} if metavar else {"action": "store_true"}
-        options.update({"type": flags.positive_integer} if metavar == "N" else {})
-        options.update({"type": flags.path} if flag == "--log-dir" else {})
-        parser.add_argument(flag, help=text, **options)
-    parser.set_defaults(log_dir=os.path.join("runs", "compare"))
+    add = parser.add_argument
+    # fmt: off
+    add("--config", metavar="FILE", help='JSON: {"grids": [{flag: values, ...}, ...]}; flags given '
+        "besides replace theirs")
+    add("--jobs", metavar="N", type=flags.positive_integer, help="runs side by side, each in a "
+        "process with one thread (default: one for each core, as far as the free memory allows; "
+        "with --device gpu, one for each GPU)")
+    add("--ray", metavar="ADDRESS", help="train on this Ray cluster (pip install ray), auto for "
+        "the one that runs here; what is trained comes back to the log folder")
+    add("--log-dir", metavar="FOLDER", type=flags.path, default=os.path.join("runs", "compare"),
+        help="where the runs are written (default: runs/compare)")
+    add("--report-dir", metavar="FOLDER", help="default: report in the log folder")
+    add("--report-only", action="store_true", help="write the report of what has ended so far")
+    add("--retry-failed", action="store_true", help="train again what failed or diverged, which "
+        "otherwise counts as a result")
+    add("--dry-run", action="store_true", help="list the runs, train nothing")
+    # fmt: on
     own, rest = parser.parse_known_args(arguments)
     given = grid.grid_of_arguments(rest)
     grids = grid.read_config(own.config) if own.config else [grid.DEFAULTS]
@@ -74,15 +70,13 @@ def main(arguments=None):
         try:
             train_missing(runs, own)
         except KeyboardInterrupt as interrupt:
-            raise command_line.CommandError(
-                "interrupted; the same command continues where it was",
-                128 + getattr(interrupt, "number", signal.SIGINT),
-            ) from None
+            code = 128 + getattr(interrupt, "number", signal.SIGINT)
+            words = "interrupted; the same command continues where it was"
+            raise command_line.CommandError(words, code) from None
         return write_report(runs, own)
 
 
 def print_plan(runs, own):
-    """Lists the runs, and which of them have ended."""
     folders = comparison_folder.folders_of(runs, own.log_dir)
     for run, folder in zip(runs, folders):
         what = f"ended, {folder}" if folder else " ".join(run.arguments)
@@ -119,17 +113,16 @@ def train_missing(runs, own):
 def start_trainers(runs, own):
     """What trains the runs: processes here, or tasks of a Ray cluster, one for each job."""
     if own.ray:
-        ray, data = ray_workers.connect(own.ray, runs), {}
+        ray, data = ray_workers.connect(own.ray, runs)
         jobs = own.jobs or max(1, int(ray.cluster_resources().get("CPU", 1)))
         return [ray_workers.Task(ray, data) for _ in runs[:jobs]]
     environments = [{"CUDA_VISIBLE_DEVICES": gpu} for gpu in workers.gpus()] or [{}]
-    jobs = range(min(own.jobs or jobs_for(runs), len(runs)))
-    return [workers.Process(environments[job % len(environments)]) for job in jobs]
+    jobs = min(own.jobs or jobs_for(runs), len(runs))
+    return list(map(workers.Process, itertools.islice(itertools.cycle(environments), jobs)))
 
 
 def write_report(runs, own):
-    """Writes the report of all runs of the grid that have ended, and says where it is; returns the
-    exit code."""
+    """Reports all runs of the grid that have ended; returns the exit code."""
     folders = comparison_folder.folders_of(runs, own.log_dir)
     ended = {folder: run.settings["flags"] for run, folder in zip(runs, folders) if folder}
     if not ended:
@@ -141,17 +134,13 @@ def write_report(runs, own):
     path = report.write(ended, own.log_dir, output_dir, command_line.say)
     command_line.print_line(f"wrote {path}")
     if not any(map(has_result, ended)):
-        why = outcome(next(iter(ended)))
-        raise command_line.CommandError(
-            f"no run has a result, the first {why}; once that is mended, train them again with "
-            "--retry-failed",
-            ALL_FAILED,
-        )
+        why = f"no run has a result, the first {outcome(next(iter(ended)))}"
+        words = f"{why}; once that is mended, train them again with --retry-failed"
+        raise command_line.CommandError(words, ALL_FAILED)
     return 0
 
 
 def outcome(folder):
-    """What became of a run, in a few words."""
     result = read_json(os.path.join(folder, RESULT))
     if result:
         return f"test accuracy {result['test_accuracy']:.5f}, {result['seconds']:.0f} s"

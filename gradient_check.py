@@ -12,11 +12,12 @@ The sources:
     tf     tf.gradients on the same graph in TensorFlow
     diff   central differences of the loss, (F(x + h) - F(x - h)) / 2h for each element x
 
-A column of the table is the relative error between two of them: the largest difference of any
-element over the largest element. The exit code is 1 if one is above 1e-9 (between hand, nodes and
-tf, which differ by rounding alone) or 1e-6 (against diff, which also has an error of h squared).
+A column of the table is the relative error between two of them: the largest difference over the
+largest element. The exit code is 1 if one is above 1e-9 (between hand, nodes and tf) or 1e-6
+(against diff, which has an error of h squared).
 """
 
+import collections
 import functools
 import os
 import sys
@@ -30,16 +31,18 @@ with command_line.loading():
 
     import conv_train
     import fc_train
+    from graph_mode import layers, model
     from graph_mode import tensorflow1 as tf
     from graph_mode.flags import seed
-    from graph_mode.gradients import backpropagation, comparison, manual_gradients, network_check
-    from graph_mode.gradients.comparison import Comparison
+    from graph_mode.gradients import backpropagation, comparison, manual_gradients
+    from graph_mode.gradients.comparison import Comparison, central_differences
     from graph_mode.train import trainer
 
 FEATURES, INNER_UNITS, OUTER_UNITS, CLASSES = 6, 5, 4, 3
-SATURATED = 1e4
-
 EXAMPLES = 16  # a batch of a training network
+# Elements of each variable that are checked by differences, which by every weight would take hours:
+# those with the largest gradients, and some that are drawn.
+LARGEST, DRAWN = 3, 3
 FC_VARIANTS = (
     "--batch-norm",
     "--loss softmax --hidden-bias",
@@ -55,9 +58,8 @@ TRAINING_NETWORKS = {
 
 def main(arguments=None):
     parser = command_line.OneLineParser(description=__doc__)
-    networks = sorted(TRAINING_NETWORKS)
     words = "check this training network on MNIST, in place of problems 1 to 3"
-    parser.add_argument("--network", choices=networks, help=words)
+    parser.add_argument("--network", choices=sorted(TRAINING_NETWORKS), help=words)
     parser.add_argument("--seed", type=seed, default=0, help="of the values that are drawn")
     words = "write the graphs here, for TensorBoard's graph tab"
     parser.add_argument("--logdir", metavar="FOLDER", help=words)
@@ -66,7 +68,7 @@ def main(arguments=None):
 
 
 def training_network(flags):
-    """Yields (title, comparisons) for the training network --network, a variant at a time."""
+    """Yields (title, comparisons) for each variant of the training network --network."""
     script, backward, variants = TRAINING_NETWORKS[flags.network]
     random = np.random.RandomState(flags.seed)
     for variant in variants:
@@ -74,13 +76,76 @@ def training_network(flags):
         data = trainer.load_data(network_flags).train
         examples = random.choice(data.num_examples, EXAMPLES, replace=False)
         with tf.Graph().as_default() as graph:
-            batch = data.images[examples], data.labels[examples], data.num_classes
-            comparisons = network_check.check(
-                script.network, *batch, network_flags, random, backward
-            )
+            given = script.network, data.images[examples], data.labels[examples], data.num_classes
+            comparisons = check_network(*given, network_flags, random, backward)
             name = f"{flags.network} {variant}".replace("--", "").replace(" ", "_")
             write_graph(flags.logdir, name, graph)
         yield f"{flags.network}_train.py {variant}, {EXAMPLES} images", comparisons
+
+
+def check_network(network, images, labels, num_classes, flags, random, backward=None):
+    """Comparisons for dL/dx of each batch normalization and for dL/d of each trainable variable.
+    images: uint8 [n, h, w, c]; labels: [n]; `random` moves each variable from its initial value."""
+    with layers.recorded() as forward:
+        logits = network(tf.constant(images / 255.0), True, num_classes, flags)
+    loss = tf.reduce_mean(model.example_losses(logits, labels, flags.loss))
+    variables = tf.trainable_variables()
+    by_tensorflow = tf.gradients(loss, variables)
+    by_hand = backward(forward, labels, flags) if backward else []
+    with tf.quiet_session() as session:
+        session.run(tf.global_variables_initializer())
+        evaluate = evaluator(session, loss)
+        for variable, value in zip(variables, session.run(variables)):
+            evaluate(variable, value + 0.1 * random.normal(size=value.shape))
+        comparisons, sources = check_batch_norms(session, loss, forward, flags.batch_norm_epsilon)
+        for gradient, variable in by_hand:
+            sources[variable.name]["hand"] = session.run(gradient)
+        for gradient, variable in zip(by_tensorflow, variables):
+            found = {**sources[variable.name], "tf": session.run(gradient)}
+            comparisons.append(check_variable(session, evaluate, variable, found, random))
+    return comparisons
+
+
+def check_batch_norms(session, loss, forward, epsilon):
+    """Comparisons of dL/dx of each batch normalization, given its dL/dy; and NumPy's gradients of
+    its gamma and beta, {variable name: {source: gradient}}."""
+    comparisons, by_variable = [], collections.defaultdict(dict)
+    for layer in [layer for layer in forward if layer.kind == "batch_normalization"]:
+        gamma = layer.variables["gamma"]
+        gradients = tf.gradients(loss, [layer.inputs, layer.outputs])
+        x, d_x, d_y, gamma_value = session.run([layer.inputs, *gradients, gamma])
+        # An image layer normalizes each channel over the batch, the height and the width alike.
+        x, d_x, d_y = (array.reshape(-1, array.shape[-1]) for array in (x, d_x, d_y))
+        value = {"x": x, "gamma": gamma_value, "dy": d_y}
+        hand = backpropagation.batch_norm_gradients(value, epsilon)
+        sources = {"hand": hand["x"], "tf": d_x}
+        comparisons.append(Comparison(f"{os.path.dirname(gamma.op.name)}/x", sources))
+        by_variable.update({v.name: {"hand": hand[name]} for name, v in layer.variables.items()})
+    return comparisons, by_variable
+
+
+def check_variable(session, evaluate, variable, gradients, random):
+    point = session.run(variable)
+    drawn = random.choice(point.size, min(DRAWN, point.size), replace=False)
+    largest = np.argsort(np.abs(gradients["tf"]), axis=None)[-LARGEST:]
+    differences = central_differences(
+        lambda value: evaluate(variable, value), point, sorted({*drawn, *largest})
+    )
+    evaluate(variable, point)
+    gradients["diff"] = np.array(list(differences.values()))
+    return Comparison(variable.op.name, gradients, list(differences))
+
+
+def evaluator(session, loss):
+    """A function that sets a variable and returns the loss and which ReLUs are on, bool [k]."""
+    relus = [op.inputs[0] for op in loss.graph.get_operations() if op.type == "Relu"]
+    signs = tf.concat([tf.reshape(x > 0, [-1]) for x in relus] or [tf.constant([True])], axis=0)
+
+    def evaluate(variable, value):
+        session.run(variable.initializer, {variable.initializer.inputs[1]: value})
+        return session.run((loss, signs))
+
+    return evaluate
 
 
 def exercise(flags):
@@ -97,10 +162,8 @@ def exercise(flags):
             write_graph(flags.logdir, name, graph)
 
 
-# Each of these yields (title, {edge: array} for the placeholders).
-
-
 def network_cases(random):
+    """Yields (title, {edge: array} for the placeholders), as the other cases do."""
     sizes = (FEATURES, INNER_UNITS, OUTER_UNITS, CLASSES)
     for examples in (6, 1):
         given = {"X": random.normal(size=(FEATURES, examples)), "y": draw_labels(random, examples)}
@@ -111,21 +174,17 @@ def network_cases(random):
 
 
 def softmax_cases(random):
-    ordinary = random.normal(size=(CLASSES, 6))
-    saturated = SATURATED * np.sign(ordinary)  # A probability underflows to zero.
-    for logits, name in ((ordinary, "ordinary logits"), (saturated, "logits of 1e4 and -1e4")):
+    logits = random.normal(size=(CLASSES, 6))
+    for name in ("ordinary logits", "logits of 1e4 and -1e4"):
         given = {"o": logits, "y": draw_labels(random, 6)}
         yield f"Problem 1 in the form that cannot overflow: {name}", given
+        logits = 1e4 * np.sign(logits)  # A probability underflows to zero.
 
 
 def batch_norm_cases(random):
-    constant = random.normal(2, 3, size=(8, FEATURES))
-    constant[:, 0] = 0.1
-    for inputs, name in (
-        (random.normal(2, 3, size=(8, FEATURES)), "a batch of 8"),
-        (random.normal(2, 3, size=(1, FEATURES)), "a batch of one"),
-        (constant, "a constant feature"),
-    ):
+    for name, examples in (("a batch of 8", 8), ("a batch of one", 1), ("a constant feature", 8)):
+        inputs = random.normal(2, 3, size=(examples, FEATURES))
+        inputs[:, 0] = 0.1 if "constant" in name else inputs[:, 0]
         gamma, beta = random.normal(size=(2, FEATURES))
         given = {"x": inputs, "gamma": gamma, "beta": beta, "w": random.normal(size=inputs.shape)}
         yield f"Problem 3, batch normalization: {name}", given
@@ -134,20 +193,18 @@ def batch_norm_cases(random):
 def network_graph():
     """The graph of problems 1 and 2 in the name scopes of its drawing; its tensors by name."""
     edge = {"X": placeholder("X", [FEATURES, None]), "y": placeholder("y", [CLASSES, None])}
-    inputs, node = edge["X"], 1
-    for layer, scope, units, h, a, activation in (
-        (1, "layer_1", INNER_UNITS, "h1", "a1", tf.sigmoid),
-        (2, "layer_2", OUTER_UNITS, "h2", "a2", tf.tanh),
-        (3, "output", CLASSES, "o", "p", functools.partial(tf.nn.softmax, axis=0)),
+    inputs = edge["X"]
+    for layer, scope, units, h, a, activation, name in (
+        (1, "layer_1", INNER_UNITS, "h1", "a1", tf.sigmoid, "3_sigmoid"),
+        (2, "layer_2", OUTER_UNITS, "h2", "a2", tf.tanh, "6_tanh"),
+        (3, "output", CLASSES, "o", "p", functools.partial(tf.nn.softmax, axis=0), "9_softmax"),
     ):
-        name = getattr(activation, "__name__", "softmax")
         with tf.name_scope(scope):
-            edge[f"W{layer}"] = placeholder(f"W{layer}", [units, int(inputs.shape[0])])
-            edge[f"b{layer}"] = placeholder(f"b{layer}", [units, 1])
-            edge[f"u{layer}"] = tf.matmul(edge[f"W{layer}"], inputs, name=f"{node}_multiply")
-            edge[h] = tf.add(edge[f"u{layer}"], edge[f"b{layer}"], name=f"{node + 1}_add")
-            inputs = edge[a] = activation(edge[h], name=f"{node + 2}_{name}")
-        node += 3
+            weights = edge[f"W{layer}"] = placeholder(f"W{layer}", [units, int(inputs.shape[0])])
+            bias = edge[f"b{layer}"] = placeholder(f"b{layer}", [units, 1])
+            product = tf.matmul(weights, inputs, name=f"{3 * layer - 2}_multiply")
+            edge[f"u{layer}"], edge[h] = product, tf.add(product, bias, name=f"{3 * layer - 1}_add")
+            inputs = edge[a] = activation(edge[h], name=name)
     with tf.name_scope("output/10_cross_entropy/"):
         edge["L"] = tf.reduce_mean(-tf.reduce_sum(edge["y"] * tf.log(edge["p"]), axis=0))
     return edge
@@ -162,8 +219,7 @@ def softmax_graph():
 
 
 def batch_norm_graph():
-    """The graph of problem 3 in the name scope of its drawing, ending in F = sum of w sin(y), so
-    that dF/dy differs from element to element and depends on y."""
+    """The graph of problem 3 in the name scope of its drawing, ending in F = sum of w sin(y)."""
     edge = {"x": placeholder("x", [None, FEATURES]), "w": placeholder("w", [None, FEATURES])}
     with tf.name_scope("batch_normalization"):
         edge["gamma"] = placeholder("gamma", [FEATURES])
@@ -184,40 +240,35 @@ def batch_norm_graph():
 
 
 def compare(session, edge, feed, value, target, names, hand, nodes):
-    """Comparisons of `hand` and `nodes`, {name: gradient}, with TensorFlow's and differences.
-
-    edge, value: {name: tensor or array}; target: a scalar, to be differentiated by the edges names.
-    """
+    """Comparisons of `hand` and `nodes`, {name: gradient}, with TensorFlow's and differences. edge,
+    value: {name: tensor or array}; target: a scalar, to be differentiated by the edges names."""
     found = session.run(tf.gradients(edge[target], [edge[name] for name in names]), feed)
     comparisons = []
     for name, by_tensorflow in zip(names, found):
+
+        def value_at(point, name=name):
+            # Feeding an inner edge cuts the graph there: what lies before it is not computed.
+            return session.run(edge[target], {**feed, edge[name]: point}), ()
+
+        differences = list(central_differences(value_at, value[name]).values())
+        differences = np.reshape(differences, value[name].shape)
         sources = {"hand": hand[name], "nodes": nodes[name], "tf": by_tensorflow}
-        # Feeding an inner edge cuts the graph there: what lies before it is not computed.
-        differences = comparison.central_differences(
-            lambda point, name=name: (session.run(edge[target], {**feed, edge[name]: point}), ()),
-            value[name],
-        )
-        sources["diff"] = np.reshape(list(differences.values()), value[name].shape)
-        comparisons.append(Comparison(f"d{target}/d{name}", sources))
+        comparisons.append(Comparison(f"d{target}/d{name}", {**sources, "diff": differences}))
     return comparisons
 
 
 # name: (its graph, what is differentiated, by which edges, the names of backpropagation's gradients
 # by hand and by nodes, the cases to check)
+# fmt: off
 PROBLEMS = {
-    "network": (
-        *(network_graph, "L", ("o", "W3", "b3", "W2", "b2", "W1", "b1")),
-        *("network_gradients", "network_backward", network_cases),
-    ),
-    "softmax": (
-        *(softmax_graph, "L", ("o",)),
-        *("softmax_cross_entropy_gradient", "log_softmax_cross_entropy_backward", softmax_cases),
-    ),
-    "batch_norm": (
-        *(batch_norm_graph, "F", ("gamma", "beta", "x")),
-        *("batch_norm_gradients", "batch_norm_backward", batch_norm_cases),
-    ),
+    "network": (network_graph, "L", ("o", "W3", "b3", "W2", "b2", "W1", "b1"),
+                "network_gradients", "network_backward", network_cases),
+    "softmax": (softmax_graph, "L", ("o",), "softmax_cross_entropy_gradient",
+                "log_softmax_cross_entropy_backward", softmax_cases),
+    "batch_norm": (batch_norm_graph, "F", ("gamma", "beta", "x"),
+                   "batch_norm_gradients", "batch_norm_backward", batch_norm_cases),
 }
+# fmt: on
 
 
 def placeholder(name, shape):
@@ -230,11 +281,9 @@ def draw_labels(random, examples):
 
 
 def write_graph(logdir, name, graph):
-    """Writes the graph for TensorBoard below `logdir`, if one is given."""
     if logdir is not None:
         folder = os.path.join(logdir, name)
-        # Made here, so that a folder that cannot be written is reported as one line.
-        os.makedirs(folder, exist_ok=True)
+        os.makedirs(folder, exist_ok=True)  # reports in one line what cannot be written
         tf.summary.FileWriter(folder, graph).close()
 
 

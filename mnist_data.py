@@ -6,23 +6,17 @@ TensorFlow, and is one file that can be copied into any program.
 
     data = read_data_sets("MNIST_data", one_hot=True, seed=0)  # Datasets(train, validation, test)
     images, labels = data.train.next_batch(128)                # float32 [128, 784] and [128, 10]
-
-For a training loop that keeps the images in the graph and is fed only indices:
-
-    data = read_data_sets(folder, dtype=np.uint8, reshape=False, seed=0, download=False)
-    data.train.images, .labels   uint8 [55000, 28, 28, 1] and [55000], as in the files
-    data.train.next_indices(128) int32 [128]: the examples that next_batch(128) would return
-    state = data.train.state()   order, position and random numbers, as plain arrays and ints
-    data.train.restore(state)    the batches go on from there, bit for bit
+    indices = data.train.next_indices(128)   int32 [128], for a graph that holds the images itself
+    state = data.train.state()               order, position and random numbers
+    data.train.restore(state)                the batches go on from there, bit for bit
 
     python mnist_data.py --check MNIST_data       what is there, and whether it is the real MNIST
     python mnist_data.py --download MNIST_data    fetches what is missing, then does the same
 
-What differs from the original: every DataSet has its own random numbers, so NumPy's global
-generator is not touched and tf.set_random_seed has no influence (pass `seed`). There the three sets
-share that generator, so batches are alike as long as one set alone is shuffled (the others with
-shuffle=False) and the program draws nothing from it itself. A batch is a copy, so writing into one
-does not change the data set. What is wrong with a file or a folder is raised as DataError.
+What differs from the original: every DataSet has its own random numbers, so tf.set_random_seed has
+no influence (pass `seed`). There the three sets share NumPy's global generator, so batches are
+alike as long as one set alone is shuffled (the others with shuffle=False) and the program draws
+nothing from it. A batch is a copy. What is wrong with files is raised as DataError.
 """
 
 import collections
@@ -47,20 +41,20 @@ MIRRORS = (DEFAULT_SOURCE_URL, "https://ossci-datasets.s3.amazonaws.com/mnist/")
 # The address in older programs. It no longer answers, but it shows that MNIST is what they want.
 FORMER_ADDRESS = "http://yann.lecun.com/exdb/mnist/"
 
-# SHA-256 of what is in the files of MNIST, and then of these files packed as the mirrors have them.
+# SHA-256 of what is in the files of MNIST; below, by that of these files packed as on the mirrors.
 CANONICAL = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
     "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
     "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
-UNPACKED = (
+PACKED = (
     "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
     "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
     "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
     "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
 )
-UNPACKED = dict(zip(UNPACKED, CANONICAL.values()))
+UNPACKED = dict(zip(PACKED, CANONICAL.values()))
 
 # An IDX file begins with two zero bytes, the type of its values (8: uint8) and the number of its
 # dimensions; their sizes follow, in four bytes each, then the values.
@@ -69,13 +63,11 @@ EXPECTED = {
     "images": r"IDX images (uint8 in 3 dimensions: b'\x00\x00\x08\x03'; in 4, the channels last)",
     "labels": r"IDX labels (uint8 in 1 dimension: b'\x00\x00\x08\x01')",
 }
-READ_BYTES = 1 << 20
+READ_BYTES, LARGEST_DOWNLOAD = 1 << 20, 1 << 29
 # Before the values in memory. A large array begins 16 bytes after a multiple of 64 with glibc: so
 # they begin at a multiple, where TensorFlow takes them as they lie.
 BYTES_BEFORE = 48
-
 TIMEOUT = 10.0  # seconds without a connection, an answer or further data
-LARGEST_DOWNLOAD = 1 << 29
 
 Datasets = collections.namedtuple("Datasets", ["train", "validation", "test"])
 
@@ -98,8 +90,7 @@ def read_data_sets(
     The first `validation_size` training images are the validation set. `one_hot`: labels float64
     [n, num_classes] instead of uint8 [n]. `dtype`, `reshape` and `seed` are those of DataSet.
     `num_classes`: by default the largest label + 1. Missing files are fetched from `source_url`,
-    and MNIST from its other mirrors too, unless `download` is False. Raises DataError for what is
-    wrong with the files or with `validation_size`.
+    and MNIST from its other mirrors too, unless `download` is False. Raises DataError.
     """
     if fake_data:
         return Datasets(*[DataSet([], [], True, one_hot, dtype, seed=seed) for _ in range(3)])
@@ -112,17 +103,13 @@ def read_data_sets(
         raise DataError(f"Validation size should be between 0 and {most}. Received: {size}.")
     _tell_order(paths[1], train_labels, size)
     train_labels = _encode(train_labels, one_hot, classes, paths[1])
-    test_labels = _encode(test_labels, one_hot, classes, paths[3])
+    parts = [(train_images[part], train_labels[part]) for part in (slice(size, None), slice(size))]
+    parts.append((test_images, _encode(test_labels, one_hot, classes, paths[3])))
     options = {"dtype": dtype, "reshape": reshape, "seed": seed, "num_classes": classes}
-    return Datasets(
-        train=DataSet(train_images[size:], train_labels[size:], **options),
-        validation=DataSet(train_images[:size], train_labels[:size], **options),
-        test=DataSet(test_images, test_labels, **options),
-    )
+    return Datasets(*[DataSet(*part, **options) for part in parts])
 
 
 def load_mnist(train_dir="MNIST-data"):
-    """Returns read_data_sets(train_dir), as in the original."""
     return read_data_sets(train_dir)
 
 
@@ -133,13 +120,13 @@ class DataSet:
     `reshape` flattens [n, rows, columns, 1] to [n, rows * columns]. `seed` decides the order of the
     batches; None takes a random one. `one_hot` is used only with `fake_data`, as in the original.
 
-    Programs written for the original also read and set `_images`, `_labels`, `_num_examples`,
-    `_index_in_epoch` and `_epochs_completed`, which mean here what they mean there. As there,
-    next_batch moves the images at every shuffle; next_indices counts them in their first order.
+    Programs may read and set `_images`, `_labels`, `_num_examples`, `_index_in_epoch` and
+    `_epochs_completed` as in the original. As there, next_batch moves the images at every shuffle;
+    next_indices counts them in their first order.
     """
 
-    # These hold in a subclass that sets the inner names itself and does not call __init__. Without
-    # `_random` NumPy's global generator shuffles, as in the original.
+    # For a subclass that sets the inner names itself and does not call __init__. Without `_random`
+    # NumPy's global generator shuffles, as in the original.
     _random = _num_classes = None
     _fake = False
     _order = np.arange(0)  # the examples in the order of the epoch
@@ -149,15 +136,12 @@ class DataSet:
         self, images, labels, fake_data=False, one_hot=False, dtype=np.float32, reshape=True,
         seed=None, num_classes=None,
     ):  # fmt: skip
-        # A tf.DType knows the NumPy type that it stands for.
-        dtype = np.dtype(getattr(dtype, "as_numpy_dtype", dtype))
+        dtype = np.dtype(getattr(dtype, "as_numpy_dtype", dtype))  # which a tf.DType has
         if dtype not in (np.uint8, np.float32):
             raise TypeError(f"Invalid image dtype {dtype}, expected uint8 or float32")
         # The original's seeds pass through TensorFlow, which truncates them so.
         self._random = np.random.RandomState(None if seed is None else seed % (2**31 - 1))
-        self.one_hot = one_hot
-        self._fake = fake_data
-        self._num_classes = num_classes
+        self.one_hot, self._fake, self._num_classes = one_hot, fake_data, num_classes
         self._num_examples = 10000 if fake_data else len(images)
         if not fake_data:
             if len(images) != len(labels):
@@ -183,9 +167,8 @@ class DataSet:
     @property
     def num_classes(self):
         """The width of one-hot labels, else the number given, else the largest label + 1."""
-        if self._labels.ndim == 2:
-            return self._labels.shape[1]
-        return self._num_classes or int(self._labels.max()) + 1
+        width = self._labels.shape[1:]
+        return width[0] if width else self._num_classes or int(self._labels.max()) + 1
 
     def next_batch(self, batch_size, fake_data=False, shuffle=True):
         """Returns the next `batch_size` (images, labels); see next_indices for their order."""
@@ -205,9 +188,9 @@ class DataSet:
     def next_indices(self, batch_size, shuffle=True):
         """Returns which examples make up the next batch: int32 [batch_size], if there are so many.
 
-        Every epoch goes through all examples, in an order shuffled anew from that of the epoch
-        before. A batch that reaches beyond the end of an epoch takes what is left of it and goes on
-        in the next, not beyond that, as in the original; an epoch counts as completed only then.
+        Each epoch shuffles the order of the one before. A batch that reaches beyond the end of an
+        epoch takes what is left of it and goes on in the next, not beyond that, as in the original;
+        an epoch counts as completed only then.
         """
         return np.concatenate([self._order[part] for part in self._parts(batch_size, shuffle)])
 
@@ -220,7 +203,7 @@ class DataSet:
             self._shuffle()
         if start + batch_size > size:
             # The start is beyond the end if a program reduced _num_examples, or after too large a
-            # batch. Then the size of this batch is that of the original, too.
+            # batch.
             yield slice(start, size)
             self._epochs_completed += 1
             if shuffle:
@@ -237,26 +220,19 @@ class DataSet:
         self._rearrange(places)
 
     def _rearrange(self, places):
-        """Takes the examples of the epoch in another order, by their present places in it."""
         self._order = self._order[places]
         self._places = places if self._places is None else self._places[places]
 
     def state(self):
         """Returns the order and position of the batches as a dict of plain arrays and ints."""
-        _, key, position = self._random.get_state()[:3]
-        return {
-            "order": self._order.copy(),
-            "position": self._index_in_epoch,
-            "epochs_completed": self._epochs_completed,
-            "random_key": key.copy(),
-            "random_position": int(position),
-        }
+        _, key, position, *_ = self._random.get_state()
+        places = {"position": self._index_in_epoch, "epochs_completed": self._epochs_completed}
+        random = {"random_key": key.copy(), "random_position": int(position)}
+        return {"order": self._order.copy(), **places, **random}
 
     def restore(self, state):
-        """Goes back to what `state` describes (lists instead of arrays will do).
-
-        Raises DataError, and changes nothing, when it is not a state of a data set of this size.
-        """
+        """Goes back to what `state` describes (lists instead of arrays will do). Raises DataError,
+        and changes nothing, when it is not a state of a data set of this size."""
         try:
             order, key = np.asarray(state["order"]), np.array(state["random_key"], np.uint32)
             names = ("position", "epochs_completed", "random_position")
@@ -291,23 +267,21 @@ def dense_to_one_hot(labels_dense, num_classes):
 
 def _encode(labels, one_hot, num_classes, name):
     labels = np.asarray(labels).ravel()
-    outside = np.flatnonzero((labels < 0) | (labels >= num_classes))
-    if outside.size:
+    for outside in np.flatnonzero((labels < 0) | (labels >= num_classes))[:1]:
+        expected = f"0 to {num_classes - 1}; with more classes, give their number as num_classes"
         raise DataError(
-            f"{name}: label {labels[outside[0]]} at position {outside[0]}, expected 0 to"
-            f" {num_classes - 1}; with more classes, give their number as num_classes"
+            f"{name}: label {labels[outside]} at position {outside}, expected {expected}"
         )
     return np.eye(num_classes)[labels] if one_hot else labels
 
 
 def _classes_of(paths, arrays):
     """Returns the number of classes of four files. Raises DataError if they are not of one set."""
-    for images, labels in ((0, 1), (2, 3)):
-        if len(arrays[images]) != len(arrays[labels]):
-            raise DataError(
-                f"{paths[labels]}: {len(arrays[labels])} labels, expected {len(arrays[images])},"
-                f" one for each image of {paths[images]}"
-            )
+    for first in (0, 2):
+        count, expected = len(arrays[first + 1]), len(arrays[first])
+        if count != expected:
+            of = f"expected {expected}, one for each image of {paths[first]}"
+            raise DataError(f"{paths[first + 1]}: {count} labels, {of}")
     shape, expected = _times(arrays[2].shape[1:]), _times(arrays[0].shape[1:])
     if shape != expected:
         raise DataError(f"{paths[2]}: images of {shape}, expected {expected} as in {paths[0]}")
@@ -316,15 +290,12 @@ def _classes_of(paths, arrays):
 
 def _tell_order(path, labels, size=5000):
     """Says on standard error if examples whose first `size` are to validate are sorted by class."""
-    parts = labels, labels[:size], labels[size:]
-    number, first, others = (len(np.unique(part)) for part in parts)
-    # Of two sorted sets, one behind the other, each class has two blocks.
+    number, first, others = (len(set(p.tolist())) for p in (labels, labels[:size], labels[size:]))
     if size and 0 < np.count_nonzero(np.diff(labels)) < 2 * number < len(labels) / 2:
-        print(
+        sys.stderr.write(
             f"mnist_data.py: note: {path}: the examples are sorted by class: of {number} classes,"
             f" {first} are in the validation set, the first {size} examples, and {others} are in"
-            " the training set, the others; mix the examples",
-            file=sys.stderr,
+            " the training set, the others; mix the examples\n"
         )
 
 
@@ -332,8 +303,12 @@ def _times(shape):
     return "x".join(map(str, shape))
 
 
-def _name(file):
-    return str(file if isinstance(file, (str, os.PathLike)) else getattr(file, "name", "data"))
+def _is_path(f):
+    return isinstance(f, (str, os.PathLike))
+
+
+def _name(f):
+    return str(f if _is_path(f) else getattr(f, "name", "data"))
 
 
 @contextlib.contextmanager
@@ -342,8 +317,7 @@ def _unpacked(f):
     import gzip
 
     try:
-        is_path = isinstance(f, (str, os.PathLike))
-        with open(f, "rb") if is_path else io.BytesIO(f.read()) as file:
+        with open(f, "rb") if _is_path(f) else io.BytesIO(f.read()) as file:
             is_packed = file.read(2) == b"\x1f\x8b"
             file.seek(0)
             yield gzip.GzipFile(fileobj=file) if is_packed else file
@@ -373,36 +347,31 @@ def _read_idx(f, kind):
             content += file.read(min(READ_BYTES, end + 1 - before))
     if len(content) != end:
         found = "more data than" if len(content) > end else f"{len(content) - BYTES_BEFORE} of"
-        raise DataError(
-            f"{name}: {found} the {end - BYTES_BEFORE} bytes that its header promises"
-            f" ({_times(shape)}): the file is damaged or cut off; get it again"
-        )
+        found += f" the {end - BYTES_BEFORE} bytes that its header promises ({_times(shape)})"
+        raise DataError(f"{name}: {found}: the file is damaged or cut off; get it again")
     return np.frombuffer(content, np.uint8, offset=BYTES_BEFORE).reshape(shape)
 
 
 def find_files(folder, source_url=DEFAULT_SOURCE_URL, download=False):
     """Returns the paths of the four files: training images and labels, test images and labels.
 
-    Each may be packed (.gz) or not, be named as in train-images-idx3-ubyte or in
-    train-images.idx3-ubyte, and be in a folder of such a name, as Kaggle serves them. Missing ones
-    are fetched, if `download`; else DataError is raised.
+    Each may be packed (.gz) or not, have a dot for the first dash of -idx, and be in a folder of
+    such a name, as Kaggle serves them. Missing ones are fetched, if `download`; else DataError.
     """
     folder = os.fsdecode(folder)
     try:
-        present = sorted(os.listdir(folder))
-    except FileNotFoundError:
-        present = None
+        present = sorted(os.listdir(folder)) if os.path.exists(folder) else []
     except OSError as error:
         raise DataError(f"{folder}: {error.strerror}, expected a folder to read from") from None
     found = {name: _path_of(name, folder) for name in CANONICAL}
     missing = [name for name, path in found.items() if path is None]
     if missing and (not download or _is_mnist(source_url)):
-        others = [name for name in present or [] if _is_named_otherwise(name)]
+        others = [name for name in present if _is_named_otherwise(name)]
         if download:
             files = [path for name, path in found.items() if path and not is_canonical(path, name)]
             others += map(os.path.basename, files)
         if others or not download:
-            what = "no such folder" if present is None else f"no {missing[0]}.gz in it"
+            what = f"no {missing[0]}.gz in it" if os.path.exists(folder) else "no such folder"
             there = f", but {', '.join(others)}, not of MNIST" if others else ""
             raise DataError(
                 f"{folder}: {what}{there}; expected the four IDX files of one set under the names"
@@ -420,15 +389,13 @@ def _is_named_otherwise(name):
 
 
 def _path_of(name, folder):
-    """Returns the path of a file in `folder`, or in a folder there that has its name; else None."""
     dotted = name.replace("-idx", ".idx")
     spellings = (f"{name}.gz", name, f"{dotted}.gz", dotted)
     inner = [os.path.join(outer, spelling) for outer in spellings for spelling in spellings]
     paths = [os.path.join(folder, each) for each in (*spellings, *inner)]
     present = [path for path in paths if os.path.lexists(path)]
     files = [path for path in present if os.path.isfile(path)]
-    if present and not files:
-        # Nothing is opened that is none: opening a pipe would wait for its writer.
+    if present and not files:  # Opening a pipe would wait for its writer.
         raise DataError(f"{present[0]}: a folder, a device or a link to nothing, expected a file")
     return files[0] if files else None
 
@@ -440,45 +407,36 @@ def checksums(folder):
 
 def is_canonical(f, name):
     """Whether a file, packed or not, holds what the canonical MNIST file `name` does."""
-    try:
+    with contextlib.suppress(DataError):
         return _checksum(f) == CANONICAL[name]
-    except DataError:
-        return False
+    return False
 
 
 def _checksum(f):
-    with _unpacked(f) as file:
-        stored = getattr(file, "fileobj", file)
-        digest = _sha256(stored)
-        if stored is not file and digest not in UNPACKED:  # MNIST's need not be unpacked again.
-            stored.seek(0)
-            digest = _sha256(file)
-    return UNPACKED.get(digest, digest)
-
-
-def _sha256(file):
     import hashlib
 
-    digest = hashlib.sha256()
-    for part in iter(lambda: file.read(READ_BYTES), b""):  # A large set is not in memory twice.
-        digest.update(part)
+    with _unpacked(f) as unpacked:
+        stored = getattr(unpacked, "fileobj", unpacked)
+        for file in (stored, unpacked):  # MNIST's files need not be unpacked again.
+            stored.seek(0)
+            digest = hashlib.sha256()
+            for part in iter(lambda file=file: file.read(READ_BYTES), b""):
+                digest.update(part)
+            if digest.hexdigest() in UNPACKED:
+                return UNPACKED[digest.hexdigest()]
     return digest.hexdigest()
 
 
 def maybe_download(filename, work_directory, source_url):
     """Fetches `source_url` unless the file is in the folder already; returns the file's path.
 
-    MNIST's is fetched from the other mirrors too and must have the right SHA-256. Several processes
-    may do this at once. Raises DataError, and writes nothing, when the file cannot be had.
+    MNIST's is fetched from the other mirrors too and must have the right SHA-256. Raises DataError,
+    and writes nothing, when the file cannot be had.
     """
     path = os.path.join(os.fsdecode(work_directory), filename)
     if os.path.exists(path):
         return path
-    urls = [source_url]
-    is_mnist = _is_mnist(source_url[: -len(filename)])
-    if is_mnist:
-        urls += [mirror + filename for mirror in MIRRORS if mirror + filename != source_url]
-    content = _download(urls, filename[: -len(".gz")], is_mnist, path)
+    content = _download(source_url, filename, path)
     temporary = f"{path}.{os.getpid()}.{os.urandom(4).hex()}.part"
     try:
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
@@ -488,8 +446,7 @@ def maybe_download(filename, work_directory, source_url):
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        # Where another process has just written the file and reads it, Windows refuses this one.
-        if not os.path.isfile(path):
+        if not os.path.isfile(path):  # Windows: another process has just written and reads it.
             raise DataError(f"{path}: cannot be written ({error.strerror})") from None
     finally:
         with contextlib.suppress(OSError):
@@ -501,13 +458,15 @@ def _is_mnist(address):
     return address == FORMER_ADDRESS or address in MIRRORS
 
 
-def _download(urls, name, is_mnist, path):
-    """Returns the content of the first of `urls` that gives the right one, or raises DataError."""
+def _download(source_url, filename, path):
+    """Returns the content of the file from the first address that gives the right one."""
     import http.client
     import urllib.request
 
-    problems = []
-    for url in urls:
+    problems, name = [], filename[: -len(".gz")]
+    is_mnist = _is_mnist(source_url[: -len(filename)])
+    mirrors = [mirror + filename for mirror in MIRRORS if is_mnist]
+    for url in dict.fromkeys([source_url, *mirrors]):
         content = io.BytesIO()
         content.name = "found there"
         try:
@@ -526,16 +485,15 @@ def _download(urls, name, is_mnist, path):
             return content.getvalue()
         except (OSError, ValueError, http.client.HTTPException) as error:
             problems.append(f"{url}: {error}")
-    raise DataError(
-        f"{path}: no such file, and it cannot be downloaded: {'; '.join(problems)}; connect to the"
-        " network, or copy the file there by hand"
-    )
+    words = f"no such file, and it cannot be downloaded: {'; '.join(problems)}; connect to the"
+    raise DataError(f"{path}: {words} network, or copy the file there by hand")
 
 
 def check(folder, download=False):
     """Prints a table of the four files. Raises DataError when they are not a usable set."""
-    paths, arrays, problems, unknown = find_files(folder, MIRRORS[0], download), [], [], 0
-    for name, path, kind in zip(CANONICAL, paths, ("images", "labels") * 2):
+    paths, arrays, problems = find_files(folder, MIRRORS[0], download), [], []
+    known = {path: is_canonical(path, name) for name, path in zip(CANONICAL, paths)}
+    for path, kind in zip(paths, ("images", "labels") * 2):
         contents, size = "unusable", os.path.getsize(path)
         try:
             arrays.append(_read_idx(path, kind))
@@ -543,14 +501,13 @@ def check(folder, download=False):
             contents = f"{len(arrays[-1])} {kind}" + f" of {shape}" * bool(shape)
         except DataError as error:
             problems.append(str(error))
-        checksum = "ok" if is_canonical(path, name) else "unknown"
-        unknown += checksum == "unknown"
+        checksum = "ok" if known[path] else "unknown"
         print(f"{os.path.basename(path):26} {size:>12,} bytes  {contents:24}  SHA-256 {checksum}")
     if problems:
         raise DataError("; ".join(problems))
     other = f"an IDX set of {_classes_of(paths, arrays)} classes, but not the canonical MNIST"
     _tell_order(paths[1], arrays[1])
-    print(f"{folder}: {other if unknown else 'the canonical MNIST'}", flush=True)
+    print(f"{folder}: {'the canonical MNIST' if all(known.values()) else other}", flush=True)
 
 
 def main(arguments=None):
@@ -566,8 +523,8 @@ def main(arguments=None):
     if arguments is None and "ipykernel" in sys.argv[0]:  # whose arguments are its own
         arguments = []
     flags = parser.parse_args(arguments)
+    download = flags.download is not None
     try:
-        download = flags.download is not None
         check(flags.download if download else flags.check, download)
     except KeyboardInterrupt:
         print("mnist_data.py: interrupted", file=sys.stderr)

@@ -26,11 +26,8 @@ with command_line.loading():
     from graph_mode.plotting.diagnostics import draw_all, pairs_of
     from graph_mode.runs import recorded
 
-FORMATS = ("png", "svg", "pdf")
-DEFAULT_RUNS = "runs"
-COMPARISONS = os.path.join(DEFAULT_RUNS, "compare")
-DEFAULT_TAGS = "loss,*_loss"
-DPI = 150
+DEFAULT_RUNS, DEFAULT_TAGS = "runs", "loss,*_loss"
+FORMATS, DPI = ("png", "svg", "pdf"), 150
 
 
 @command_line.one_line_errors()
@@ -40,7 +37,8 @@ def main(arguments=None):
     if flags.show:
         figures.require_window()
     paths, say = flags.paths or [DEFAULT_RUNS], command_line.say
-    found = recorded.find_event_files(paths, say, left_out=None if flags.paths else COMPARISONS)
+    left_out = None if flags.paths else os.path.join(DEFAULT_RUNS, "compare")
+    found = recorded.find_event_files(paths, say, left_out)
     plot(recorded.read_runs(found, paths, say), flags)
     if flags.show:
         from matplotlib import pyplot
@@ -58,20 +56,17 @@ def parse_arguments(arguments):
         f"between them (default: {DEFAULT_TAGS}, and validation accuracy beside the loss)")
     add("--x", choices=("step", "relative", "wall"), default="step", help="the x axis: steps, time "
         "since a run began, or the clock (UTC, each run by itself)")
-    add_scale("--log-y", action="store_true", default=None, help="logarithmic y axis (default: "
-              "where all smoothed values are above 0 and the largest is at least "
-              f"{figures.LOG_SPAN} times the smallest)")
+    add_scale("--log-y", action="store_true", default=None, help="logarithmic y axis (default: if "
+              f"all smoothed values are above 0 and the largest is {figures.LOG_SPAN} times the "
+              "smallest, or more)")
     add_scale("--linear-y", dest="log_y", action="store_false", default=None, help="linear y axis")
     add("--smoothing", type=smoothing, default=0.95, metavar="WEIGHT", help="0 (none) to 0.999: "
-        "how much a neighbouring batch counts, on both sides: 0.95 averages about 20 on either "
-        "side, 0.99 about 100; short curves get less")
+        "0.95 averages about 20 batches on either side, 0.99 about 100; short curves get less")
     add("--group-by", type=comma_list, metavar="FLAGS", help="draw the mean of all runs with the "
-        "same value of these training flags, with commas between them: learning_rate, or "
-        "optimizer,learning_rate. Runs with and without batch norm are kept apart (default: all "
-        "flags but the seed)")
+        "same value of these training flags, such as optimizer,learning_rate; batch norm is kept "
+        "apart (default: all flags but the seed)")
     add("--title", help="of the figures of losses (default: what each shows)")
-    add("--format", type=format_list, default="png", help="png, svg or pdf, or several with commas "
-        "between them")
+    add("--format", type=format_list, default="png", help="png, svg, pdf or several, as png,svg")
     add("--output-dir", default=os.path.join(DEFAULT_RUNS, "figures"), metavar="FOLDER",
         help="where the figures go")
     add("--csv", metavar="FILE", help="write all points, unsmoothed, as CSV; - is standard output, "
@@ -128,24 +123,20 @@ def plot(runs, flags):
     known = sorted({name for run in runs for name in run.flags})
     unknown = [name for name in flags.group_by or () if name not in known]
     if unknown:
-        known = ", ".join(known) or "no flags"
-        raise command_line.CommandError(
-            f"--group-by: no run recorded {', '.join(unknown)}; recorded are: {known}"
-        )
+        words = f"no run recorded {', '.join(unknown)}; recorded are: {', '.join(known) or 'none'}"
+        raise command_line.CommandError(f"--group-by: {words}")
     drawn = [(each.file_name, draw(each, flags)) for each in plots]
     for pair in pairs_of(runs):
+        label = pair.label.replace(",", " ")
         for name, _, figure in draw_all(pair):
-            label = pair.label.replace(",", " ")
             drawn.append((names.safe(f"{pair.network}_{name}_{label}"), figure))
-    written = []
+    written, stream = [], sys.stdout
     for name, figure in drawn:
         for image_format in flags.format:
-            path = os.path.join(flags.output_dir, f"{name}.{image_format}")
-            figures.save(figure, path, image_format, DPI)
-            written.append(path)
+            written.append(os.path.join(flags.output_dir, f"{name}.{image_format}"))
+            figures.save(figure, written[-1], image_format, DPI)
         if machine.ipython() == "kernel":
             figures.show_inline(figure)
-    stream = sys.stdout
     if flags.csv:
         if output_file.is_standard_output(flags.csv):
             stream = sys.stderr
@@ -156,7 +147,6 @@ def plot(runs, flags):
 
 
 def draw(plot, flags):
-    """The figure of a Plot; validation accuracy stands beside the loss unless --tags are given."""
     with_accuracy = flags.tags is None and plot.tag.endswith("loss")
     look = {"x": flags.x, "smoothing": flags.smoothing, "log_y": flags.log_y}
     panels = run_lines.panels_of(plot, command_line.say, with_accuracy, flags.group_by, **look)

@@ -1,7 +1,4 @@
-"""Lists the experiments whose runs this code would give other numbers: one line each.
-
-python docs/stale_results.py        or: make results-stale
-"""
+"""Lists the experiments whose runs this code would give other numbers: make results-stale."""
 
 import csv
 import glob
@@ -14,22 +11,15 @@ from graph_mode.runs.record import NUMBERS, PROJECT
 
 
 def stale(folder):
-    """[line] for the experiments in `folder`, each a NAME.json with its report in NAME/."""
-    lines = []
+    """Yields a line for each such experiment in `folder`, NAME.json with its report in NAME/."""
     for config in sorted(glob.glob(os.path.join(glob.escape(folder), "*.json"))):
-        name = os.path.splitext(config)[0]
-        path = os.path.join(name, "runs.csv")
-        found = set()
-        if os.path.exists(path):
-            with open(path, encoding="utf-8", newline="") as file:
-                found = {row.get("numbers") for row in csv.DictReader(file)}
+        name, found = os.path.splitext(config)[0], {"none"}
+        if os.path.exists(os.path.join(name, "runs.csv")):
+            with open(os.path.join(name, "runs.csv"), encoding="utf-8", newline="") as file:
+                found = {row.get("numbers") or "none" for row in csv.DictReader(file)}
         if found != {str(NUMBERS)}:
-            versions = ", ".join(sorted(version or "none" for version in found)) or "none"
-            lines.append(
-                f"{os.path.basename(name)}: trained by code with numbers {versions}, expected "
-                f"{NUMBERS}: make results"
-            )
-    return lines
+            words = f"trained by code with numbers {', '.join(sorted(found))}, expected {NUMBERS}"
+            yield f"{os.path.basename(name)}: {words}: make results"
 
 
 if __name__ == "__main__":

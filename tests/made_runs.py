@@ -1,8 +1,5 @@
-"""Writes event files and run folders for tests.
-
-tensorboard's own RecordWriter frames the records, with its own checksums, so that reading is not
-tested against itself.
-"""
+"""Writes event files and run folders for tests, framed by tensorboard's own RecordWriter, so that
+reading is not tested against itself."""
 
 import json
 import os
@@ -53,27 +50,25 @@ def restart_event(step):
 
 
 def write_event_file(path, messages):
-    """Writes the messages, after the version record that begins each file; returns the path."""
+    """Writes the messages, after the version record that begins each file."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "wb") as file:
         writer = RecordWriter(file)
         for message in [version_event(), *messages]:
             writer.write(message)
         writer.flush()
-    return path
+
+
+def write_steps(folder, began, rows):
+    """One event file with the scalars {tag: value} of each (step, scalars)."""
+    messages = [scalar_event(step, began + 0.01 * step, **scalars) for step, scalars in rows]
+    path = os.path.join(str(folder), f"events.out.tfevents.{int(began)}.host")
+    write_event_file(path, messages)
 
 
 def write_scalars(folder, tag, values, began=BEGAN):
-    """One event file with values [n] at steps from 0; returns its path."""
-    messages = [
-        scalar_event(step, began + 0.01 * step, **{tag: float(value)})
-        for step, value in enumerate(values)
-    ]
-    return write_event_file(os.path.join(str(folder), event_file_name(began)), messages)
-
-
-def event_file_name(began):
-    return f"events.out.tfevents.{int(began)}.host"
+    """One event file with values [n] at steps from 0."""
+    write_steps(folder, began, enumerate({tag: float(value)} for value in values))
 
 
 def made_losses(num_steps, seed):
@@ -93,24 +88,16 @@ def write_run(
     write_scalars(os.path.join(folder, "train"), "loss", losses, began)
     last = len(losses) - 1
     evaluated = sorted({*range(0, last, 500), *(step for step in EARLY if step < last), last})
-    scalars = {"validation": [(step, float(losses[step]) * 1.1, 0.5) for step in evaluated]}
-    settings = {
-        "network": network,
-        "flags": flags,
-        "versions": {"code": code},
-        "data": {"images": "00"} if data is None else data,
-    }
+    rows = [(step, {"loss": float(losses[step]) * 1.1, "accuracy": 0.5}) for step in evaluated]
+    write_steps(os.path.join(folder, "validation"), began, rows)
+    settings = {"network": network, "flags": flags, "versions": {"code": code}}
+    settings["data"] = {"images": "00"} if data is None else data
     write_json(os.path.join(folder, "settings.json"), settings)
     if ended:
-        scalars["test"] = [(last, 0.03, 0.98)]
+        rows = [(last, {"loss": 0.03, "accuracy": 0.98})]
+        write_steps(os.path.join(folder, "test"), began, rows)
         result = {"validation_accuracy": 0.97, "test_accuracy": 0.98, "steps": len(losses)}
         write_json(os.path.join(folder, "result.json"), result)
-    for split, rows in scalars.items():
-        messages = [
-            scalar_event(step, began + 0.01 * step, loss=loss, accuracy=accuracy)
-            for step, loss, accuracy in rows
-        ]
-        write_event_file(os.path.join(folder, split, event_file_name(began)), messages)
     return folder
 
 

@@ -18,9 +18,6 @@ from idx_files import ROOT, image_set, write_set
 RECORD = os.path.join(ROOT, "tests", "original_batches.json")
 MNIST = os.path.join(ROOT, "MNIST_data")
 
-TRAIN = 310
-VALIDATION = 7
-
 # name: (arguments of read_data_sets, [(batch size, shuffle), ...]). An epoch is 303 examples.
 SMALL = {
     "batches of 10": ({"seed": 0}, [(10, True)] * 100),
@@ -43,6 +40,8 @@ REAL = {
     "MNIST, one-hot": ({"seed": 12345, "one_hot": True}, [(128, True)] * 5),
 }
 
+# What programs do with the inner names of a DataSet: (training set, class DataSet) -> arrays.
+
 
 def arrays_replaced(train, _data_set):
     yield train.next_batch(100)
@@ -56,27 +55,21 @@ def arrays_written(train, _data_set):
     train.images[:] *= 0.5
     yield train.next_batch(100)
     images, labels = train.images, train.labels
-    images[:50], labels[:200] = 0, 7
-    train._images[60, :], train._labels[0] = 0.25, 3
+    images[:50], labels[:200], train._images[60, :], train._labels[0] = 0, 7, 0.25, 3
     yield from (train.next_batch(90) for _ in range(8))
-    # A shuffle has moved the examples to other arrays since.
-    images[:], labels[:] = 0, 0
+    images[:], labels[:] = 0, 0  # A shuffle has moved the examples to other arrays since.
     yield from (train.next_batch(90) for _ in range(4))
     yield images, labels
 
 
-def fewer_examples(train, _data_set):
+def examples_taken_away_and_put_in(train, _data_set):
     yield train.next_batch(250)
     train._num_examples = 100
     yield from (train.next_batch(50) for _ in range(9))
     yield train.images, train.labels
-
-
-def other_examples(train, _data_set):
-    yield train.next_batch(300)
     train._images = np.concatenate([train._images, train._images[:97]])
     train._labels = np.concatenate([train._labels, train._labels[:97]])
-    train._num_examples = 400
+    train._num_examples = len(train._images)
     yield from (train.next_batch(60) for _ in range(14))
 
 
@@ -100,12 +93,11 @@ def copied(train, _data_set):
 
 
 def made_by_hand(_train, data_set):
-    images = np.arange(60 * 4 * 3, dtype=np.float64).reshape(60, 4, 3, 1) / 9
-    labels = np.arange(60)
+    images, labels = np.arange(720.0).reshape(60, 4, 3, 1) / 9, np.arange(60)
     made = data_set(images, labels, seed=3)
     images[:], labels[50:] = 0, 0
     yield from (made.next_batch(25) for _ in range(7))
-    coloured = (np.arange(60 * 4 * 3) % 256).astype(np.uint8).reshape(20, 3, 3, 4)
+    coloured = (np.arange(720) % 256).astype(np.uint8).reshape(20, 3, 3, 4)
     made = data_set(coloured, labels[:20], dtype=np.uint8, reshape=False, seed=4)
     coloured[:5] = 0
     yield from (made.next_batch(15) for _ in range(7))
@@ -114,13 +106,10 @@ def made_by_hand(_train, data_set):
 
 def subclassed(_train, data_set):
     class Halves(data_set):
-        """Overrides next_batch with the original's inner names."""
-
         def next_batch(self, batch_size, fake_data=False, shuffle=True):
             images, labels = super().next_batch(2 * batch_size, fake_data, shuffle)
             self._index_in_epoch -= batch_size
-            self._images = self._images[::-1]
-            self._labels = self._labels[::-1]
+            self._images, self._labels = self._images[::-1], self._labels[::-1]
             return images[:batch_size], labels[:batch_size]
 
     images, labels, _, _ = image_set(train=70)
@@ -130,11 +119,8 @@ def subclassed(_train, data_set):
 
 def subclassed_without_calling_init(_train, data_set):
     class Pairs(data_set):
-        """Sets the inner names itself."""
-
         def __init__(self, images, labels):
-            self._images, self._labels = images, labels
-            self._num_examples = len(images)
+            self._images, self._labels, self._num_examples = images, labels, len(images)
             self._index_in_epoch = self._epochs_completed = 0
 
     np.random.seed(6)
@@ -143,23 +129,21 @@ def subclassed_without_calling_init(_train, data_set):
     yield made.images, made.labels
 
 
-# What programs do with the inner names of a DataSet: (training set, class DataSet) -> arrays.
-INNER_NAMES = (arrays_replaced, arrays_written, fewer_examples, other_examples)
-INNER_NAMES += (looked_at_after_each_batch, copied, made_by_hand)
-INNER_NAMES += (subclassed, subclassed_without_calling_init)
+PROGRAMS = (arrays_replaced, arrays_written, examples_taken_away_and_put_in, copied, made_by_hand)
+PROGRAMS += (looked_at_after_each_batch, subclassed, subclassed_without_calling_init)
 
 
 def record(input_data, data_set):
     """What `input_data` (the original or mnist_data) gives for each of the calls above."""
     found = {}
     with tempfile.TemporaryDirectory() as folder:
-        write_set(folder, image_set(train=TRAIN, test=50))
+        write_set(folder, image_set(train=310, test=50))
         for name, (arguments, calls) in SMALL.items():
-            data = input_data.read_data_sets(folder, validation_size=VALIDATION, **arguments)
+            data = input_data.read_data_sets(folder, validation_size=7, **arguments)
             found[f"{name}: all of it"] = [described(part.images, part.labels) for part in data]
             found[name] = followed(data.train, batches(data, calls))
-        for program in INNER_NAMES:
-            train = input_data.read_data_sets(folder, validation_size=VALIDATION, seed=1).train
+        for program in PROGRAMS:
+            train = input_data.read_data_sets(folder, validation_size=7, seed=1).train
             found[f"program: {program.__name__}"] = followed(train, program(train, data_set))
     for name, (arguments, calls) in REAL.items():
         data = input_data.read_data_sets(MNIST, **arguments)
@@ -186,7 +170,7 @@ def described(*arrays):
     return [[str(a.dtype), list(a.shape), digest] for a, digest in zip(arrays, digests)]
 
 
-def main():
+if __name__ == "__main__":
     from tensorflow.contrib.learn.python.learn.datasets import mnist
     from tensorflow.examples.tutorials.mnist import input_data
 
@@ -195,7 +179,3 @@ def main():
     lines = [f"{json.dumps(name)}: {json.dumps(found)}" for name, found in cases]
     with open(RECORD, "w") as file:
         file.write("{\n" + ",\n".join(lines) + "\n}\n")
-
-
-if __name__ == "__main__":
-    main()

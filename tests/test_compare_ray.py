@@ -30,7 +30,7 @@ def descendants(pid):
 
 @pytest.fixture
 def cluster():
-    """Two nodes with one processor core each; what is left of them is ended with the test."""
+    """Two nodes with one processor core each."""
     from ray.cluster_utils import Cluster
 
     nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
@@ -41,16 +41,14 @@ def cluster():
 
 def kill_a_node(cluster):
     """Kills the processes of the second node, all at once, as a power cut would."""
-    node = cluster.list_all_nodes()[1]
-    raylet = node.all_processes["raylet"][0].process.pid
+    raylet = cluster.list_all_nodes()[1].all_processes["raylet"][0].process.pid
     for pid in [raylet] + descendants(raylet):
         os.kill(pid, signal.SIGKILL)
 
 
 @pytest.fixture
 def start(start_script, tiny_set, tmp_path):
-    """start(folder, *flags) compares the fully connected network and that of a script of one's own,
-    below this folder."""
+    """start(folder, *flags) compares two networks, one of a script of one's own, in this folder."""
     (tmp_path / "own_train.py").write_text(OWN_SCRIPT)
     given = ["--networks", f"fc,{tmp_path / 'own_train.py'}", "--data-dir", tiny_set, *GRID]
     return lambda folder, *flags: start_script("compare.py", "--log-dir", folder, *given, *flags)

@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import os
 import pathlib
 
 import made_runs
@@ -20,38 +19,30 @@ NAMES = ["figure_1", "activation_inputs", "gradient_norms", "dead_units", "loss_
 def tags(batch_norm, layers):
     """The tags that a run of these hidden layers writes, with kernels of two."""
     found = [f"loss_along_gradient/{which}" for which in ("start", "smallest", "largest")]
-    for layer in (f"layer_{number}" for number in layers):
-        found.append(f"dead_units/{layer}")
-        for unit in ("", "first_unit/"):
-            found += [f"activation_inputs/{layer}/{unit}percentile_{p}" for p in (15, 50, 85)]
+    for layer, unit in itertools.product(layers, ("", "/first_unit")):
+        inputs = f"activation_inputs/layer_{layer}{unit}"
+        found += [f"dead_units/layer_{layer}", *(f"{inputs}/percentile_{p}" for p in (15, 50, 85))]
     layers = ["block/dense", "dense_1"] + ["batch_normalization"] * batch_norm
-    found += [f"gradient_norm/{layer}" for layer in layers]
-    return [f"diagnostics/{tag}" for tag in found]
+    return [f"diagnostics/{tag}" for tag in found + [f"gradient_norm/{layer}" for layer in layers]]
 
 
 def write_run(folder, values, batch_norm, layers=(2, 10), **flags):
     """A run whose every diagnostic has these values at the steps 0, 10, 20, ..."""
     made_runs.write_run(folder, batch_norm=batch_norm, diagnostics=True, validate_every=10, **flags)
-    events = [
-        made_runs.scalar_event(10 * number, **dict.fromkeys(tags(batch_norm, layers), value))
-        for number, value in enumerate(values)
-    ]
-    path = os.path.join(str(folder), "train", "events.out.tfevents.1700000001.host")
-    made_runs.write_event_file(path, events)
+    names = tags(batch_norm, layers)
+    rows = [(10 * number, dict.fromkeys(names, value)) for number, value in enumerate(values)]
+    made_runs.write_steps(folder / "train", made_runs.BEGAN + 1, rows)
     return str(folder)
 
 
 def write_pair(folder, network="fc", **flags):
     """Two seeds without and with batch norm, whose means are 2, 4, 6 and 20, 40, 60."""
-    return [
-        write_run(
-            folder / network / f"{batch_norm}-{seed}-{flags.get('learning_rate', '')}",
-            np.array([1, 2, 3]) * (1 + 2 * seed) * (10 if batch_norm else 1),
-            batch_norm,
-            **dict(flags, network=network, seed=seed),
-        )
-        for batch_norm, seed in itertools.product((False, True), (0, 1))
-    ]
+    folders = []
+    for batch_norm, seed in itertools.product((False, True), (0, 1)):
+        values = np.array([1, 2, 3]) * (1 + 2 * seed) * (10 if batch_norm else 1)
+        place = folder / network / f"{batch_norm}-{seed}-{flags.get('learning_rate', '')}"
+        folders.append(write_run(place, values, batch_norm, network=network, seed=seed, **flags))
+    return folders
 
 
 def pairs_below(folder):

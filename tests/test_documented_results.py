@@ -36,37 +36,36 @@ def value_of(cell):
 
 
 def results_of(experiment):
-    """The results.RunResult of each row of the experiment's runs.csv, as far as it tells."""
-    path = os.path.join(RESULTS, experiment, "runs.csv")
-    with open(path, encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            row = {name: value_of(cell) for name, cell in row.items()}
-            names = list(row)
-            flags = {n: row[n] for n in names[names.index("network") + 1 : names.index("status")]}
-            numbers = {name: value for name, value in row.items() if value is not None}
-            run = recorded.Run(row["run"], row["network"], flags, {}, {}, numbers, {})
-            yield results.RunResult(run, row["status"], row["reason"], numbers)
+    """{network: [results.RunResult]} of the rows of the experiment's runs.csv."""
+    found = {}
+    for row in csv.DictReader(text_of("docs", "results", experiment, "runs.csv").splitlines()):
+        row = {name: value_of(cell) for name, cell in row.items()}
+        names = list(row)
+        flags = {n: row[n] for n in names[names.index("network") + 1 : names.index("status")]}
+        numbers = {name: value for name, value in row.items() if value is not None}
+        run = recorded.Run(row["run"], row["network"], flags, {}, {}, numbers, {})
+        result = results.RunResult(run, row["status"], row["reason"], numbers)
+        found.setdefault(row["network"], []).append(result)
+    return found
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_the_tables_of_a_report_are_computed_from_its_runs(experiment):
     written = text_of("docs", "results", experiment, "report.md")
-    found = list(results_of(experiment))
-    for network in dict.fromkeys(result.run.network for result in found):
-        some = [result for result in found if result.run.network == network]
+    for some in results_of(experiment).values():
         for block in report.sections(results.group_by_setting(some), some):
             assert block in written
 
 
 def sections_of_the_page():
-    """{experiment: text} of docs/results.md: what follows its compare.py command."""
+    """{experiment: text} of docs/results.md."""
     parts = re.split(r"--config docs/results/(\w+)\.json", text_of("docs", "results.md"))
     return dict(zip(parts[1::2], parts[2::2]))
 
 
 def test_every_experiment_is_on_the_page_and_of_this_code():
     assert sorted(sections_of_the_page()) == EXPERIMENTS
-    assert stale_results.stale(RESULTS) == []
+    assert list(stale_results.stale(RESULTS)) == []
 
 
 def rows_of(text):
@@ -82,8 +81,7 @@ def known_rows(experiment):
     known = []
     for part in text_of("docs", "results", experiment, "report.md").split("\n## ")[1:]:
         name = part.split("\n")[0].lower().replace(" network", "")
-        for row in rows_of(part):
-            known += [row, [name] + row]
+        known += [[*names, *row] for row in rows_of(part) for names in ([], [name])]
     return known
 
 

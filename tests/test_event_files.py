@@ -48,15 +48,15 @@ def read(*contents):
     return points.series(), damage
 
 
-def losses_in(path):
-    """The losses of an event file that has no damage."""
-    points = event_files.Points()
-    assert event_files.read_event_file(str(path), points) == []
-    return losses(points.series())
-
-
 def losses(series):
     return series["loss"].values.tolist() if series else []
+
+
+def losses_in(path):
+    """The losses of an event file that has no damage."""
+    series, damage = read(path.read_bytes())
+    assert damage == []
+    return losses(series)
 
 
 def test_points_come_back_exactly():
@@ -64,10 +64,11 @@ def test_points_come_back_exactly():
     steps = [-3, *range(400), 16383, 16384, 70001, 2**40, 2**62]
     values = np.random.RandomState(0).normal(size=len(steps))
     values[:6] = [float("nan"), np.inf, -np.inf, -0.0, 1e-45, 3.4028234663852886e38]
-    messages = [version_event()]
-    for step, value in zip(steps, values):
-        messages.append(scalar_event(step, 1e9 + step / 7, loss=value, accuracy=0.1))
-    series, damage = read(b"".join(map(framed, messages)))
+    messages = [
+        scalar_event(step, 1e9 + step / 7, loss=value, accuracy=0.1)
+        for step, value in zip(steps, values)
+    ]
+    series, damage = read(b"".join(map(framed, [version_event(), *messages])))
     assert series["loss"].steps.tolist() == steps and damage == []
     assert series["loss"].wall_times.tolist() == [1e9 + step / 7 for step in steps]
     np.testing.assert_array_equal(series["loss"].values, values.astype(np.float32))
@@ -76,8 +77,7 @@ def test_points_come_back_exactly():
 
 
 def test_scalar_tensors_are_read_also_where_only_the_first_names_the_plugin():
-    named = [step == 0 and "scalars" for step in range(4)]
-    messages = [tensor_event(step, "loss", step, plugin) for step, plugin in enumerate(named)]
+    messages = [tensor_event(step, "loss", step, "scalars" * (step == 0)) for step in range(4)]
     messages += [tensor_event(2, "text", 5.0, "text"), tensor_event(2, "what", 5.0, "")]
     series, _ = read(b"".join(map(framed, messages)))
     assert (list(series), losses(series)) == (["loss"], [0, 1, 2, 3])
@@ -108,10 +108,8 @@ def flipped(place, change):
 
 ODD = framed(b"\x0a" * 200)
 NO_RECORDS = [
-    flipped(3, 0x10),  # its length
-    flipped(10, 0x01),  # the checksum of the length
-    flipped(15, 0x01),
-    flipped(30, 0x80),
+    *(flipped(3, 0x10), flipped(10, 0x01)),  # its length, the checksum of that
+    *(flipped(15, 0x01), flipped(30, 0x80)),
     ODD[:50] + ODD[150:],  # Its length leads into the middle of a later record.
     b"\0" * 1000,
     LYING_HEADER,
@@ -143,12 +141,11 @@ def test_no_more_memory_is_taken_than_one_record_needs(content):
 
 @pytest.mark.parametrize("same_file", [True, False])
 def test_a_restart_takes_points_back_as_in_tensorboard(same_file):
-    first = b"".join(framed(scalar_event(step, loss=5.0)) for step in range(0, 1001, 100))
-    restart = framed(restart_event(500))
+    first, restart = b"".join(records(11)), framed(restart_event(5))
     contents = [first + restart] if same_file else [first, restart]
-    assert read(*contents)[0]["loss"].steps.tolist() == [0, 100, 200, 300, 400]
-    contents[-1] += b"".join(framed(scalar_event(step, loss=1.0)) for step in range(505, 756, 50))
-    assert losses(read(*contents)[0]) == [5.0] * 5 + [1.0] * 6
+    assert losses(read(*contents)[0]) == [0, 1, 2, 3, 4]
+    contents[-1] += b"".join(records(3, first=7))
+    assert losses(read(*contents)[0]) == [0, 1, 2, 3, 4, 7, 8, 9]
     assert read(first, framed(restart_event(0)))[0] == {}
 
 
@@ -169,11 +166,9 @@ def test_going_on_from_a_checkpoint_cuts_off_what_was_written_after_it(tmp_path)
     assert os.listdir(str(tmp_path)) == []
 
 
-CHANGE = st.tuples(
-    st.integers(0, 1500),
-    st.one_of(st.integers(0, 200), st.just(2000)),
-    st.one_of(st.binary(max_size=300), st.just(LYING_HEADER), st.just(ODD[:150])),
-)
+LOST = st.integers(0, 200) | st.just(2000)
+PUT = st.binary(max_size=300) | st.sampled_from([LYING_HEADER, ODD[:150]])
+CHANGE = st.tuples(st.integers(0, 1500), LOST, PUT)
 
 
 @given(st.lists(CHANGE, max_size=3))

@@ -2,10 +2,13 @@
 
 import inspect
 import types
+from unittest import mock
 
 import numpy as np
 import pytest
+from helpers import read_scalars
 
+import fc_train
 import gradient_check
 from graph_mode import fast
 from graph_mode import tensorflow1 as tf
@@ -15,7 +18,7 @@ from graph_mode.gradients import backpropagation, comparison, manual_gradients
 SLIPS = """
 the Jacobian has a diagonal only: -np.einsum("im,jm->mij" => -0 * np.einsum("im,jm->mij"
 dL/do is not averaged over the batch: - labels) / labels.shape[1] => - labels)
-dL/do has the wrong sign: np.exp(log_softmax(logits)) - labels => labels - np.exp(logits)
+dL/do has the wrong sign: np.exp(log_softmax) - labels => labels - np.exp(log_softmax)
 a bias gets one example's: gradient["h1"].sum(axis=1, keepdims=True) => gradient["h1"][:, :1]
 W is not transposed: value["W2"].T @ gradient => value["W2"][:, ::-1].T @ gradient
 the sigmoid's derivative is a: delta2 * first * (1 - first) => delta2 * first
@@ -81,9 +84,9 @@ def test_a_wrong_formula_fails(values, capsys, slip):
     comparisons = []
     with np.errstate(all="ignore"):
         for names, functions, value in values:
-            hand, nodes = (getattr(mutant, function)(value) for function in functions)
+            found = [getattr(mutant, function)(value) for function in functions]
             for name in names:
-                sources = {"hand": hand[name], "nodes": nodes[name]}
+                sources = {source: each[name] for source, each in zip(("hand", "nodes"), found)}
                 comparisons.append(comparison.Comparison(name, sources))
         assert comparison.report([("", comparisons)]) == 1
     assert "FAILED" in capsys.readouterr().out
@@ -115,24 +118,38 @@ def test_a_training_network_agrees_and_a_wrong_custom_gradient_in_it_fails(
     assert check(network, "--batch-norm") == 1
 
 
-def test_a_wrong_backward_pass_of_the_fully_connected_network_fails(check, monkeypatch):
-    monkeypatch.setitem(manual_gradients.ACTIVATIONS, "tanh", lambda outputs: 1 - outputs)
-    assert check("fc", "--activation", "tanh") == 1
-    for script, _, variants in gradient_check.TRAINING_NETWORKS.values():
-        assert all(script.parse_flags(flags.split()) for flags in variants)  # of full size
-
-
-@pytest.mark.parametrize(
-    "source, array, elements",
-    [("nodes", [1, 1, np.nan], None), ("nodes", [1, 1, 1 + 2e-9], None)]
-    + [("diff", [1, 1, 1 + 2e-6], None), ("diff", [], [])],
-)
-def test_a_nan_nothing_to_compare_or_more_than_the_limit_is_a_failure(
-    capsys, source, array, elements
+@pytest.mark.parametrize("flags", gradient_check.FC_VARIANTS[1:])
+def test_the_backward_pass_by_hand_is_checked_for_every_loss_and_activation(
+    flags, check, monkeypatch
 ):
-    sources = {"tf": np.ones(3), source: np.array(array)}
-    assert comparison.report([("title", [comparison.Comparison("dx", sources, elements)])]) == 1
-    assert "FAILED" in capsys.readouterr().out
+    assert check("fc", flags) == 0
+    activation = fc_train.parse_flags(flags.split()).activation
+    monkeypatch.setitem(manual_gradients.ACTIVATIONS, activation, lambda outputs: 0.9 - outputs)
+    assert check("fc", flags) == 1
+
+
+def test_the_script_trains_by_hand_with_the_same_losses(small_mnist, tmp_path, monkeypatch):
+    by_hand = mock.Mock(wraps=manual_gradients.backward)
+    monkeypatch.setattr(manual_gradients, "backward", by_hand)
+    # A smooth activation: a ReLU within rounding of its kink would part the two runs.
+    given = ["--batch-norm", "--activation=tanh", "--hidden-units=48,32", "--validation-size=100"]
+    given += ["--num-batches=100", "--batch-size=32", "--data-dir", small_mnist]
+    losses = []
+    for flags in ([], ["--manual-gradients"]):
+        folder = fc_train.main([*given, "--log-dir", str(tmp_path), *flags])
+        losses.append(list(read_scalars(f"{folder}/train", "loss").values()))
+    assert by_hand.call_count == 1 and len(losses[0]) == 100
+    np.testing.assert_allclose(*losses, rtol=2e-5)
+
+
+def test_a_nan_nothing_to_compare_or_more_than_the_limit_is_a_failure(capsys):
+    for source, array, elements in (
+        *(("nodes", [1, 1, np.nan], None), ("nodes", [1, 1, 1 + 2e-9], None)),
+        *(("diff", [1, 1, 1 + 2e-6], None), ("diff", [], [])),
+    ):
+        sources = {"tf": np.ones(3), source: np.array(array)}
+        assert comparison.report([("title", [comparison.Comparison("dx", sources, elements)])]) == 1
+        assert "FAILED" in capsys.readouterr().out
 
 
 def test_a_difference_never_crosses_a_kink():

@@ -1,6 +1,7 @@
 """The grid of a comparison: from flags and files to runs."""
 
 import io
+import itertools
 import json
 import os
 import sys
@@ -27,12 +28,10 @@ def refusal(capsys):
     """refusal(*arguments) is the line with which compare.py refuses to begin."""
 
     def refused(*arguments):
-        try:
-            code = command_line.exit_code_of(lambda: compare.main(list(arguments)))
-        except SystemExit as end:
-            code = end.code
+        with pytest.raises(SystemExit) as ended:
+            command_line.run(lambda: compare.main(list(arguments)))
         output, errors = capsys.readouterr()
-        assert (code, output, errors.count("\n")) == (2, "", 1), errors
+        assert (ended.value.code, output, errors.count("\n")) == (2, "", 1), errors
         assert ": error: " in errors
         return errors
 
@@ -64,12 +63,8 @@ def test_each_flag_takes_several_values(case):
 
 def test_every_combination_is_a_run_and_the_first_seed_of_all_comes_first():
     runs = runs_of(["--optimizers", "sgd,adam", "--batch-norm", "both", "--seeds", "2"])
-    assert flags_of(runs, "seed", "optimizer", "batch_norm") == [
-        (seed, optimizer, batch_norm)
-        for seed in (0, 1)
-        for optimizer in ("sgd", "adam")
-        for batch_norm in (False, True)
-    ]
+    expected = itertools.product((0, 1), ("sgd", "adam"), (False, True))
+    assert flags_of(runs, "seed", "optimizer", "batch_norm") == list(expected)
 
 
 def test_runs_that_compute_the_same_are_one_run_however_they_are_asked_for():
@@ -78,11 +73,8 @@ def test_runs_that_compute_the_same_are_one_run_however_they_are_asked_for():
 
 
 def test_names_tell_the_settings_that_vary_and_are_names_on_every_system(tmp_path):
-    runs = runs_of(["--learning-rate=0.1,0.01", "--batch-norm"])
-    assert [run.name for run in runs] == [
-        "adam_batchnorm_learning-rate-0.1_seed-0",
-        "adam_batchnorm_learning-rate-0.01_seed-0",
-    ]
+    names = [run.name for run in runs_of(["--learning-rate=0.1,0.01", "--batch-norm"])]
+    assert names == [f"adam_batchnorm_learning-rate-{rate}_seed-0" for rate in (0.1, 0.01)]
     folders = [str(tmp_path / name) for name in ('a[b]<>:"|?* c.', "d")]
     for folder in folders:
         os.symlink(os.path.join(ROOT, "MNIST_data"), folder)
@@ -109,9 +101,8 @@ def test_what_makes_another_run():
 
 
 def test_a_script_of_ones_own_that_was_edited_gives_other_runs(tmp_path):
-    script = tmp_path / "mine.py"
+    script, keys = tmp_path / "mine.py", set()
     text = "from fc_train import FLAGS, main, parse_flags\nNETWORK = 'mine'\n"
-    keys = set()
     for content in (text, text, text + "# edited\n"):
         script.write_text(content)
         keys.update(run.key for run in grid.expand([{"network": [str(script)]}]))
@@ -124,9 +115,9 @@ def test_a_config_file_says_in_json_what_a_command_line_says(tmp_path):
     two = {"network": "fc", "seed": [3], "batch-norm": True, "learning-rate": [0.1, 1]}
     # With a byte order mark, as editors on Windows write one.
     path.write_text(json.dumps({"grids": [one, two]}), encoding="utf-8-sig")
-    first = ["--seeds=2", "--batch-norm=both", "--hidden-units=9,8", "--hidden-units=7"]
-    second = ["--seed=3", "--batch-norm", "--learning-rate=0.1,1"]
-    assert grid.expand(grid.read_config(str(path))) == runs_of(first, second)
+    same = "--seeds=2 --batch-norm=both --hidden-units=9,8 --hidden-units=7"
+    same = [same.split(), ["--seed=3", "--batch-norm", "--learning-rate=0.1,1"]]
+    assert grid.expand(grid.read_config(str(path))) == runs_of(*same)
 
 
 # arguments: a part of what is said about them

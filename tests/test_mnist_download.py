@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import http.server
 import os
+import pathlib
 import signal
 import socket
 import subprocess
@@ -23,13 +24,10 @@ FILES = [name + ".gz" for name in NAMES]
 
 
 def content_of(name, folder=MNIST):
-    with open(os.path.join(folder, name), "rb") as file:
-        return file.read()
+    return pathlib.Path(folder, name).read_bytes()
 
 
 ZEROS = gzip.compress(idx_bytes(np.zeros(10000, np.uint8)))
-
-# What a server answers when it is asked for a file: one header, body.
 
 
 def sized(content, body=None):
@@ -37,21 +35,20 @@ def sized(content, body=None):
     return ("Content-Length", str(len(content))), content if body is None else body
 
 
-def without_size(content):
-    return ("Connection", "close"), content
-
-
-def in_chunks(content):
-    return ("Transfer-Encoding", "chunked"), b"%x\r\n%s\r\n0\r\n\r\n" % (len(content), content)
-
-
-def stalled(content):
-    """The server waits after half of the content."""
-    return sized(content, content[:2000])
-
-
-def damaged(content):
-    return sized(content[:100] + bytes([content[100] ^ 1]) + content[101:])
+CHUNKED = ("Transfer-Encoding", "chunked")
+# What a server answers when it is asked for a file of this content: one header, body.
+ANSWERS = {
+    "right": sized,
+    "without size": lambda content: (("Connection", "close"), content),
+    "in chunks": lambda content: (CHUNKED, b"%x\r\n%s\r\n0\r\n\r\n" % (len(content), content)),
+    "cut off": lambda content: sized(content, content[:2000]),
+    "cut off chunks": lambda content: (CHUNKED, b"20\r\nabc"),
+    "stalled": lambda content: sized(content, content[:2000]),  # The server waits after that.
+    "a web page": lambda content: sized(b"<html>Sign in</html>"),
+    "damaged": lambda content: sized(content[:100] + bytes([content[100] ^ 1]) + content[101:]),
+    "another set": lambda content: sized(ZEROS),
+    "no such file": lambda content: sized(b""),
+}
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -59,13 +56,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):  # noqa: N802
         self.server.requests.append(self.path)
-        answer = self.server.answers.pop(0) if self.server.answers else sized
-        header, body = answer(content_of(os.path.basename(self.path), self.server.folder))
+        answer = self.server.answers.pop(0) if self.server.answers else "right"
+        header, body = ANSWERS[answer](content_of(os.path.basename(self.path), self.server.folder))
         self.send_response(200 if body else 404)
         self.send_header(*header)
         self.end_headers()
         self.wfile.write(body)
-        if answer is stalled:
+        if answer == "stalled":
             self.server.over.wait(30)
 
     def log_message(self, *arguments):
@@ -126,7 +123,7 @@ def test_another_set_comes_from_its_own_address_alone_and_must_be_idx_and_not_to
     server = start_server(folder=write_set(tmp_path / "served", arrays))
     data = mnist_data.read_data_sets(tmp_path / "new", source_url=server.url, validation_size=0)
     np.testing.assert_array_equal(data.train.labels, arrays[1])
-    for answer, message in ((damaged, "found there: cannot be"), (without_size, "more than 1000")):
+    for answer, message in (("damaged", "found there: cannot"), ("without size", "more than 1000")):
         with pytest.raises(DataError, match=message):
             address = start_server(answer).url + LABELS
             mnist_data.maybe_download(LABELS, str(tmp_path / "none"), address)
@@ -144,29 +141,28 @@ def assert_downloaded(address, folder):
 def test_every_good_answer_is_taken_and_the_former_address_leads_to_the_mirrors(
     tmp_path, start_server, use_mirrors, monkeypatch
 ):
-    server = start_server(without_size, in_chunks)
+    server = start_server("without size", "in chunks")
     use_mirrors(server.url)
     monkeypatch.setattr(mnist_data, "FORMER_ADDRESS", closed_port())
     for number, address in enumerate((server.url, server.url, mnist_data.FORMER_ADDRESS)):
         assert_downloaded(address, tmp_path / str(number))
 
 
-BAD_ANSWERS = {
-    "cut off": (lambda content: sized(content, content[:2000]), "2542 bytes are missing"),
-    "cut off chunks": (lambda content: (in_chunks(content)[0], b"20\r\nabc"), "IncompleteRead"),
-    "stalled": (stalled, "timed out"),
-    "a web page": (lambda _: sized(b"<html>Sign in</html>"), "found there: begins with b'<html>"),
-    "damaged": (damaged, "found there: cannot be read (damaged gzip data"),
-    "another set": (lambda _: sized(ZEROS), "found another file, expected that of MNIST"),
-    "no such file": (lambda _: sized(b""), "HTTP Error 404"),
+TOLD = {
+    "cut off": "2542 bytes are missing",
+    "cut off chunks": "IncompleteRead",
+    "stalled": "timed out",
+    "a web page": "found there: begins with b'<html>",
+    "damaged": "found there: cannot be read (damaged gzip data",
+    "another set": "found another file, expected that of MNIST",
+    "no such file": "HTTP Error 404",
 }
 
 
-@pytest.mark.parametrize("kind", list(BAD_ANSWERS))
+@pytest.mark.parametrize("answer", TOLD)
 def test_a_mirror_stands_in_and_without_one_a_line_says_why(
-    kind, tmp_path, start_server, use_mirrors
+    answer, tmp_path, start_server, use_mirrors
 ):
-    answer, message = BAD_ANSWERS[kind]
     first, second = start_server(answer, answer), start_server()
     use_mirrors(first.url, second.url)
     assert_downloaded(first.url, tmp_path / "new")
@@ -174,10 +170,10 @@ def test_a_mirror_stands_in_and_without_one_a_line_says_why(
     use_mirrors(first.url)
     with pytest.raises(DataError) as raised:
         mnist_data.maybe_download(LABELS, str(tmp_path / "none"), first.url + LABELS)
-    error = str(raised.value)
-    assert f"{first.url}{LABELS}: {message}" in error.replace("cut off, ", "")
-    assert error.startswith(str(tmp_path / "none" / LABELS) + ": no such file")
-    assert len(error.splitlines()) == 1 and os.listdir(str(tmp_path)) == ["new"]
+    (line,) = str(raised.value).splitlines()
+    assert line.startswith(str(tmp_path / "none" / LABELS) + ": no such file")
+    assert f"{first.url}{LABELS}: {TOLD[answer]}" in line.replace("cut off, ", "")
+    assert os.listdir(str(tmp_path)) == ["new"]
 
 
 def test_offline_is_told_in_one_line(tmp_path, use_mirrors):
@@ -187,8 +183,6 @@ def test_offline_is_told_in_one_line(tmp_path, use_mirrors):
             mnist_data.read_data_sets(tmp_path / "new", source_url=address)
     assert os.listdir(str(tmp_path)) == []
 
-
-# Processes
 
 CODE = """
 import sys, mnist_data

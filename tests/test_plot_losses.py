@@ -1,6 +1,7 @@
 """plot_losses.py: from the files of runs to figures, a table and CSV."""
 
 import csv
+import errno
 import hashlib
 import itertools
 import json
@@ -12,12 +13,21 @@ import subprocess
 import sys
 import types
 import xml.etree.ElementTree
+from unittest import mock
 
 import matplotlib
 import numpy as np
 import pytest
 from helpers import ROOT
-from made_runs import BEGAN, scalar_event, tensor_event, write_event_file, write_run, write_scalars
+from made_runs import (
+    BEGAN,
+    scalar_event,
+    tensor_event,
+    write_event_file,
+    write_json,
+    write_run,
+    write_scalars,
+)
 from matplotlib.backends import backend_agg
 
 import plot_losses
@@ -36,12 +46,9 @@ def in_an_empty_folder(tmp_path, monkeypatch):
 
 def run_program(*arguments, **environment):
     """plot_losses.py as a person starts it, in the current folder; every warning is an error."""
-    return subprocess.run(
-        [sys.executable, "-W", "error", os.path.join(ROOT, "plot_losses.py"), *arguments],
-        capture_output=True,
-        encoding="utf-8",
-        env={**os.environ, "PYTHONIOENCODING": "utf-8", **environment},
-    )
+    command = [sys.executable, "-W", "error", os.path.join(ROOT, "plot_losses.py"), *arguments]
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8", **environment}
+    return subprocess.run(command, capture_output=True, encoding="utf-8", env=environment)
 
 
 def run_here(*arguments):
@@ -69,9 +76,6 @@ def legend_of(panels):
     return [text for text, _ in figures.legend_entries(panels)]
 
 
-# The command, from its arguments to its files
-
-
 def test_without_arguments_it_draws_each_network_without_tensorflow_and_prints_a_table(
     without_tensorflow,
 ):
@@ -86,12 +90,11 @@ def test_without_arguments_it_draws_each_network_without_tensorflow_and_prints_a
     lines = done.stdout.splitlines()
     assert lines[:4] == [f"wrote {os.path.join('runs', 'figures', name)}" for name in names]
     assert sorted(os.listdir("runs/figures")) == names
-    rows = [re.split(r"  +", line) for line in lines[4:]]
-    accuracies = ["validation accuracy", "test accuracy"]
-    assert rows[0] == ["run", "steps", "final loss", "best loss", *accuracies]
-    assert rows[2] == ["fc/adam_batchnorm", "3", "0.37500", "0.25000", "0.97000", "0.98000"]
-    assert rows[3][-2:] == ["0.50000", "-"]
-    assert len(rows) == 4  # The runs of a comparison are drawn only when named.
+    # The runs of a comparison are drawn only when named.
+    heads, _, batchnorm, unfinished = (re.split(r"  +", line) for line in lines[4:])
+    assert heads[:4] == ["run", "steps", "final loss", "best loss"]
+    assert batchnorm == ["fc/adam_batchnorm", "3", "0.37500", "0.25000", "0.97000", "0.98000"]
+    assert unfinished[-2:] == ["0.50000", "-"]
 
 
 def test_same_input_same_bytes_whatever_the_settings_of_matplotlib(tmp_path, monkeypatch):
@@ -113,13 +116,12 @@ def test_csv_holds_every_point_exactly_and_stands_alone_on_standard_output(capsy
     assert run_here("--csv", "-", "--format", "svg") == 0
     output = capsys.readouterr()
     assert "wrote " in output.err and "final loss" in output.err
-    rows = list(csv.reader(output.out.splitlines()))
-    assert rows[0] == ["run", "tag", "step", "wall_time", "value"]
-    assert {row[0] for row in rows[1:]} == {f"fc/a b/{s}" for s in ("train", "validation", "test")}
-    assert [row[1:] for row in rows if row[0] == "fc/a b/train"] == [
-        ["loss", str(step), repr(BEGAN + 0.01 * step), repr(float(value))]
-        for step, value in enumerate(losses)
-    ]
+    heads, *rows = csv.reader(output.out.splitlines())
+    assert heads == ["run", "tag", "step", "wall_time", "value"]
+    assert {row[0] for row in rows} == {f"fc/a b/{s}" for s in ("train", "validation", "test")}
+    found = [row[1:] for row in rows if row[0] == "fc/a b/train"]
+    for step, (row, value) in enumerate(itertools.zip_longest(found, losses)):
+        assert row == ["loss", str(step), repr(BEGAN + 0.01 * step), repr(float(value))]
 
 
 MISTAKES = """
@@ -153,44 +155,51 @@ def test_what_a_user_can_mend_is_one_line_and_exit_code_2(case, capsys):
 # Which files are read as which runs, and what is said to be left out
 
 
-@pytest.mark.parametrize("ended", [True, False])
-def test_what_is_damaged_is_named_and_the_rest_is_read(ended, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "ended, settings, said", [(True, "{", "not readable as JSON"), (False, "[1]", "found list")]
+)
+def test_what_is_damaged_is_named_and_the_rest_is_read(ended, settings, said, tmp_path):
     write_run("runs/fc/a", losses=np.linspace(1, 0.1, 200), ended=ended)
     damaged, cut_off = (next(tmp_path.glob(f"**/{split}/*")) for split in ("train", "validation"))
     content = bytearray(damaged.read_bytes())
     content[500:502] = content[1500:1502] = b"\xff\xff"
     damaged.write_bytes(content)
     cut_off.write_bytes(cut_off.read_bytes()[:-5])
-    (tmp_path / "runs/fc/a/settings.json").write_text("{")
+    (tmp_path / "runs/fc/a/settings.json").write_text(settings)
     (run,), notes = read_runs()
     assert run.flags == {} and len(run.scalars["train"]["loss"].steps) > 195
-    assert "settings.json" in notes[0] and "not readable as JSON" in notes[0]
+    assert "settings.json" in notes[0] and said in notes[0]
     assert re.search(r"train.*: byte \d+: .*left out \d+ bytes in 2 places", notes[1])
     # While a run goes on, its last record may be half written.
     assert ["stops inside a record" in note for note in notes[2:]] == [True] * ended
 
 
-def test_what_cannot_be_read_is_named_and_the_rest_is_drawn():
+def test_what_cannot_be_read_is_named_and_the_rest_is_drawn(monkeypatch):
     write_scalars("logs/a", "loss", [1.0])
     os.symlink("nowhere", "logs/a/tfevents")
     (run,), notes = read_runs("logs", "nothing")
     assert run.scalars[""]["loss"].values.tolist() == [1.0]
     assert "nothing: no such file" in notes[0] and "a/tfevents: No such file" in notes[1]
+    refused = PermissionError(errno.EACCES, "Permission denied", "logs")
+    monkeypatch.setattr(os, "scandir", mock.Mock(side_effect=refused))
+    assert read_runs("logs") == ([], ["logs: Permission denied; left out"])
 
 
-@pytest.mark.parametrize(
-    "paths, names",
-    [
-        (["runs"], ["conv/x", "fc/a-2", "fc/a-10"]),
-        (["runs/fc/*"], ["a-2", "a-10"]),
-        (["runs/fc/a-2"], ["a-2"]),
-        (["runs/fc/a-2", "runs/conv"], ["conv/x", "fc/a-2"]),
-        (["runs/fc/a-2/train"], ["a-2"]),
-        (["runs/**/a-2"], ["a-2"]),
-        (["runs", "runs/fc/a-2"], ["conv/x", "fc/a-2", "fc/a-10"]),
-    ],
-)
-def test_runs_are_found_by_folder_pattern_and_link_once_and_named_by_their_path(paths, names):
+# paths: the names of their runs
+FOUND = """
+runs: conv/x fc/a-2 fc/a-10
+runs/fc/*: a-2 a-10
+runs/fc/a-2: a-2
+runs/fc/a-2 runs/conv: conv/x fc/a-2
+runs/fc/a-2/train: a-2
+runs/**/a-2: a-2
+runs runs/fc/a-2: conv/x fc/a-2 fc/a-10
+"""
+
+
+@pytest.mark.parametrize("case", FOUND.strip().splitlines())
+def test_runs_are_found_by_folder_pattern_and_link_once_and_named_by_their_path(case):
+    paths, names = map(str.split, case.split(":"))
     for name in ("runs/fc/a-10", "runs/fc/a-2", "elsewhere/x"):
         write_run(name)
     links = {"conv": "elsewhere", "again": "runs/fc/a-2", "loop": "runs", "above": "."}
@@ -223,29 +232,25 @@ def test_event_files_of_other_programs_are_drawn_by_their_tag_in_files_of_differ
     for name, tag in tags.items():
         write_scalars(f"logs/{name}", tag, [1.0, 0.5])
     plots = run_lines.plots_of(read_runs("logs")[0], lambda tag: "acc" not in tag)
-    assert {plot.file_name: [run.name for run, _ in plot.curves] for plot in plots} == {
-        "Loss": ["0"],
-        "aux_": ["2"],  # Windows has a device of this name.
-        "fc_loss": ["one fc", "run"],
-        "loss-2": ["3"],
-        "other_LOSS": ["1"],
-    }
+    found = {plot.file_name: " ".join(run.name for run, _ in plot.curves) for plot in plots}
+    expected = {"Loss": "0", "fc_loss": "one fc run", "loss-2": "3", "other_LOSS": "1"}
+    assert found == {**expected, "aux_": "2"}  # Windows has a device of this name.
 
 
-@pytest.mark.parametrize(
-    "split, tag, arguments, best",
-    [
-        ("train", "accuracy", "accuracy", "0.90000"),
-        ("validation", "accuracy_population", "*_population", "0.90000"),
-        ("train", "other_loss", "other_loss", "0.50000"),
-        ("test", "a [train]", "a [train]", "-"),
-        ("train", "a, b,c", "x,a, b,c", "-"),
-        ("train", " α", "α", "-"),
-    ],
-)
-def test_a_scalar_that_is_named_is_drawn_with_its_last_and_best_value(
-    split, tag, arguments, best, capsys
-):
+# split: tag: arguments: the best value
+NAMED = """
+train:accuracy:accuracy:0.90000
+validation:accuracy_population:*_population:0.90000
+train:other_loss:other_loss:0.50000
+test:a [train]:a [train]:-
+train:a, b,c:x,a, b,c:-
+train: α:α:-
+"""
+
+
+@pytest.mark.parametrize("case", NAMED.strip().splitlines())
+def test_a_scalar_that_is_named_is_drawn_with_its_last_and_best_value(case, capsys):
+    split, tag, arguments, best = case.split(":")
     write_scalars(write_run("runs/fc/a") + f"/{split}", tag, [0.5, 0.9, 0.7], began=1.8e9)
     plot_losses.main(["--tags", arguments, "--format", "svg"])
     table = capsys.readouterr().out.splitlines()[1:]
@@ -253,16 +258,6 @@ def test_a_scalar_that_is_named_is_drawn_with_its_last_and_best_value(
 
 
 # Which runs become one curve, and how it looks
-
-
-def write_all(text):
-    """Runs runs/fc/0, runs/fc/1, ... with such flags as 'seed=1 | seed=2', whose only loss is their
-    number."""
-    for number, run in enumerate(text.split(" | ")):
-        flags = (part.split("=") for part in run.split())
-        flags = {name: json.loads(value) for name, value in flags}
-        write_run(f"runs/fc/{number}", losses=[number], **flags)
-
 
 # The flags of runs, what they are grouped by, and the lines: their colours, dashed if with --.
 LOOKS = """
@@ -306,7 +301,9 @@ BLUE with batch norm (n = 2)
 def test_lines_are_named_by_what_differs_and_have_their_colours(case):
     first, *expected = case.split("\n")
     runs, group_by = first.split(" =")
-    write_all(runs)
+    for number, run in enumerate(runs.split(" | ")):
+        flags = (part.split("=") for part in run.split())
+        write_run(f"runs/fc/{number}", **{name: json.loads(value) for name, value in flags})
     write_run("runs/conv/0", "conv", units=[8])
     names = {getattr(figures, color): color for color in ("BLUE", "VERMILION", "GREEN", "BLACK")}
     assert [
@@ -323,17 +320,13 @@ def test_runs_that_differ_only_in_seed_become_one_line_with_its_band_and_count()
     write_run("runs/fc/b", batch_norm=False)
     notes = []
     panels = panels_of(notes=notes)
-    with_band, alone = panels[0].lines
-    assert with_band.label == "with batch norm (n = 3)"
+    mean, alone = panels[0].lines
+    assert (mean.label, alone.label) == ("with batch norm (n = 3)", "without batch norm")
     # The mean ends where the first run ends.
-    assert (with_band.x.tolist(), with_band.y.tolist()) == ([0, 1], [3, 3])
-    assert (with_band.low.tolist(), with_band.high.tolist()) == ([1, 2], [5, 5])
-    assert alone.label == "without batch norm" and alone.low is None
+    found = [column.tolist() for column in (mean.x, mean.y, mean.low, mean.high)]
+    assert found == [[0, 1], [3, 3], [1, 2], [5, 5]] and alone.low is None
     assert "mean of n runs, smallest to largest" in legend_of(panels)
     assert "different versions of the code" in notes[0] and "ends at step 1" in notes[1]
-
-
-# What is drawn of a curve
 
 
 def test_runs_on_the_clock_are_drawn_one_by_one_and_relative_time_begins_with_each():
@@ -373,8 +366,8 @@ def test_validation_accuracy_stands_beside_the_loss_with_population_statistics_w
 @pytest.mark.parametrize("loss", ["softmax", "sigmoid"])
 def test_the_loss_of_answering_the_class_frequencies_of_mnist_is_marked(loss):
     p = np.array([5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]) / 60000
-    expected = {"softmax": -(p * np.log(p)).sum()}
-    expected["sigmoid"] = -(p * np.log(p) + (1 - p) * np.log(1 - p)).mean()
+    sigmoid = -(p * np.log(p) + (1 - p) * np.log(1 - p)).mean()
+    expected = {"softmax": -(p * np.log(p)).sum(), "sigmoid": sigmoid}
     labels = pathlib.Path(ROOT, "MNIST_data", "train-labels-idx1-ubyte.gz").read_bytes()
     write_run("runs/fc/a", loss=loss, data={"labels": hashlib.sha256(labels).hexdigest()})
     assert panels_of()[0].level == pytest.approx(expected[loss], abs=1e-5)
@@ -383,58 +376,53 @@ def test_the_loss_of_answering_the_class_frequencies_of_mnist_is_marked(loss):
 
 
 @pytest.mark.parametrize(
-    "values, scale, said",
+    "values, scale, lost",
     [
-        ([1.0, 0.0999], "log", []),
-        ([1.0, 0.1001], "linear", []),
-        ([1.0, NAN, 0.0, np.inf, -0.25, 0.1], "linear", ["2 of 6 values are nan, infinite"]),
-        ([NAN, NAN], "linear", ["2 of 2 values are nan, infinite"]),
+        ([1.0, 0.0999], "log", 0),
+        ([1.0, 0.1001], "linear", 0),
+        ([1.0, NAN, 0.0, np.inf, -0.25, 0.1], "linear", 2),
+        ([NAN, NAN], "linear", 2),
     ],
 )
 def test_the_axis_is_logarithmic_for_a_decade_and_values_it_cannot_show_are_said(
-    values, scale, said
+    values, scale, lost
 ):
     write_run("runs/fc/a", losses=values)
     notes = []
-    assert panels_of(notes=notes)[0].scale == scale and len(notes) == len(said)
-    assert panels_of(log_y=False)[0].scale == "linear"
+    assert panels_of(notes=notes)[0].scale == scale
+    assert panels_of(notes=notes, log_y=False)[0].scale == "linear"
     assert panels_of(notes=notes, log_y=True)[0].scale == "log"
-    said = said * 2 + ["2 of 6 values are not above 0"] * (0.0 in values)
-    assert all(note.startswith(f"fc/a: loss: {words}") for note, words in zip(notes, said))
+    said = [f"fc/a: loss: {lost} of {len(values)} values are nan, infinite"] * 3 * bool(lost)
+    said += ["fc/a: loss: 2 of 6 values are not above 0"] * (0.0 in values)
+    assert [note[: len(words)] for note, words in zip(notes, said)] == said
     assert len(notes) == len(said)
-
-
-# The picture
 
 
 @pytest.mark.parametrize("count", [1, 40])
 @pytest.mark.parametrize("name", ["a", "a very long name of a run, " * 5])
 def test_nothing_is_clipped_and_nothing_overlaps(count, name):
-    x = np.arange(5.0)
-    shades = figures.shades(figures.BLUE, count)
+    x, shades = np.arange(5.0), figures.shades(figures.BLUE, count)
     lines = [figures.Line(name, shade, False, x, x * 1e7, markers=(x, x)) for shade in shades]
     figure = figures.draw([figures.Panel(lines, "x", f"the axis {n}") for n in "ab"], "A title")
     canvas = backend_agg.FigureCanvasAgg(figure)
     canvas.draw()
     boxes = [axes.get_tightbbox(canvas.get_renderer()) for axes in figure.axes]
     for box in boxes:
-        assert min(box.x0, box.y0) >= 0
-        assert box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1
+        assert box.x0 >= 0 and box.x1 <= figure.bbox.x1
+        assert box.y0 >= 0 and box.y1 <= figure.bbox.y1
     assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
     assert len(figure.axes[-1].get_legend().get_texts()) == count + 1
     assert figure.axes[0].bbox.width > 0.8 * figures.PANEL_INCHES[0] * figure.dpi
 
 
-@pytest.mark.parametrize(
-    "count, validated, marker",
-    [(1, True, "s"), (2, True, None), (1, False, "o"), (40, False, "o"), (41, False, None)],
-)
-def test_points_are_marked_where_they_are_few_and_not_taken_for_those_of_the_validation(
-    count, validated, marker
-):
-    x = np.arange(count)
-    line = figures.Line("a", "#000000", False, x, x, markers=(x, x) if validated else None)
-    assert figures.look_of(line).get("marker") == marker
+def test_points_are_marked_where_they_are_few_and_not_taken_for_those_of_the_validation():
+    for count, alone, beside_validation in ((1, "o", "s"), (2, "o", None), (40, "o", None)):
+        x = np.arange(count)
+        line = figures.Line("a", "#000000", False, x, x)
+        assert figures.look_of(line).get("marker") == alone
+        assert figures.look_of(line._replace(markers=(x, x))).get("marker") == beside_validation
+    line = line._replace(x=np.arange(41))
+    assert "marker" not in figures.look_of(line)
 
 
 @pytest.mark.parametrize("factor", [1, 100])
@@ -475,18 +463,18 @@ def test_a_long_curve_keeps_its_first_and_last_point():
     assert (len(line.x), len(line.low), line.y[0], line.y[-1]) == (20000, 20000, 0, -200000)
 
 
-@pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize(
-    "messages",
-    [
-        [scalar_event(0, 0.0, loss=0.0), scalar_event(1, NAN, loss=1.0)],
-        [scalar_event(step, 1e300 * step, loss=3e38 * (-1) ** step) for step in range(4)],
-        [tensor_event(step, "loss", 1.7e308 * (-1) ** step) for step in range(70)],
-        [tensor_event(step, "loss", (1e-320, 1e99, -1e99)[step % 3]) for step in range(70)],
-        [scalar_event(step, -1e9, loss=1e-40 * step) for step in range(4)],
-        [scalar_event(2**62 * step, loss=step) for step in (0, 1)],
-    ],
+STRANGE = (
+    [scalar_event(0, 0.0, loss=0.0), scalar_event(1, NAN, loss=1.0)],
+    [scalar_event(step, 1e300 * step, loss=3e38 * (-1) ** step) for step in range(4)],
+    [tensor_event(step, "loss", 1.7e308 * (-1) ** step) for step in range(70)],
+    [tensor_event(step, "loss", (1e-320, 1e99, -1e99)[step % 3]) for step in range(70)],
+    [scalar_event(step, -1e9, loss=1e-40 * step) for step in range(4)],
+    [scalar_event(2**62 * step, loss=step) for step in (0, 1)],
 )
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("messages", STRANGE)
 def test_strange_values_draw_without_an_error_or_a_warning(messages, capsys):
     write_event_file("runs/a/tfevents", messages)
     for x, scale in (("step", "--log-y"), ("relative", "--linear-y"), ("wall", "--log-y")):
@@ -499,8 +487,7 @@ def test_any_settings_are_drawn(odd):
     each = dict.fromkeys(["optimizer", "batch_norm", "seed", "loss", "learning_rate"], odd)
     for number, (network, flags) in enumerate([(odd, each), ("fc", odd), ("fc", each)]):
         settings = {"network": network, "flags": flags, "data": {"images": odd}}
-        path = pathlib.Path(write_run(f"runs/fc/{number}"), "settings.json")
-        path.write_text(json.dumps(settings))
+        write_json(os.path.join(write_run(f"runs/fc/{number}"), "settings.json"), settings)
     for plot in run_lines.plots_of(read_runs()[0], lambda tag: True):
         for group_by in (["optimizer"], ["batch_norm", "seed"], None):
             assert run_lines.panels_of(plot, lambda note: None, group_by=group_by)[0].lines

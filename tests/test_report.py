@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import os
+import pathlib
 
 import made_runs
 import numpy as np
@@ -31,45 +32,39 @@ def write_run(log_dir, name, accuracy, validation=(0.5,), population=None, **giv
     """
     failure, code = given.pop("failure", None), given.pop("code", "abc")
     given.setdefault("losses", made_runs.made_losses(301, 0))
-    result = {"test_accuracy": accuracy, "steps": given.pop("trained", 301)}
-    result.update({"steps_per_second": 50.0, "seconds": 8})
+    result = {"test_accuracy": accuracy, "steps": given.pop("trained", 301), "seconds": 8}
     folder = made_runs.write_run(log_dir / "fc" / name, ended=False, **given)
     scalars = [{"accuracy": accuracy} for accuracy in validation]
     if population:
         result["test_accuracy_population"] = population[0]
         for each, accuracy in zip(scalars, population[1]):
             each["accuracy_population"] = accuracy
-    events = [made_runs.scalar_event(100 * i, **each) for i, each in enumerate(scalars)]
-    path = os.path.join(folder, "validation", "events.out.tfevents.1700000000.host")
-    made_runs.write_event_file(path, events)
+    rows = [(100 * number, each) for number, each in enumerate(scalars)]
+    made_runs.write_steps(os.path.join(folder, "validation"), made_runs.BEGAN, rows)
     path = os.path.join(folder, "settings.json")
     versions = {"tensorflow": "2.21.0", "code": code, "processor": "a processor"}
     record.write_json(path, {**record.read_json(path), "versions": versions})
-    written = ("failure.json", failure) if failure else ("result.json", result)
-    made_runs.write_json(os.path.join(folder, written[0]), written[1])
+    name, content = ("failure.json", failure) if failure else ("result.json", result)
+    made_runs.write_json(os.path.join(folder, name), content)
     return folder
 
 
 def report_of(folders, tmp_path, say=pytest.fail):
     """The text of the report of these runs."""
     path = report.write(dict.fromkeys(folders, {}), str(tmp_path), str(tmp_path / "report"), say)
-    with open(path, encoding="utf-8") as file:
-        return file.read()
+    return pathlib.Path(path).read_text(encoding="utf-8")
 
 
 def rows_of(tmp_path):
-    path = str(tmp_path / "report" / "runs.csv")
-    with open(path, encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    text = (tmp_path / "report" / "runs.csv").read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))
 
 
 def test_tables_rows_and_figures_of_two_learning_rates(tmp_path):
     folders = []
     for rate, batch_norm, accuracies in (
-        (0.1, False, (0.95, 0.97)),
-        (0.1, True, (0.98, 0.99)),
-        (0.2, False, (0.10, None)),
-        (0.2, True, (0.96, 0.94)),
+        *((0.1, False, (0.95, 0.97)), (0.1, True, (0.98, 0.99))),
+        *((0.2, False, (0.10, None)), (0.2, True, (0.96, 0.94))),
     ):
         for seed, accuracy in enumerate(accuracies):
             validation = (0.1, 0.94, 0.96 if seed else 0.955, 0.985 if batch_norm else 0.96)
@@ -99,9 +94,8 @@ def test_tables_rows_and_figures_of_two_learning_rates(tmp_path):
     assert rows[0]["status"] == "finished" and json.loads(rows[0]["batch_norm"]) is False
 
     shown = [line.split("](")[1][:-1] for line in text.splitlines() if line[:2] == "!["]
-    assert "fc_loss.png" in shown
     assert {*shown, "report.md", "runs.csv"} == set(os.listdir(str(tmp_path / "report")))
-    for name in shown:
+    for name in [*shown, "fc_loss.png"]:
         assert (tmp_path / "report" / name).read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
 
 
@@ -141,33 +135,27 @@ def test_a_run_that_failed_before_it_began_is_in_the_report(tmp_path):
     assert "| fc/a | failed | no space |" in report_of([str(folder)], tmp_path)
 
 
-def report_of_runs(tmp_path, *runs):
-    """The report of runs with these accuracies and flags, each (accuracy, flags)."""
-    folders = [
-        write_run(tmp_path, str(number), accuracy, **given)
-        for number, (accuracy, given) in enumerate(runs)
-    ]
-    return report_of(folders, tmp_path)
-
-
 def test_a_flag_that_varies_only_along_with_another_is_no_column(tmp_path):
-    runs = [(0.9, {"layers": layers, "hidden_units": [9] * layers}) for layers in (2, 3)]
-    assert "\n| layers | without" in report_of_runs(tmp_path, *runs)
+    folders = [
+        write_run(tmp_path, str(layers), 0.9, layers=layers, hidden_units=[9] * layers)
+        for layers in (2, 3)
+    ]
+    assert "\n| layers | without" in report_of(folders, tmp_path)
 
 
 def test_how_batch_norm_is_done_is_compared_with_the_one_run_without_it(tmp_path):
-    runs = [(0.9, False, 0.99), (0.95, True, 0.9), (0.5, True, 0.99)]
-    runs = [(a, {"batch_norm": b, "batch_norm_momentum": m}) for a, b, m in runs]
-    text = report_of_runs(tmp_path, *runs)
+    folders = [
+        write_run(tmp_path, str(accuracy), accuracy, batch_norm=norm, batch_norm_momentum=momentum)
+        for accuracy, norm, momentum in ((0.9, False, 0.99), (0.95, True, 0.9), (0.5, True, 0.99))
+    ]
+    text = report_of(folders, tmp_path)
     assert "| 0.9 | 90.00 (n = 1) | 95.00 (n = 1) | +5.00 |" in text
     assert "| 0.99 | 90.00 (n = 1) | 50.00 (n = 1) | -40.00 |" in text
 
 
 def test_validation_on_the_way_is_the_mean_over_the_seeds(tmp_path):
-    folders = [
-        write_run(tmp_path, str(seed), 0.9, (0.1, accuracy, 0.7), seed=seed, batch_norm=True)
-        for seed, accuracy in enumerate((0.5, 0.6))
-    ]
+    accuracies = ((0.1, 0.5, 0.7), (0.1, 0.6, 0.7))
+    folders = [write_run(tmp_path, f"{i}", 0.9, a, seed=i) for i, a in enumerate(accuracies)]
     text = report_of(folders, tmp_path)
     assert "| batch norm | test loss | validation loss |" in text
     assert "| batch norm | 100 | 200 |\n|---|---|---|\n| with | 55.00 | 70.00 |" in text

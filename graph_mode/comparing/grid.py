@@ -1,11 +1,8 @@
-"""Which runs a comparison consists of: every combination of the values of its flags.
-
-A grid is {flag: [word]}, with what a command line says of each flag of the training scripts, as
-{"network": ["fc,conv"], "batch-norm": ["both"], "seed": ["0,1"]}. A config file says the same in
-JSON: {"grids": [{"networks": ["fc", "conv"], "seeds": 2}]}.
-"""
+"""Which runs a comparison consists of: every combination of the values of its flags. A grid is
+{flag: [word]}, as a command line says it: {"network": ["fc,conv"], "batch-norm": ["both"]}."""
 
 import collections
+import functools
 import importlib.util
 import itertools
 import json
@@ -21,16 +18,15 @@ from graph_mode.command_line import CommandError
 from graph_mode.runs.record import PROJECT, source_checksum
 
 OWN_NETWORKS = ("fc", "conv")
-# What a comparison uses of a training script.
-NEEDED = ("NETWORK", "FLAGS", "parse_flags", "main")
+NEEDED = ("NETWORK", "FLAGS", "parse_flags", "main")  # of a training script
 DEFAULTS = {
     "network": [",".join(OWN_NETWORKS)],
     "optimizer": ["sgd,momentum,rmsprop,adam"],
     "batch-norm": ["both"],
     "seed": ["0,1,2,3,4"],
 }
-# How a comparison trains: one processor thread a run, since as many runs as there are cores go on
-# side by side; and no checkpoints on the way, since a run that was killed is trained anew.
+# One processor thread a run, since as many as there are cores go on side by side; no checkpoints on
+# the way, since a run that was killed is trained anew.
 HOW = {"threads": "1", "checkpoint-every": "1000000000"}
 # What is written of a run besides its numbers.
 EXTRAS = [flag.name for flag in flag_table.SHARED if flag.role == flag_table.EXTRA]
@@ -39,22 +35,20 @@ SWITCHES = {"true": [True], "false": [False], "both": [False, True]}
 
 
 class Run(typing.NamedTuple):
-    """One run. script: its path; arguments: its command line, but for --log-dir and --run-name;
-    name: of its folder; settings: what settings.json will say, of the versions only that of the
-    script; key: see key_of."""
+    """One run to train."""
 
     network: str
-    script: str
-    arguments: list
-    name: str
-    settings: dict
-    key: str
+    script: str  # its path
+    arguments: list  # its command line, but for --log-dir and --run-name
+    name: str  # of its folder
+    settings: dict  # what settings.json will say, of the versions only that of the script
+    key: str  # see key_of
 
 
 def read_config(path):
-    """The grids of a JSON file: {"grids": [grid, ...]}. Raises CommandError and OSError."""
-    # With a byte order mark or without: editors on Windows write one.
-    with open(path, encoding="utf-8-sig") as file:
+    """The grids of a JSON file, {"grids": [{"networks": ["fc", "conv"], "seeds": 2}, ...]}. Raises
+    CommandError and OSError."""
+    with open(path, encoding="utf-8-sig") as file:  # Editors on Windows write a byte order mark.
         try:
             config = json.load(file)
         except (ValueError, RecursionError) as error:
@@ -98,10 +92,9 @@ def grid_of_arguments(arguments):
 
 def values_of(flag, words, known):
     """The values of a flag that its words stand for, each once: ["a,b", "true"] is a, b and True.
-
-    known: the training script's {name: Flag}; a comma in a list that is one value begins no other.
-    """
+    known: the training script's {name: Flag}."""
     declared = known.get(flag.replace("-", "_"))
+    # A comma in a list that is one value begins no other.
     is_list = declared is not None and declared.type is flag_table.positive_integers
     parts = words if is_list else ",".join(words).split(",")
     if "" in parts:
@@ -114,11 +107,9 @@ def values_of(flag, words, known):
 
 def expand(grids):
     """Every Run of the grids, once, the first seed of all settings before the second seed of any.
-
-    Raises CommandError and DataError; a value that the training script refuses ends the process
-    with the script's own message.
-    """
-    runs, paths, checksums = {}, {}, {}
+    Raises CommandError and DataError, and SystemExit for a value that the script refuses."""
+    runs, paths = {}, {}
+    checksums = functools.lru_cache(maxsize=None)(mnist_data.checksums)
     for grid in grids:
         grid = {"network": DEFAULTS["network"], **grid}
         for path in map(path_of, map(str, values_of("network", grid.pop("network"), {}))):
@@ -130,27 +121,21 @@ def expand(grids):
                 runs.setdefault(run.key, run)
                 other = paths.setdefault(run.network, path)
                 if other != path:
-                    raise CommandError(
-                        f"{path} and {other}: both name their network {run.network}: give one of "
-                        "them another NETWORK"
-                    )
+                    words = f"both name their network {run.network}: give one another NETWORK"
+                    raise CommandError(f"{path} and {other}: {words}")
     return sorted(runs.values(), key=lambda run: run.settings["flags"]["seed"])
 
 
 def run_of(path, chosen, varying, checksums):
-    """The Run of one value for each flag; its name tells those that vary.
-
-    checksums: {data folder: those of its files}, to be added to.
-    """
+    """The Run of one value for each flag; its name tells those that vary. checksums: a function of
+    the data folder."""
     script = load(path)
     arguments = [flag_table.as_word(flag, value) for flag, value in {**HOW, **chosen}.items()]
     parsed = script.parse_flags(arguments)
-    if parsed.data_dir not in checksums:
-        checksums[parsed.data_dir] = mnist_data.checksums(parsed.data_dir)
     settings = {
         "network": script.NETWORK,
         "flags": recorded(path, parsed),
-        "data": checksums[parsed.data_dir],
+        "data": checksums(parsed.data_dir),
         "versions": {"script": source_checksum(path)},
     }
     words = [parsed.optimizer, "batchnorm" if parsed.batch_norm else "no_batchnorm"]
@@ -168,14 +153,12 @@ def recorded(path, parsed=None):
 
 
 def key_of(settings):
-    """What decides the numbers of a run and what it writes besides, from the content of its
-    settings.json, as a string."""
-    flags = settings["flags"]
+    """What decides a run's numbers and what it writes besides, from its settings, as a string."""
+    flags, network = settings["flags"], settings["network"]
+    # The version of a run's numbers does not tell what a script of somebody's own computes.
+    script = None if network in OWN_NETWORKS else settings.get("versions", {}).get("script")
     written = [flags.get(name) for name in EXTRAS]
-    key = [settings["network"], flag_table.deciding(flags), written, settings["data"]]
-    if settings["network"] not in OWN_NETWORKS:
-        # A script of somebody's own: the version of a run's numbers does not tell what it computes.
-        key.append(settings.get("versions", {}).get("script"))
+    key = [network, flag_table.deciding(flags), written, settings["data"], script]
     return flag_table.frozen(key)
 
 
@@ -184,22 +167,17 @@ def path_of(name):
     if name in OWN_NETWORKS:
         return os.path.join(PROJECT, f"{name}_train.py")
     if not os.path.isfile(name) or not name.endswith(".py"):
-        raise CommandError(
-            f"found network {name}, expected {', '.join(OWN_NETWORKS)} or the path of a training "
-            "script (.py)"
-        )
+        expected = f"{', '.join(OWN_NETWORKS)} or the path of a training script (.py)"
+        raise CommandError(f"found network {name}, expected {expected}")
     return os.path.abspath(name)
 
 
 def load(path):
-    """The module of a training script, which is loaded once. Raises CommandError if it is none.
-
-    As when Python runs the script, the modules beside it can be imported.
-    """
+    """The module of a training script, which is loaded once. Raises CommandError if it is none."""
     # A path is no other module's name, whatever the script is called.
     name = os.path.splitext(path)[0]
     if name not in sys.modules:
-        if os.path.dirname(path) not in sys.path:
+        if os.path.dirname(path) not in sys.path:  # It may import the modules beside it.
             sys.path.insert(0, os.path.dirname(path))
         spec = importlib.util.spec_from_file_location(name, path)
         module = sys.modules[name] = importlib.util.module_from_spec(spec)
@@ -211,13 +189,10 @@ def load(path):
         except (Exception, SystemExit) as error:
             del sys.modules[name]
             reason = " ".join(f"{type(error).__name__}: {error}".split())
-            raise CommandError(
-                f"{path}: expected a training script that defines {', '.join(NEEDED)}, found one "
-                f"that cannot be loaded ({reason})"
-            ) from None
+            expected = f"expected a training script that defines {', '.join(NEEDED)}"
+            raise CommandError(f"{path}: {expected}, found {reason}") from None
     return sys.modules[name]
 
 
 def table_of(path):
-    """{name: Flag} of a training script."""
     return flag_table.table(load(path).FLAGS)

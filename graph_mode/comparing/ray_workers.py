@@ -1,8 +1,5 @@
-"""The trainers of a comparison on a Ray cluster, in place of the processes of workers.py.
-
-A run is a Ray task with one processor core. Ray brings the project and the data to the nodes, which
-need Python, what requirements.txt says, and Ray; the run's files come back as the task's result.
-"""
+"""Trains a run as a Ray task with one processor core. Ray brings the project and the data to the
+nodes, which need what requirements.txt says and Ray; the files come back as the task's result."""
 
 import importlib
 import os
@@ -14,45 +11,41 @@ from graph_mode.command_line import CommandError, Stopped
 from graph_mode.comparing import workers
 from graph_mode.runs.record import PROJECT, SETTINGS, read_json, write_json
 
-SOURCES = ("*.py", "graph_mode/**/*.py")
-# No warnings of Ray to its users.
-QUIET = ("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0"), ("RAY_IGNORE_UNHANDLED_ERRORS", "1")
-
 
 def connect(address, runs):
-    """Joins the cluster, which gets the scripts of these runs; returns the module ray.
-
-    Raises CommandError where that fails.
-    """
-    for variable in QUIET:
-        os.environ.setdefault(*variable)
+    """Joins the cluster, which gets the scripts of these runs; returns the module ray, and {data
+    folder: its files in Ray's store}. Raises CommandError where that fails."""
+    # No warnings of Ray to its users.
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
     try:
         ray = importlib.import_module("ray")
     except ImportError as error:
         raise CommandError(f"--ray needs Ray ({error}): pip install ray") from None
     with tempfile.TemporaryDirectory() as project:
-        write_tree(project, read_tree(PROJECT, *SOURCES))
-        for run in runs:
-            if os.path.dirname(run.script) != PROJECT:
-                files = read_tree(os.path.dirname(run.script), "*.py")
-                write_tree(os.path.join(project, run.network), files)
+        write_tree(project, read_tree(PROJECT, "*.py", "graph_mode/**/*.py"))
+        for network, script in {(run.network, run.script) for run in runs}:
+            if os.path.dirname(script) != PROJECT:
+                files = read_tree(os.path.dirname(script), "*.py")
+                write_tree(os.path.join(project, network), files)
         try:
             options = {"log_to_driver": False, "logging_level": "error"}
             ray.init(address=address, runtime_env={"working_dir": project}, **options)
         except Exception as error:
-            reason = " ".join(str(error).split())
-            raise CommandError(
-                f"found no Ray cluster at {address}: {reason:.200}; start one with: "
-                "ray start --head"
-            ) from None
-    return ray
+            reason = f"{' '.join(str(error).split()):.200}"
+            words = f"found no Ray cluster at {address}: {reason}; start one with: ray start --head"
+            raise CommandError(words) from None
+    data = {}
+    for folder in {run.settings["flags"]["data_dir"] for run in runs}:
+        paths = map(Path, mnist_data.find_files(folder))
+        data[folder] = ray.put({path.name: path.read_bytes() for path in paths})
+    return ray, data
 
 
 class Task:
-    """Trains runs as tasks of a Ray cluster."""
+    """Trains runs as tasks of a Ray cluster; ray, data: of connect()."""
 
     def __init__(self, ray, data):
-        """data: {data folder: its files in Ray's store}, shared by all Tasks and filled by them."""
         self.ray, self.data, self.reference, self.stopped = ray, data, None, False
         options = {"num_cpus": 1, "max_retries": 0, "max_calls": workers.RUNS_A_PROCESS}
         self.remote = ray.remote(**options)(train_on_node)
@@ -62,9 +55,6 @@ class Task:
         if self.stopped:
             raise workers.Died("it was stopped")
         data_dir = run.settings["flags"]["data_dir"]
-        if data_dir not in self.data:
-            paths = map(Path, mnist_data.find_files(data_dir))
-            self.data[data_dir] = self.ray.put({path.name: path.read_bytes() for path in paths})
         part = run.network if os.path.dirname(run.script) != PROJECT else ""
         script = os.path.join(part, os.path.basename(run.script))
         self.reference = self.remote.remote(script, run.arguments, run.name, self.data[data_dir])
@@ -82,8 +72,7 @@ class Task:
         path = os.path.join(folder, run.network, run.name, SETTINGS)
         written = read_json(path)
         if written:
-            # Where the data lies here, not where it lay on the node.
-            written["flags"]["data_dir"] = data_dir
+            written["flags"]["data_dir"] = data_dir  # not where it lay on the node
             write_json(path, written)
         return failure
 
@@ -109,13 +98,12 @@ def train_on_node(script, arguments, name, data):
 
 
 def read_tree(folder, *patterns):
-    """{path below the folder: bytes} of the files in it that fit a pattern."""
+    """{path below the folder: bytes}"""
     paths = [path for pattern in patterns for path in Path(folder).glob(pattern) if path.is_file()]
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
 def write_tree(folder, files):
-    """Writes what read_tree has read, below the folder."""
     for name, content in files.items():
         path = Path(folder, name)
         path.parent.mkdir(parents=True, exist_ok=True)

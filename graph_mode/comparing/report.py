@@ -48,10 +48,7 @@ NOTHING = "–"
 
 
 def write(folders, log_dir, output_dir, say):
-    """Writes the report of ended runs and returns the path of its Markdown.
-
-    folders, log_dir, say: see results.read.
-    """
+    """Writes the report of ended runs, given as to results.read; returns its path."""
     found = list(results.read(folders, log_dir, say))
     blocks = ["# Without and with batch normalization", *introduction(found)]
     for network in dict.fromkeys(result.run.network for result in found):
@@ -65,8 +62,8 @@ def write(folders, log_dir, output_dir, say):
     blocks += [markdown(["run", "what", "why"], bad) if bad else "None."]
     with output_file(os.path.join(output_dir, "runs.csv"), newline="") as file:
         rows = list(results.run_rows(found))
-        cells = ([cell(value) for value in row.values()] for row in rows)
-        csv.writer(file, lineterminator="\n").writerows([list(rows[0]), *cells])
+        cells = (map(cell, row.values()) for row in rows)
+        csv.writer(file, lineterminator="\n").writerows([rows[0], *cells])
     path = os.path.join(output_dir, REPORT)
     with output_file(path) as file:
         file.write("\n\n".join(blocks) + "\n")
@@ -74,14 +71,12 @@ def write(folders, log_dir, output_dir, say):
 
 
 def cell(value):
-    """A value for runs.csv: nothing where there is no number."""
     if isinstance(value, float) and not math.isfinite(value):
         return ""
     return json.dumps(value).replace(" ", "") if isinstance(value, (bool, list)) else value
 
 
 def introduction(found):
-    """What was run: how many runs, by what, and the flags that all of them share."""
     statuses = [result.status for result in found]
     counts = [f"{statuses.count(status)} {status}" for status in ("finished", *BAD)]
     versions = [result.run.versions for result in found]
@@ -93,12 +88,10 @@ def introduction(found):
         f"{len(found)} runs: {', '.join(counts)}. TensorFlow {tensorflow}; trained by code {code} "
         f"on {processors}."
     )
-    flags = [results.setting_of(result) for result in found]
-    shared = [
-        f"`{name}` {text_of(flags[0].get(name))}"
-        for name in sorted(set().union(*flags))
-        if len({frozen(each.get(name)) for each in flags}) == 1
-    ]
+    flags, shared = list(map(results.setting_of, found)), []
+    for name in sorted(set().union(*flags)):
+        if len({frozen(each.get(name)) for each in flags}) == 1:
+            shared.append(f"`{name}` {text_of(flags[0].get(name))}")
     yield f"The same in all runs: {', '.join(shared)}."
 
 
@@ -121,8 +114,7 @@ def sections(settings, found):
 def table_of(settings, heads, rows):
     """A table whose rows, (setting, cells), begin with the flags that tell the settings apart."""
     flags = [flag.replace("_", " ") for flag in settings[0].values]
-    values = [[text_of(value) for value in setting.values.values()] for setting, _ in rows]
-    return markdown(flags + heads, [own + cells for own, (_, cells) in zip(values, rows)])
+    return markdown(flags + heads, [[*map(text_of, s.values.values()), *c] for s, c in rows])
 
 
 def text_of(value):
@@ -167,10 +159,8 @@ def difference_text(interval):
 
 
 def table_of_sides(settings, columns, text):
-    """A row for each setting, side and statistics, of text(a number of each run, None for none).
-
-    columns: {head: name of the number}.
-    """
+    """A row for each setting, side and statistics, of text(a number of each run, None for none);
+    columns: {head: name of the number}."""
     rows = []
     for setting in settings:
         for with_norm, side in setting.sides.items():
@@ -183,7 +173,6 @@ def table_of_sides(settings, columns, text):
 
 
 def loss_text(losses):
-    """The mean over the runs that have one."""
     found = [loss for loss in losses if loss is not None]
     return f"{mean(found):.4f}" if found else NOTHING
 
@@ -193,7 +182,6 @@ def on_the_way_text(found):
 
 
 def speed_text(steps):
-    """The median, and how many of the runs came that far if not all did."""
     steps = [math.inf if each is None else each for each in steps]
     median, reached = median_low(steps), sum(map(math.isfinite, steps))
     text = str(median) if math.isfinite(median) else NOTHING
@@ -201,11 +189,7 @@ def speed_text(steps):
 
 
 def diagnostics_section(settings):
-    """What --diagnostics recorded, mean over the seeds, without and with batch norm; or nothing.
-
-    Of each layer the inputs to its activation, the gradient norm and the dead units at the last
-    evaluation; of the loss along the gradient the mean over all evaluations.
-    """
+    """What --diagnostics recorded, mean over the seeds, without and with batch norm; or nothing."""
     layers, along = [], []
     for setting in settings:
         pair = results.pair_of(setting)

@@ -10,18 +10,15 @@ from graph_mode.comparing.results import MOVING, POPULATION, accuracies, pair_of
 from graph_mode.plotting import diagnostics, figures, run_lines
 
 DPI = 120
-# A curve of accuracy over a flag needs this many values of it.
-FEWEST_VALUES = 3
+FEWEST_VALUES = 3  # of a flag, for a curve of accuracy over it
 
 
 def write(network, results, settings, output_dir, say):
-    """Draws the figures of one network; returns [(caption, file name)]."""
-    written = []
+    """Draws the figures of one network; yields (caption, file name)."""
     for caption, words, figure in draw_all(network, results, settings, say):
         name = f"{names.safe('_'.join([network, *words]).replace(',', '_'))}.png"
         figures.save(figure, os.path.join(output_dir, name), "png", DPI)
-        written.append((caption, name))
-    return written
+        yield caption, name
 
 
 def draw_all(network, results, settings, say):
@@ -38,7 +35,7 @@ def draw_all(network, results, settings, say):
             caption = ", ".join(["Loss and validation accuracy", *words])
             yield caption, ["loss", *words], figures.draw(panels, run_lines.title_of(plot))
     for flag in telling:
-        numeric = [setting for setting in settings if is_number(setting.values[flag])]
+        numeric = [setting for setting in settings if type(setting.values[flag]) in (int, float)]
         values = sorted({setting.values[flag] for setting in numeric})
         if len(values) >= FEWEST_VALUES:
             caption = f"Test accuracy by {flag.replace('_', ' ')}"
@@ -55,10 +52,6 @@ def words_of(values):
     return [flags.words(flag, value) for flag, value in values.items()]
 
 
-def is_number(value):
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
 def by_flag_figure(network, settings, flag, values):
     """Test accuracy over these values of a flag, mean and band over seeds."""
     parts = collections.defaultdict(list)
@@ -68,14 +61,13 @@ def by_flag_figure(network, settings, flag, values):
     lines = []
     for number, (label, some) in enumerate(parts.items()):
         for with_norm, color in figures.BATCH_NORM_COLORS.items():
-            words = [label] * bool(label) + [flags.words("batch_norm", with_norm)]
+            words = ", ".join([label] * bool(label) + [flags.words("batch_norm", with_norm)])
             if len(parts) > 1:
                 color = figures.PALETTE[number % len(figures.PALETTE)]
-            look = {"label": ", ".join(words), "color": color, "dashed": not with_norm}
-            x, y, low, high = points_over(flag, some, with_norm, MOVING)
-            dotted = points_over(flag, some, with_norm, POPULATION)[:2] if with_norm else [[]]
-            dotted = tuple(dotted) if len(dotted[0]) else None
-            line = figures.Line(x=x, y=y, low=low, high=high, dotted=dotted, **look)
+            x, y, *band = points_over(flag, some, with_norm, MOVING)
+            dotted = points_over(flag, some, with_norm, POPULATION)[:2]
+            dotted = tuple(dotted) if with_norm and dotted.size else None
+            line = figures.Line(words, color, not with_norm, x, y, None, *band, dotted=dotted)
             lines += [line] * bool(len(x))
     x_label = flag.replace("_", " ").capitalize()
     panel = figures.Panel(lines, x_label, "Test accuracy (%)", "accuracy")
@@ -84,8 +76,7 @@ def by_flag_figure(network, settings, flag, values):
     if figures.spans_decade(np.array(values, float)):
         axes.set_xscale("log")
         axes.set_xticks([], minor=True)
-    axes.set_xticks(values)
-    axes.set_xticklabels([f"{value:g}" for value in values])
+    axes.set_xticks(values, [f"{value:g}" for value in values])
     return figure
 
 

@@ -1,7 +1,4 @@
-"""What the runs of a comparison came to, by their folders alone, and what sets them apart.
-
-RunResults of one network that differ in batch norm and seed alone are a Setting. No TensorFlow.
-"""
+"""What the runs of a comparison came to, by their folders alone, and what sets them apart."""
 
 import math
 import os
@@ -16,12 +13,10 @@ from graph_mode.plotting import diagnostics
 from graph_mode.runs import recorded
 from graph_mode.runs.record import read_json
 
-ACCURACIES = (0.95, 0.97, 0.98, 0.99)
-# The name of the training steps done at the first evaluation with an accuracy.
-steps_to = "steps_to_{:g}".format
-BATCHES = (100, 200, 500, 1000)
-# The name of the validation accuracy after a batch.
-accuracy_after = "validation_accuracy_after_{}".format
+# Names of the training steps done at the first evaluation with an accuracy, and of the validation
+# accuracy after a batch.
+ACCURACIES, steps_to = (0.95, 0.97, 0.98, 0.99), "steps_to_{:g}".format
+BATCHES, accuracy_after = (100, 200, 500, 1000), "validation_accuracy_after_{}".format
 # How names of scalars and results end by what batch norm normalized with in the evaluation.
 MOVING, POPULATION = "", "_population"
 # What runs.csv tells of a run, by each of its statistics.
@@ -35,52 +30,30 @@ LAST_STEPS, TIMES_AS_HIGH = 100, 2
 # In this order a setting is told; the rest by the alphabet.
 FIRST_FLAGS = ("optimizer", "learning_rate", "layers", "batch_size")
 BATCH_NORM, SEED = "batch_norm", "seed"
-# The t for which a Student variable of 1, 2, 3, ... degrees of freedom lies in [-t, t] with a
-# probability of 95 %, and the normal distribution's.
-T_95 = (
-    *(12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281),
-    *(2.2010, 2.1788, 2.1604, 2.1448, 2.1314, 2.1199, 2.1098, 2.1009, 2.0930, 2.0860),
-)
-Z_95 = 1.959964
 
 
 class RunResult(typing.NamedTuple):
-    """One run. status: "finished", "diverged" or "failed"; reason: why, or ""; numbers: {name:
-    value} of result.json and by steps_to() and accuracy_after(), as far as there are."""
+    """What a run came to."""
 
     run: recorded.Run
-    status: str
-    reason: str
-    numbers: dict
-
-
-class Interval(typing.NamedTuple):
-    """Of the mean of values; low and high are nan for one value."""
-
-    mean: float
-    low: float
-    high: float
+    status: str  # "finished", "diverged" or "failed"
+    reason: str  # why, or ""
+    numbers: dict  # of result.json and by steps_to() and accuracy_after(), as far as there are
 
 
 class Setting(typing.NamedTuple):
-    """values: {flag: value} of the flags that tell it from other settings; sides: {batch norm:
-    {seed: RunResult}}."""
+    """Runs that differ in batch norm and seed alone."""
 
     network: str
-    values: dict
-    sides: dict
+    values: dict  # {flag: value} of the flags that tell it from other settings
+    sides: dict  # {batch norm: {seed: RunResult}}
 
 
 def read(folders, log_dir, say):
-    """Yields the RunResults of ended runs.
-
-    folders: {folder below log_dir: the flags of the run, for those that are newer than it}; say:
-    called with one line for everything that could not be read.
-    """
-    found = {
-        folder: recorded.find_event_files([folder], say).get(os.path.normpath(folder), {})
-        for folder in folders
-    }
+    """Yields the RunResults of ended runs. folders: {folder below log_dir: the run's flags, for
+    those newer than it}; say: called with one line for everything that could not be read."""
+    found = recorded.find_event_files(list(folders), say)
+    found = {folder: found.get(os.path.normpath(folder), {}) for folder in folders}
     runs = recorded.read_runs(found, [log_dir], say)
     for run, (folder, flags) in zip(runs, folders.items()):
         run = run._replace(flags={**flags, **run.flags})
@@ -91,10 +64,8 @@ def read(folders, log_dir, say):
 
 
 def numbers_of(run):
-    """{name: value}: see RunResult."""
-    numbers = dict(run.result)
+    numbers, trained = dict(run.result), run.result.get("steps", math.inf)
     scalars = run.scalars.get("validation", {})
-    trained = run.result.get("steps", math.inf)
     for statistics in (MOVING, POPULATION):
         # Without batch norm there is one accuracy, which is that by any statistics.
         series = scalars.get(f"accuracy{statistics if run.flags.get('batch_norm') else MOVING}")
@@ -104,8 +75,7 @@ def numbers_of(run):
             # Event files hold float32, and the nearest to 0.95 is below it.
             reached = series.steps[series.values >= np.float32(accuracy)]
             if len(reached):
-                # The evaluation after step 0 has seen one training step; that at the end bears
-                # their number.
+                # After step 0 one step was trained; that at the end bears the number of steps.
                 numbers[steps_to(accuracy) + statistics] = min(int(reached[0]) + 1, trained)
         for step, value in zip(series.steps, series.values):
             if step in BATCHES and step < trained:
@@ -118,20 +88,16 @@ def why_diverged(run):
     series = run.scalars.get("train", {}).get("loss")
     if series is None:
         return ""
-    astray = np.flatnonzero(~np.isfinite(series.values))
-    if len(astray):
-        return f"loss {series.values[astray[0]]} at step {series.steps[astray[0]]}"
-    last = float(np.median(series.values[-LAST_STEPS:]))
-    if last > TIMES_AS_HIGH * series.values[0]:
-        return f"the loss rose from {series.values[0]:.4g} to {last:.4g}"
-    return ""
+    for astray in np.flatnonzero(~np.isfinite(series.values)):
+        return f"loss {series.values[astray]} at step {series.steps[astray]}"
+    first, last = series.values[0], float(np.median(series.values[-LAST_STEPS:]))
+    rose = last > TIMES_AS_HIGH * first
+    return f"the loss rose from {first:.4g} to {last:.4g}" if rose else ""
 
 
 def group_by_setting(results):
-    """[Setting] of one network's RunResults, in the order in which the first of each comes.
-
-    A run without batch norm stands beside every run with it, however that is done.
-    """
+    """[Setting] of one network's RunResults, in the order in which the first of each comes; a run
+    without batch norm stands beside every run with it, however that is done."""
     telling = telling_flags(results)
     values = [{flag: result.run.flags.get(flag) for flag in telling} for result in results]
     settings = {}
@@ -149,8 +115,8 @@ def group_by_setting(results):
 
 
 def telling_flags(results):
-    """The flags, but for batch norm and seed, that are needed to tell all settings apart: none that
-    varies only along with one before it, as hidden_units with layers."""
+    """The flags, but for batch norm and seed, that tell all settings apart: none that varies only
+    along with one before it, as hidden_units with layers."""
     settings = [setting_of(result) for result in results]
     others = sorted({name for setting in settings for name in setting}.difference(FIRST_FLAGS))
     told, kinds = [], 1
@@ -168,12 +134,15 @@ def setting_of(result):
 
 def pair_of(setting, label=""):
     """The diagnostics.Pair of the runs of a Setting that have diagnostics."""
-    sides = ([result.run for result in side.values()] for side in setting.sides.values())
-    return diagnostics.pair_of(setting.network, label, *sides)
+    sides = {}
+    for with_norm, side in setting.sides.items():
+        sides[with_norm] = [r.run for r in side.values() if diagnostics.tags_of(r.run)]
+    sides = {with_norm: runs for with_norm, runs in sides.items() if runs}
+    return diagnostics.Pair(setting.network, label, sides)
 
 
 def statistics_of(results):
-    """By which statistics some of the runs were evaluated: (MOVING,) or (MOVING, POPULATION)."""
+    """(MOVING,) or (MOVING, POPULATION): by which some of the runs were evaluated."""
     found = any(f"test_accuracy{POPULATION}" in result.numbers for result in results)
     return (MOVING, POPULATION) if found else (MOVING,)
 
@@ -185,39 +154,35 @@ def accuracies(side, statistics):
 
 
 def student_t(degrees):
-    """See T_95; beyond it by the series in 1 / degrees (Abramowitz and Stegun, 26.7.5)."""
-    if degrees <= len(T_95):
-        return T_95[degrees - 1]
-    z, n = Z_95, degrees
-    series = (z**3 + z) / 4 / n + (5 * z**5 + 16 * z**3 + 3 * z) / 96 / n**2
-    return z + series + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384 / n**3
+    """The t for which a Student variable lies in [-t, t] with a probability of 95 %."""
+    # Its arctan(t / sqrt(degrees)) has a density in proportion to cos ** (degrees - 1).
+    angles = np.linspace(0, np.pi / 2, 10001)
+    density = np.cos(angles) ** (degrees - 1)
+    share = np.cumsum(density) - (density + 1) / 2
+    return math.sqrt(degrees) * math.tan(np.interp(0.95 * share[-1], share, angles))
 
 
 def confidence_interval(values):
-    """The Interval of 95 % of the mean of independent values: mean -+ t * s / sqrt(n)."""
+    """(mean, low, high), the interval of 95 % of the mean of independent values, mean -+ t * s /
+    sqrt(n); low and high are nan for one value."""
     n, half = len(values), math.nan
     if n > 1:
         half = student_t(n - 1) * stdev(values) / math.sqrt(n)
-    return Interval(mean(values), mean(values) - half, mean(values) + half)
+    return mean(values), mean(values) - half, mean(values) + half
 
 
 def difference(before, after):
-    """The Interval of the mean of after - before, {seed: accuracy}, of the seeds that both have;
-    None without any."""
+    """The interval of after - before, {seed: accuracy}, of the seeds that both have, or None."""
     pairs = [after[seed] - before[seed] for seed in after if seed in before]
     return confidence_interval(pairs) if pairs else None
 
 
 def run_rows(results):
-    """A row {column: value} for each run."""
     flags = telling_flags(results) + [BATCH_NORM, SEED]
     numbers = [name + end for end in statistics_of(results) for name in MEASURED]
     numbers += ["steps", "seconds", "steps_per_second"]
     versions = ("tensorflow", "python", "code", "numbers", "processor")
     for run, status, reason, found in results:
-        row = {"run": run.name, "network": run.network}
-        row.update((name, run.flags.get(name)) for name in flags)
-        row.update(status=status, reason=reason)
-        row.update((name, found.get(name)) for name in numbers)
-        row.update((name, run.versions.get(name)) for name in versions)
-        yield row
+        row = {"run": run.name, "network": run.network, **{n: run.flags.get(n) for n in flags}}
+        row.update(status=status, reason=reason, **{n: found.get(n) for n in numbers})
+        yield {**row, **{name: run.versions.get(name) for name in versions}}

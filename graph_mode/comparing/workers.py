@@ -1,8 +1,5 @@
-"""Trains the runs of a comparison side by side: gives them out, and notices what has died.
-
-A trainer is what trains one run at a time: a process on this machine (Process below) or a task on a
-Ray cluster (ray_workers.py). Each is called in a thread of its own.
-"""
+"""Trains the runs of a comparison side by side. A trainer trains one at a time, in a thread of its
+own: a process on this machine (Process below) or a task on a Ray cluster (ray_workers.py)."""
 
 import contextlib
 import json
@@ -24,12 +21,10 @@ from graph_mode.command_line import CommandError, Stopped
 from graph_mode.comparing import comparison_folder, grid
 from graph_mode.runs.record import PROJECT
 
-# A run whose process dies is tried again: it may have been killed for another's sake.
-ATTEMPTS = 3
+ATTEMPTS = 3  # A run whose process dies may have been killed for another's sake.
 # TensorFlow keeps the graph of every network with a tf.custom_gradient, 10 MB a run, until the
 # process ends. So it ends now and then.
 RUNS_A_PROCESS = 20
-TICK_SECONDS = 1.0
 LAST_LINES = 3  # that are told of what a process wrote before it died
 WORKER = "--worker"
 
@@ -39,10 +34,8 @@ class Died(Exception):
 
 
 def train_all(runs, trainers, log_dir):
-    """Trains the runs, the first runs first; then stops the trainers.
-
-    Yields the folder of each run that has ended. Raises CommandError if a trainer cannot start.
-    """
+    """Trains the runs, the first runs first, and yields the folder of each that has ended; then
+    stops the trainers. Raises CommandError if a trainer cannot start."""
     idle = list(trainers)
 
     def train(run, folder):
@@ -57,9 +50,8 @@ def train_all(runs, trainers, log_dir):
     waiting = {pool.submit(train, *pair): (*pair, 1) for pair in zip(runs, folders)}
     try:
         while waiting:
-            # Not for ever, which on Windows would keep Ctrl-C out.
-            done = futures.wait(waiting, TICK_SECONDS, futures.FIRST_COMPLETED).done
-            for future in done:
+            # A second, not for ever, which on Windows would keep Ctrl-C out.
+            for future in futures.wait(waiting, 1, futures.FIRST_COMPLETED).done:
                 run, folder, attempt = waiting.pop(future)
                 try:
                     failure = future.result()
@@ -85,14 +77,11 @@ class Process:
     def __init__(self, environment):
         """environment: {name: value}, to be added to this process's own."""
         self.environment = {**os.environ, **environment}
-        self.lock, self.stopped = threading.Lock(), False
-        self.process, self.log, self.trained = None, None, 0
+        self.lock, self.stopped, self.process = threading.Lock(), False, None
 
     def train(self, run, folder):
-        """Trains a run below `folder`; returns its failure, as for comparison_folder.settle.
-
-        Raises Died where the process ends without an answer, CommandError where none can start.
-        """
+        """Trains a run below `folder`; returns its failure, as for comparison_folder.settle. Raises
+        Died where the process ends without an answer, CommandError where none can start."""
         if self.process is None or self.trained == RUNS_A_PROCESS:
             self.end()
             self.start()
@@ -100,8 +89,7 @@ class Process:
                 raise CommandError(f"a worker cannot start: {self.end()}")
         arguments = run.arguments + [f"--log-dir={folder}", f"--run-name={run.name}"]
         order = {"script": run.script, "arguments": arguments, "folder": folder}
-        self.trained += 1
-        answer = ""
+        self.trained, answer = self.trained + 1, ""
         with contextlib.suppress(OSError):
             self.process.stdin.write(f"{json.dumps(order)}\n")
             self.process.stdin.flush()
@@ -115,10 +103,9 @@ class Process:
             if self.stopped:
                 raise Died("it was stopped")
             self.log, self.trained = tempfile.TemporaryFile(), 0
-            options = {"stderr": self.log, "env": self.environment, "universal_newlines": True}
-            options.update(stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            options = {"stderr": self.log, "env": self.environment, **machine.WORKER_OPTIONS}
+            options.update(stdin=subprocess.PIPE, stdout=subprocess.PIPE, universal_newlines=True)
             command = [sys.executable, os.path.join(PROJECT, "compare.py"), WORKER]
-            options.update(machine.WORKER_OPTIONS)
             self.process = subprocess.Popen(command, **options)
 
     def end(self):
@@ -131,8 +118,7 @@ class Process:
         self.process.stdout.close()
         self.process = None
         with self.log:
-            # What keeps the last words of a process may write them a moment after its end.
-            for _ in range(20):
+            for _ in range(20):  # Its last words may be written a moment after its end.
                 self.log.seek(0)
                 lines = self.log.read().decode("utf-8", "replace").split("\n")
                 if code >= 0 or lines != [""] or self.stopped:
@@ -152,13 +138,11 @@ class Process:
 
 
 def serve():
-    """What a Process runs: trains the runs that it reads of from standard input. When that ends,
-    because compare.py has ended or was killed, this process stops at once."""
+    """What a Process runs: trains the runs that standard input names, until that ends."""
     # On Windows, loading NumPy waits while a thread reads what is standard input (numpy#24290).
     lines, answers = os.fdopen(os.dup(0), "rb", 0), os.fdopen(os.dup(1), "wb", 0)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    # What C++ prints goes where Python's errors go, never among the answers.
-    os.dup2(2, 1)
+    os.dup2(2, 1)  # What C++ prints is never among the answers.
     from graph_mode import tensorflow1 as tf
 
     # Ctrl-C goes to every process of the terminal, and is for compare.py, which ends its workers.
@@ -169,7 +153,7 @@ def serve():
     def read_orders():
         for line in lines:
             orders.put(json.loads(line.decode()))
-        os._exit(0)
+        os._exit(0)  # At once: compare.py has ended or was killed.
 
     threading.Thread(target=read_orders, daemon=True).start()
     tf.version()  # Imports TensorFlow: where that is impossible, no run shall be blamed.
@@ -192,6 +176,7 @@ def train_here(script, arguments, folder):
         try:
             with redirect_stderr(file):
                 grid.load(script).main(arguments)
+            return None
         except Stopped:
             raise
         except (Exception, SystemExit) as error:
@@ -200,7 +185,6 @@ def train_here(script, arguments, folder):
             reason = f"{error}" if is_expected else f"{type(error).__name__}: {error}"
             diverged = getattr(error, "exit_code", None) == NONFINITE
             return {"reason": " ".join(reason.split()), "diverged": diverged}
-    return None
 
 
 def gpus():

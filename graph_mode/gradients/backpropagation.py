@@ -3,10 +3,9 @@
 `*_gradients` are the closed forms at the end of a derivation; `*_backward` walk the drawn
 computational graph from the last node to the first, one statement a node, numbered as there.
 
-`value` is {edge: its value}, as gradient_check.py's graphs name and compute them. The network of
-problems 1 and 2 keeps the problem's convention: an example is a column, so that a layer is W X + b,
-with X [d, m], W1 [n1, d], b1 [n1, 1], ..., and labels y [classes, m], one-hot. Batch normalization
-keeps the code's convention: an example is a row of x [m, features].
+`value` is {edge: its value}, as gradient_check.py's graphs name and compute them. In the network of
+problems 1 and 2 an example is a column: a layer is W X + b, with X [d, m], W1 [n1, d], b1 [n1, 1],
+..., and labels y [classes, m], one-hot. In batch normalization it is a row of x [m, features].
 """
 
 import numpy as np
@@ -14,33 +13,9 @@ import numpy as np
 EPSILON = 1e-3  # of batch normalization: the training networks' value
 
 
-def sigmoid(x):
-    """1 / (1 + exp(-x)) without overflow, any shape."""
-    return np.exp(-np.logaddexp(0, -x))
-
-
-def log_softmax(logits):
-    """log(softmax) down each column of logits [classes, m], finite for logits of any size."""
-    shifted = logits - logits.max(axis=0)
-    return shifted - np.log(np.exp(shifted).sum(axis=0))
-
-
-def softmax_cross_entropy_backward(value):
-    """Nodes 10 and 9: dL/do [classes, m] through dL/dp and the softmax Jacobian, for every p > 0:
-    a probability that underflowed makes y / p infinite."""
-    probabilities, labels = value["p"], value["y"]
-    p_gradient = -labels / probabilities / labels.shape[1]  # node 10
-    jacobian = -np.einsum("im,jm->mij", probabilities, probabilities)  # [m, classes, classes]
-    diagonal = np.arange(labels.shape[0])
-    jacobian[:, diagonal, diagonal] += probabilities.T
-    return np.einsum("mij,im->jm", jacobian, p_gradient)  # node 9
-
-
 def log_softmax_cross_entropy_backward(value):
-    """dL/do through the log-sum-exp form of nodes 9 and 10, finite for every logit.
-
-    Forward: t = o - max(o); e = exp(t); s = sum(e); l = log(s); L = mean over m of l - sum(y t).
-    """
+    """dL/do through the log-sum-exp form of nodes 9 and 10, finite for every logit: t = o -
+    max(o); e = exp(t); s = sum(e); l = log(s); L = mean over m of l - sum(y t)."""
     m = value["y"].shape[1]
     exponentials = np.exp(value["o"] - value["o"].max(axis=0))
     sum_gradient = 1 / m / exponentials.sum(axis=0)  # through l = log(s)
@@ -50,7 +25,11 @@ def log_softmax_cross_entropy_backward(value):
 
 def network_backward(value):
     """dL/d(edge) for every edge of the network's graph, node by node from 10 down to 1."""
-    gradient = {"o": softmax_cross_entropy_backward(value)}  # nodes 10 and 9
+    probabilities, labels = value["p"], value["y"]
+    p_gradient = -labels / probabilities / labels.shape[1]  # node 10, for every p > 0
+    jacobian = -np.einsum("im,jm->mij", probabilities, probabilities)  # [m, classes, classes]
+    jacobian += np.einsum("im,ij->mij", probabilities, np.eye(len(labels)))
+    gradient = {"o": np.einsum("mij,im->jm", jacobian, p_gradient)}  # node 9
     gradient["u3"] = gradient["o"]  # node 8
     gradient["b3"] = gradient["o"].sum(axis=1, keepdims=True)  # node 8: b3 feeds every column
     gradient["W3"] = gradient["u3"] @ value["a2"].T  # node 7
@@ -69,15 +48,16 @@ def network_backward(value):
 
 def softmax_cross_entropy_gradient(value):
     """The closed form of problem 1: dL/do = (p - y) / m, finite for every logit."""
-    logits, labels = value["o"], value["y"]
-    return {"o": (np.exp(log_softmax(logits)) - labels) / labels.shape[1]}
+    labels, shifted = value["y"], value["o"] - value["o"].max(axis=0)
+    log_softmax = shifted - np.log(np.exp(shifted).sum(axis=0))
+    return {"o": (np.exp(log_softmax) - labels) / labels.shape[1]}
 
 
 def network_gradients(value):
     """The closed forms of problems 1 and 2: dL/do and dL/d of the six parameters, by these and X
     and y alone."""
     ones = np.ones((value["X"].shape[1], 1))
-    first = sigmoid(value["W1"] @ value["X"] + value["b1"])
+    first = 1 / (1 + np.exp(-value["W1"] @ value["X"] - value["b1"]))
     second = np.tanh(value["W2"] @ first + value["b2"])
     logits = value["W3"] @ second + value["b3"]
     delta3 = softmax_cross_entropy_gradient({"o": logits, "y": value["y"]})["o"]
@@ -90,10 +70,8 @@ def network_gradients(value):
 
 
 def batch_norm_backward(value):
-    """dF/d(edge) for every edge of the batch normalization graph, node by node from 9 down to 1.
-
-    value holds dF/dy as dy, too. An edge that feeds two nodes gets the sum of what both send.
-    """
+    """dF/d(edge) for every edge of the batch normalization graph, node by node from 9 down to 1;
+    value holds dF/dy as dy. An edge that feeds two nodes gets the sum of what both send."""
     m = len(value["x"])
     gradient = {"scaled": value["dy"], "beta": value["dy"].sum(axis=0)}  # node 9
     gradient["gamma"] = (gradient["scaled"] * value["xhat"]).sum(axis=0)  # node 8
@@ -113,10 +91,8 @@ def batch_norm_backward(value):
 
 
 def batch_norm_gradients(value, epsilon=EPSILON):
-    """The closed forms of problem 3, dF/dx, dF/dgamma and dF/dbeta, by x, gamma and dy alone.
-
-    epsilon > 0 is added to the biased variance (Ioffe and Szegedy 2015, algorithm 1).
-    """
+    """The closed forms of problem 3, dF/dx, dF/dgamma and dF/dbeta, by x, gamma and dy alone, with
+    epsilon > 0 beside the biased variance (Ioffe and Szegedy 2015, algorithm 1)."""
     x, dy = value["x"], value["dy"]
     std = np.sqrt(x.var(axis=0) + epsilon)
     xhat = (x - x.mean(axis=0)) / std

@@ -8,10 +8,9 @@ import numpy as np
 from graph_mode.show.tables import aligned
 
 # In the order of the table. The first three are analytic and differ by rounding alone.
-SOURCES = ("hand", "nodes", "tf", "diff")
-PAIRS = sorted(itertools.combinations(SOURCES, 2), key=lambda pair: "diff" in pair)
-ANALYTIC_LIMIT = 1e-9
-DIFFERENCES_LIMIT = 1e-6
+PAIRS = list(itertools.combinations(("hand", "nodes", "tf"), 2))
+PAIRS += [(source, "diff") for source in ("hand", "nodes", "tf")]
+ANALYTIC_LIMIT, DIFFERENCES_LIMIT = 1e-9, 1e-6
 LIMITS = {pair: DIFFERENCES_LIMIT if "diff" in pair else ANALYTIC_LIMIT for pair in PAIRS}
 
 
@@ -25,27 +24,22 @@ class Comparison(typing.NamedTuple):
 
 
 def relative_error(first, second):
-    """max |first - second| / max(|first|, |second|) over the whole array, where an element that is
-    zero but for rounding has no digits of its own; 0 if both are zero, nan where either has a nan
-    or an infinity, and where there is nothing to compare."""
+    """max |first - second| / max(|first|, |second|) over the whole array; 0 if both are zero, nan
+    where either has a nan or an infinity, and where there is nothing to compare."""
     if first.size == 0:
         return np.nan
-    scale = max(np.abs(first).max(), np.abs(second).max())
-    if scale == 0:
-        return 0.0
+    scale = np.abs([first, second]).max()
     with np.errstate(invalid="ignore"):
-        return float(np.abs(first - second).max() / scale)
+        return float(np.abs(first - second).max() / scale) if scale else 0.0
 
 
 def central_differences(function, point, elements=None):
     """{element: (F(x + h) - F(x - h)) / 2h} for these elements x of the array `point`, or all.
 
     function: array like `point` -> (F, which ReLUs are on); element: a flat index. Where a step
-    takes a ReLU across its kink, a tenth of it is tried, and a tenth of that; then the element is
-    left out.
+    takes a ReLU across its kink, a tenth and a hundredth of it are tried; else it is left out.
     """
-    # Rounding of F costs |F| eps / h, cutting off its series h squared: both are alike at the cube
-    # root, if x is of order one.
+    # Rounding of F costs |F| eps / h, its cut-off series h squared: alike at the cube root.
     step = (np.finfo(np.float64).eps * max(1, abs(function(point)[0]))) ** (1 / 3)
     found = {}
     for element in range(point.size) if elements is None else elements:
@@ -64,14 +58,14 @@ def central_differences(function, point, elements=None):
 def errors(comparison):
     """{(source, source): relative error} for each pair of sources that the comparison has."""
     _, gradients, elements = comparison
-
-    def values(first, second):
-        if second == "diff" and elements is not None:
-            return gradients[first].flat[elements]
-        return gradients[first]
-
-    pairs = [pair for pair in PAIRS if set(pair) <= set(gradients)]
-    return {pair: relative_error(values(*pair), gradients[pair[1]]) for pair in pairs}
+    found = {}
+    for first, second in PAIRS:
+        if first in gradients and second in gradients:
+            values = gradients[first]
+            if second == "diff" and elements is not None:
+                values = values.flat[elements]
+            found[first, second] = relative_error(values, gradients[second])
+    return found
 
 
 def report(sections):
@@ -95,8 +89,6 @@ def report(sections):
         f"(limit {ANALYTIC_LIMIT:.0e}), {largest[DIFFERENCES_LIMIT]:.1e} against diff "
         f"(limit {DIFFERENCES_LIMIT:.0e})"
     )
-    if failed:
-        print(f"FAILED, above the limit or not a number: {', '.join(failed)}")
-        return 1
-    print("Passed: all agree")
-    return 0
+    wrong = f"FAILED, above the limit or not a number: {', '.join(failed)}"
+    print(wrong if failed else "Passed: all agree")
+    return 1 if failed else 0

@@ -1,7 +1,5 @@
-"""The backward pass of a fully connected network, by hand: what tf.gradients would find.
-
-Every line is a result of docs/gradients.md, in the code's convention, where an example is a row.
-`d_name` is the gradient of the mean loss with respect to `name`.
+"""The backward pass of a fully connected network, by hand: what tf.gradients would find. Every line
+is a result of docs/gradients.md; an example is a row, `d_name` the mean loss's gradient by `name`.
 """
 
 from graph_mode import tensorflow1 as tf
@@ -25,14 +23,13 @@ def backward(forward, labels, flags):
             d_outputs, gradients = batch_normalization(layer, d_outputs, flags.batch_norm_epsilon)
         else:
             gradients = dense(layer, d_outputs)
-            if i > 0:
-                # What goes into a dense layer is what came out of the activation before it.
+            if i > 0:  # What goes in came out of the activation before.
                 d_inputs = tf.matmul(d_outputs, layer.variables["kernel"], transpose_b=True)
                 d_outputs = d_inputs * derivative(layer.inputs)
         pairs += [(gradients[name], variable) for name, variable in layer.variables.items()]
     gradients, variables = zip(*pairs)
-    # The backward pass reads the variables again. Only when every gradient is there may the first
-    # update begin, or a layer could be passed with the weights of the next step.
+    # The backward pass reads the variables again, so no update begins before every gradient is
+    # there.
     return list(zip(tf.tuple(gradients), variables))
 
 

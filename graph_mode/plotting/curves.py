@@ -5,32 +5,26 @@ import typing
 
 import numpy as np
 
-# Fewer points than this are shown as they are.
-FEW_POINTS = 60
-
-
-# Of more than this no mean and no picture can be made.
-LARGEST = 1e100
+FEW_POINTS = 60  # Fewer than this are shown as they are.
+LARGEST = 1e100  # Of more than this no mean and no picture can be made.
 
 
 class Band(typing.NamedTuple):
     """Several runs of one scalar, at the steps that all of them have."""
 
     steps: np.ndarray  # int64 [n]
-    # Float64 [n], over the runs with a finite value there; nan where there are none.
-    mean: np.ndarray
+    mean: np.ndarray  # float64 [n], over the runs with a finite value there; nan without any
     low: np.ndarray
     high: np.ndarray
 
 
 def smooth(values, weight, steps=None):
     """The values float64 [n] at rising steps [n] (None: one apart), each replaced by the middle of
-    a line through its neighbours.
+    a line through its neighbours, within the smallest and the largest value.
 
     The line is fitted by least squares, in which a value k places away counts weight**k: with 0.95,
-    about 20 on either side. Near the beginning it is fewer: one eighth of the places passed. So a
-    falling curve is followed without delay. No result is beyond the smallest or the largest value.
-    Values that are not finite stay as they are and count for nothing.
+    about 20 on either side; near the beginning fewer, one eighth of the places passed, so a falling
+    curve is followed without delay. Values that are not finite stay and count for nothing.
     """
     smoothed = np.array(values, np.float64)
     known = np.isfinite(finite(smoothed))
@@ -74,11 +68,8 @@ def _one_sided(values, links, distances):
 
 
 def mean_and_band(all_steps, all_values):
-    """The Band of several runs: of each, its rising steps int64 [n] and its values float64 [n].
-
-    It has the steps that all of them have: where a run ends, or was not measured, the mean of the
-    others would jump.
-    """
+    """The Band of several runs: of each, its rising steps int64 [n] and its values float64 [n]."""
+    # Where a run ends, or was not measured, the mean of the others would jump.
     steps = functools.reduce(np.intersect1d, all_steps)
     table = [values[np.isin(own, steps)] for own, values in zip(all_steps, all_values)]
     known = np.isfinite(table)

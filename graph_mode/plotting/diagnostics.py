@@ -1,7 +1,5 @@
-"""What --diagnostics recorded: the runs that belong together, their means, and figures of them.
-
-A figure shows the runs without batch norm beside those with it, on the same scales.
-"""
+"""What --diagnostics recorded: the runs that belong together, and figures of their means, without
+batch norm beside with it, on the same scales."""
 
 import os
 import typing
@@ -14,13 +12,12 @@ from graph_mode.plotting.run_groups import BATCH_NORM
 from graph_mode.plotting.run_lines import NETWORKS, scalars_of
 from graph_mode.runs.recorded import natural_order
 
+PREFIX = "diagnostics/"  # of each tag
 INPUTS, NORM = "activation_inputs", "gradient_norm"
 DEAD, ALONG = "dead_units", "loss_along_gradient"
 # Of the inputs to an activation, as graph_mode/train/diagnostics.py measures them.
 LOW, MIDDLE, UPPER = 15, 50, 85
 PERCENTILES = f"{LOW}th, {MIDDLE}th and {UPPER}th percentile"
-# In front of each tag.
-PREFIX = "diagnostics/"
 SIDES = {False: "without batch norm", True: "with batch norm"}
 # Of a panel with its labels, and of one of the rows of inputs to activations.
 PANEL_INCHES, ROW_INCHES = (3.5, 3.7), (4.3, 1.6)
@@ -32,6 +29,7 @@ INPUTS_CAPTION = (
     "seeds"
 )
 NORMS_CAPTION = "Norm of the gradient of each layer's weights, mean over seeds"
+NORMS_LABEL = "Gradient norm (nats per unit of weight)"
 DEAD_CAPTION = "Share of ReLU units that no image of the sample turns on, mean over seeds"
 ALONG_CAPTION = (
     "Loss of the sample before a step against its gradient, and the smallest and the largest "
@@ -48,11 +46,10 @@ class Pair(typing.NamedTuple):
 
     network: str
     label: str  # What tells them from other pairs.
-    sides: dict  # {batch norm: [Run]}, without before with, a side without any run left out.
+    sides: dict  # {batch norm: [Run]}, without before with; a side without any run is left out.
 
 
 def tags_of(run):
-    """The tags of a run that --diagnostics has written, in the order in which people count."""
     tags = [tag[len(PREFIX) :] for tag in scalars_of(run, "train") if tag.startswith(PREFIX)]
     return sorted(tags, key=natural_order)
 
@@ -71,25 +68,16 @@ def pairs_of(runs):
         rivals = [other for other, _ in found.values() if other.network == bare.network]
         optimizer = str(run_groups.optimizer_of(bare))
         words = dict.fromkeys([optimizer, *run_groups.differences(bare, rivals)])
-        runs = (sides[side].values() for side in (False, True))
-        pairs.append(pair_of(bare.network, ", ".join(words), *runs))
+        runs = {side: list(some.values()) for side, some in sides.items() if some}
+        pairs.append(Pair(bare.network, ", ".join(words), runs))
     return pairs
 
 
-def pair_of(network, label, without, with_norm):
-    """The Pair of some runs, of which those that have no diagnostics are left out."""
-    sides = {False: list(filter(tags_of, without)), True: list(filter(tags_of, with_norm))}
-    return Pair(network, label, {side: some for side, some in sides.items() if some})
-
-
 def layers_of(pair, kind):
-    """The layers that every run of the pair has a diagnostic of, in their order in the network.
-
-    Those of batch normalization itself are left out: the side without it has none, and without
-    that side one would be the first layer by its name.
-    """
+    """The layers that every run of the pair has a diagnostic of, in their order in the network, but
+    for those of batch normalization itself, which one side has not."""
     found = []
-    for run in (run for side in pair.sides.values() for run in side):
+    for run in sum(pair.sides.values(), []):
         layers = [tag[len(kind) + 1 :] for tag in tags_of(run) if tag.startswith(f"{kind}/")]
         # layer_1/percentile_15, layer_1/first_unit/percentile_15, ...
         found.append([layer.split("/")[0] for layer in layers] if kind == INPUTS else layers)
@@ -101,12 +89,9 @@ def over_seeds(runs, tag, split="train"):
     """The curves.Band of a diagnostic of several runs, or of a scalar of another split than
     "train"; None if none of them has it."""
     tag = PREFIX + tag if split == "train" else tag
-    found = [scalars_of(run, split)[tag] for run in runs if tag in scalars_of(run, split)]
-    if not found:
-        return None
-    return curves.mean_and_band(
-        [series.steps for series in found], [curves.finite(series.values) for series in found]
-    )
+    found = [scalars_of(run, split).get(tag) for run in runs]
+    found = [(one.steps, curves.finite(one.values)) for one in found if one]
+    return curves.mean_and_band(*zip(*found)) if found else None
 
 
 def draw_all(pair):
@@ -115,11 +100,10 @@ def draw_all(pair):
         yield ("figure_1", *figure_1(pair))
         yield "activation_inputs", INPUTS_CAPTION, activation_inputs(pair)
     if layers_of(pair, NORM):
-        label = "Gradient norm (nats per unit of weight)"
-        yield "gradient_norms", NORMS_CAPTION, by_layer(pair, NORM, label, scale="log")
+        yield "gradient_norms", NORMS_CAPTION, by_layer(pair, NORM, NORMS_LABEL, scale="log")
     if layers_of(pair, DEAD):
-        figure = by_layer(pair, DEAD, "Dead ReLU units (%)", percent=True, limits=(0, 1))
-        yield "dead_units", DEAD_CAPTION, figure
+        look = {"percent": True, "limits": (0, 1)}
+        yield "dead_units", DEAD_CAPTION, by_layer(pair, DEAD, "Dead ReLU units (%)", **look)
     if layers_of(pair, ALONG):
         yield "loss_along_gradient", ALONG_CAPTION, loss_along_gradient(pair)
 
@@ -136,16 +120,13 @@ def figure_1(pair):
             accuracies.append(line_of(side, band.steps, band.low, band.mean, band.high, label))
         # One unit of one network: the mean of several units would be no unit's.
         same = [run for run in runs if run.flags.get("seed") == seed] or runs
-        inputs.append(percentiles(same[:1], f"{INPUTS}/{layer}/first_unit", side))
+        inputs.append(band_panel(same[:1], percentiles(f"{layer}/first_unit"), side))
     label = f"Input to the first unit of {words(layer)}\n({PERCENTILES})"
     inputs[0] = inputs[0]._replace(y_label=label)
     panels = [figures.Panel(accuracies, X_LABEL, "Validation accuracy (%)", "accuracy")]
-    panels += on_one_scale(inputs)
-    titles = ["validation accuracy", *map(SIDES.get, pair.sides)]
-    panels = [
-        panel._replace(title=f"({letter}) {title}")
-        for letter, title, panel in zip("abc", titles, panels)
-    ]
+    titles = ["(a) validation accuracy"]
+    titles += [f"({letter}) {SIDES[side]}" for letter, side in zip("bc", pair.sides)]
+    panels = titled(panels + on_one_scale(inputs), titles)
     caption = (
         "As figure 1 of Ioffe and Szegedy (2015): validation accuracy, mean and range over seeds; "
         f"{PERCENTILES} of the inputs to the first unit of the last hidden layer, seed {seed}"
@@ -158,12 +139,9 @@ def activation_inputs(pair):
     """A row for each layer, from the first to the last."""
     rows = []
     for layer in layers_of(pair, INPUTS):
-        tag = f"{INPUTS}/{layer}"
-        row = [
-            percentiles(runs, tag, side)._replace(x_label="") for side, runs in pair.sides.items()
-        ]
+        rows = [[panel._replace(x_label="") for panel in row] for row in rows]
+        row = [band_panel(runs, percentiles(layer), side) for side, runs in pair.sides.items()]
         rows.append([row[0]._replace(y_label=words(layer).capitalize()), *row[1:]])
-    rows[-1] = [panel._replace(x_label=X_LABEL) for panel in rows[-1]]
     return draw(pair, rows, [], ROW_INCHES, f"Input to the activation ({PERCENTILES})")
 
 
@@ -173,13 +151,11 @@ def by_layer(pair, kind, y_label, **look):
     many = len(layers) > len(LAYER_COLORS)
     colors = figures.shades(figures.BLUE, len(layers)) if many else LAYER_COLORS
     for runs in pair.sides.values():
-        bands = [over_seeds(runs, f"{kind}/{layer}") for layer in layers]
-        lines = [
-            figures.Line(words(layer), color, False, band.steps.astype(float), band.mean)
-            for layer, color, band in zip(layers, colors, bands)
-        ]
-        panels.append(figures.Panel(lines, X_LABEL, y_label, **look))
-        y_label = ""
+        lines = []
+        for layer, color in zip(layers, colors):
+            steps, mean, *_ = over_seeds(runs, f"{kind}/{layer}")
+            lines.append(figures.Line(words(layer), color, False, steps.astype(float), mean))
+        panels.append(figures.Panel(lines, X_LABEL, "" if panels else y_label, **look))
     return draw(pair, [panels], figures.legend_entries(panels))
 
 
@@ -196,14 +172,16 @@ def draw(pair, rows, entries, size=PANEL_INCHES, y_label=""):
     """The Figure of rows of a panel for each side, each row on one scale."""
     rows = [on_one_scale(row) for row in rows]
     titles = [f"{SIDES[side].capitalize()} (n = {len(pair.sides[side])})" for side in pair.sides]
-    rows[0] = [panel._replace(title=title) for panel, title in zip(rows[0], titles)]
+    rows[0] = titled(rows[0], titles)
     return figures.draw_rows(rows, entries, size, title_of(pair), y_label)
 
 
-def percentiles(runs, tag, side):
-    """The Panel of three percentiles over the steps."""
-    tags = [f"{tag}/percentile_{percent}" for percent in (LOW, MIDDLE, UPPER)]
-    return band_panel(runs, tags, side)
+def titled(panels, titles):
+    return [panel._replace(title=title) for panel, title in zip(panels, titles)]
+
+
+def percentiles(layer):
+    return [f"{INPUTS}/{layer}/percentile_{percent}" for percent in (LOW, MIDDLE, UPPER)]
 
 
 def band_panel(runs, tags, side):

@@ -1,7 +1,4 @@
-"""Draws curves with matplotlib and writes them as files: the same input, the same bytes.
-
-Nothing here knows what a run is: it draws Lines. matplotlib is imported only to draw something.
-"""
+"""Draws Lines with matplotlib, which is imported only then: the same input, the same bytes."""
 
 import contextlib
 import io
@@ -18,13 +15,13 @@ from graph_mode.output_file import output_file
 # Okabe and Ito's colours, which colour-blind people can tell apart; grey in place of their yellow,
 # which is too pale for a line on white.
 BLACK, ORANGE, SKY_BLUE, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
-BLUE, VERMILION, PURPLE, GREY = "#0072B2", "#D55E00", "#CC79A7", "#999999"
+BLUE, VERMILION, PURPLE, GREY, PALE = "#0072B2", "#D55E00", "#CC79A7", "#999999", "#CCCCCC"
 PALETTE = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY_BLUE, BLACK, GREY)
 BATCH_NORM_COLORS = {False: VERMILION, True: BLUE}
 
 
 class Line(typing.NamedTuple):
-    """One curve, of float64 [n]. Where a value is nan, it has a gap."""
+    """One curve, of float64 [n], with a gap where a value is nan."""
 
     label: str
     color: str
@@ -54,16 +51,11 @@ class Panel(typing.NamedTuple):
 
 # Of a panel with its labels, and of a single one.
 PANEL_INCHES, ONE_PANEL_INCHES = (5.3, 4.6), (7.9, 5.6)
-LEGEND_ROWS = 22
-LABEL_CHARACTERS = 60
-# A logarithmic axis is chosen when the largest value is at least so many times the smallest.
-LOG_SPAN = 10
-# With more lines than this, single batches would hide what there is to see.
-MANY_LINES = 12
-# Up to so many points each has a marker.
-FEW_MARKERS = 40
-# Of a longer curve so many points are drawn: more than a picture has pixels.
-MAX_POINTS = 20000
+LEGEND_ROWS, LABEL_CHARACTERS = 22, 60
+LOG_SPAN = 10  # A logarithmic axis is chosen for a largest value so many times the smallest.
+MANY_LINES = 12  # With more, single batches would hide what there is to see.
+FEW_MARKERS = 40  # Up to so many points each has a marker.
+MAX_POINTS = 20000  # Of a longer curve so many are drawn: more than a picture has pixels.
 ACCURACY_TICKS = (0.1, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
 # One error in a validation set of 5000; an accuracy of 1 is drawn there.
 SMALLEST_ERROR = 2e-4
@@ -92,35 +84,25 @@ DATES_AND_VERSIONS = {
     "pdf": ["CreationDate", "Creator", "Producer"],
 }
 NO_WINDOWS = ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")
-# In place of how a line looks: the entry of a legend for a band.
-BAND = None
+BAND = None  # In place of how a line looks: the entry of a legend for a band.
 
 
 def draw(panels, title="", window=False):
-    """A Figure of the Panels side by side, with a legend beside them.
-
-    window: whether matplotlib.pyplot shall know of the figure, to show it.
-    """
-    entries = legend_entries(panels)
+    """A Figure of the Panels side by side and their legend; window: pyplot shall know of it."""
     panels = [panels[0]._replace(title=title), *panels[1:]]
     size = ONE_PANEL_INCHES if len(panels) == 1 else PANEL_INCHES
-    return draw_rows([panels], entries, size, window=window)
+    return draw_rows([panels], legend_entries(panels), size, window=window)
 
 
 def draw_rows(rows, entries, size, title="", y_label="", window=False):
-    """A Figure of rows of Panels, with a title and a y label for all of them.
-
-    entries: [(text, look)] of the legend, where look is what plot() takes, or BAND; size: the
-    inches of a panel with its labels.
-    """
+    """A Figure of rows of Panels, of `size` inches each, with one title and one y label for all.
+    entries: [(text, look)] of the legend, where look is what plot() takes, or BAND."""
     with style():
         from matplotlib import figure as library
 
-        make = library.Figure
         if window:
             from matplotlib import pyplot
-
-            make = pyplot.figure
+        make = pyplot.figure if window else library.Figure
         # The layout finds the size of the legend. How large the panels get beside it is estimated.
         longest = max([len(line) for text, _ in entries for line in text.split("\n")], default=-7)
         legend_columns = math.ceil(len(entries) / LEGEND_ROWS)
@@ -130,11 +112,10 @@ def draw_rows(rows, entries, size, title="", y_label="", window=False):
         # The legend stands in axes of no width, for which the layout makes room.
         widths = [1] * len(rows[0]) + [1e-3]
         grid = figure.add_gridspec(len(rows), len(widths), width_ratios=widths)
-        for i, row in enumerate(rows):
-            for j, panel in enumerate(row):
-                axes = figure.add_subplot(grid[i, j], sharex=figure.axes[0] if i + j else None)
-                draw_panel(axes, panel)
-                axes.set_title(plain(panel.title), **({"fontsize": 10} if title else {}))
+        for place, panel in zip(np.ndindex(len(rows), len(rows[0])), sum(rows, [])):
+            axes = figure.add_subplot(grid[place], sharex=figure.axes[0] if any(place) else None)
+            draw_panel(axes, panel)
+            axes.set_title(plain(panel.title), **({"fontsize": 10} if title else {}))
         beside = figure.add_subplot(grid[:, -1])
         beside.axis("off")
         beside.legend(handles=[handle(*entry) for entry in entries], ncol=legend_columns or 1)
@@ -172,8 +153,7 @@ def style():
 
 def image(figure, image_format, dpi):
     """The figure as bytes, without dates or versions: the same figure, the same bytes."""
-    file = io.BytesIO()
-    metadata = dict.fromkeys(DATES_AND_VERSIONS[image_format])
+    file, metadata = io.BytesIO(), dict.fromkeys(DATES_AND_VERSIONS[image_format])
     with style():
         figure.savefig(file, format=image_format, dpi=dpi, metadata=metadata)
     return file.getvalue()
@@ -181,13 +161,11 @@ def image(figure, image_format, dpi):
 
 def save(figure, path, image_format, dpi):
     """Writes the figure. Raises OSError if `path` cannot be written."""
-    content = image(figure, image_format, dpi)
     with output_file(path, "wb") as file:
-        file.write(content)
+        file.write(image(figure, image_format, dpi))
 
 
 def show_inline(figure):
-    """Shows the figure below the cell of the notebook that runs this process."""
     from IPython.display import Image, display
 
     display(Image(data=image(figure, "png", dpi=100)))
@@ -211,13 +189,9 @@ def require_window():
 
 def shades(color, count):
     """`count` shades of a colour '#rrggbb', from the colour itself to lighter ones."""
-    return [mixed(color, amount) for amount in np.linspace(0, 0.7, count).tolist()]
-
-
-def mixed(color, amount):
-    """The colour moved towards white by this share."""
     channels = [int(color[start : start + 2], 16) for start in (1, 3, 5)]
-    return "#" + "".join(f"{round(c + amount * (255 - c)):02X}" for c in channels)
+    shares = np.linspace(0, 0.7, count).tolist()
+    return ["#" + "".join(f"{round(c + s * (255 - c)):02X}" for c in channels) for s in shares]
 
 
 def spans_decade(values):
@@ -227,14 +201,18 @@ def spans_decade(values):
 
 
 def draw_panel(axes, panel):
-    from matplotlib.ticker import FuncFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     values = shown_values(panel)
     percent = panel.percent or panel.scale == "accuracy"
     factor = 100 if percent else 1
     numbers = FuncFormatter(lambda value, _: f"{factor * value:g}")
     if panel.scale == "log" and (values > 0).any():
-        scale_log(axes, values[values > 0], numbers)
+        axes.set_yscale("log", nonpositive="mask")
+        axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+        # More numbers stand on it where it is short.
+        short = values.max() < 200 * values[values > 0].min()
+        axes.yaxis.set_minor_formatter(numbers if short else NullFormatter())
     elif panel.scale == "accuracy":
         scale_accuracy(axes, values)
     if percent or panel.scale == "log":
@@ -252,11 +230,9 @@ def draw_panel(axes, panel):
     axes.update_datalim([(0, limit) for limit in panel.limits], updatex=False)
     axes.margins(x=0.01, y=0.04)
     axes.autoscale_view()
-    for line in lines if len(lines) <= MANY_LINES else ():
-        if line.raw is not None:
-            look = {"alpha": 0.25 / math.sqrt(len(lines)), "linewidth": 0.5, "zorder": 1.8}
-            # They may stand out.
-            axes.plot(line.x, line.raw, color=line.color, scaley=False, **look)
+    for line in [line for line in lines if line.raw is not None and len(lines) <= MANY_LINES]:
+        look = {"alpha": 0.25 / math.sqrt(len(lines)), "linewidth": 0.5, "zorder": 1.8}
+        axes.plot(line.x, line.raw, color=line.color, scaley=False, **look)  # It may stand out.
 
 
 def thinned(line):
@@ -268,29 +244,16 @@ def thinned(line):
 
 def shown_values(panel):
     """float64 [n]: what the y axis has to hold."""
-    curves = [(np.array(panel.limits), np.array(panel.limits))]
+    curves = [(np.array(panel.limits),) * 2]
     for line in panel.lines:
         curves += [(line.x, y) for y in (line.y, line.low, line.high) if y is not None]
         curves += [points for points in (line.markers, line.dotted) if points is not None]
     return np.concatenate([y[np.isfinite(x) & np.isfinite(y)] for x, y in curves])
 
 
-def scale_log(axes, values, numbers):
-    """A logarithmic axis, with more numbers on it where it is short."""
-    from matplotlib.ticker import LogLocator, NullFormatter
-
-    axes.set_yscale("log", nonpositive="mask")
-    axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
-    short = values.max() < 200 * values.min()
-    axes.yaxis.set_minor_formatter(numbers if short else NullFormatter())
-
-
 def scale_accuracy(axes, values):
-    """An axis on which a step from 90 to 99 percent is as long as one from 99 to 99.9: so the rise
-    from chance and the differences at the end are both to be seen.
-
-    Linear where no accuracy is high or none is low.
-    """
+    """An axis on which 90 to 99 percent is as long as 99 to 99.9: so the rise from chance and the
+    differences at the end are both to be seen; linear where no accuracy is high or none is low."""
     from matplotlib.ticker import FixedLocator, NullLocator
 
     if len(values) and values.max() > 0.95 and values.min() < 0.8:
@@ -304,7 +267,6 @@ def scale_accuracy(axes, values):
 
 
 def draw_line(axes, line, of_lines):
-    """Draws a line with what belongs to it, but for single batches."""
     if line.low is not None:
         look = {"color": line.color, "alpha": 0.3 / math.sqrt(of_lines), "linewidth": 0}
         axes.fill_between(line.x, line.low, line.high, zorder=2.2, **look)
@@ -316,14 +278,12 @@ def draw_line(axes, line, of_lines):
 
 
 def look_of(line):
-    """How plot() draws a line, and a legend shows it.
-
-    Its own points are marked only if no others could be taken for them. A single point is no line,
-    so it is marked, with a square beside the circles of the validation.
-    """
+    """How plot() draws a line. Its own points are marked only if no others could be taken for them;
+    a single point is no line, so it is marked, with a square beside the validation's circles."""
     look = {"color": line.color, "linestyle": (0, (4, 1.5)) if line.dashed else "-"}
     if len(line.x) == 1 or line.markers is None and len(line.x) <= FEW_MARKERS:
-        look.update(marker="o" if line.markers is None else "s", markerfacecolor=face_of(line))
+        face = "white" if line.dashed else line.color
+        look.update(marker="o" if line.markers is None else "s", markerfacecolor=face)
     return look
 
 
@@ -331,42 +291,34 @@ def validation_look(line):
     """How plot() draws what was measured on the validation set: as points, if they are few."""
     if len(line.markers[0]) > FEW_MARKERS:
         return {"color": line.color, "linewidth": 0.8, "alpha": 0.7}
-    look = {"marker": "o", "markerfacecolor": face_of(line)}
-    return {"color": line.color, "linestyle": "", **look}
-
-
-def face_of(line):
-    """The colour of its points: open where the line is dashed."""
-    return "white" if line.dashed else line.color
+    face = "white" if line.dashed else line.color
+    return {"color": line.color, "linestyle": "", "marker": "o", "markerfacecolor": face}
 
 
 def legend_entries(panels):
-    """An entry for each look of a line, and in grey what all lines have."""
-    lines = [line for panel in panels for line in panel.lines]
-    looks = {}
+    """[(text, look)]: each look of a line, and in grey what all lines have."""
+    lines, looks = sum([list(panel.lines) for panel in panels], []), {}
     for line in lines:
         looks.setdefault((line.color, line.dashed, len(panels) > 1 or line.label), line)
     entries = [(line.label, look_of(line)) for line in looks.values()]
     if any(line.raw is not None for line in lines) and len(lines) <= MANY_LINES * len(panels):
-        entries.append(("single batches", {"color": mixed(GREY, 0.5), "linewidth": 0.8}))
+        entries.append(("single batches", {"color": PALE, "linewidth": 0.8}))
     if any(line.low is not None for line in lines):
         entries.append(("mean of n runs, smallest to largest", BAND))
     for line in [line for line in lines if line.markers is not None][:1]:
         entries.append(("validation", validation_look(line._replace(color=GREY, dashed=False))))
     if any(line.dotted is not None for line in lines):
         entries.append(("with population statistics", {"linestyle": ":"}))
-    for level in sorted({panel.level for panel in panels} - {None}):
-        text = f"answering the class frequencies: {level:.3f}"
-        entries.append((text, {"linestyle": "-.", "linewidth": 0.8}))
-    return entries
+    look = {"linestyle": "-.", "linewidth": 0.8}
+    levels = sorted({panel.level for panel in panels} - {None})
+    return entries + [(f"answering the class frequencies: {n:.3f}", look) for n in levels]
 
 
 def handle(text, look):
-    """What a legend shows for an entry, with the middle of the text left out if it is too long."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    half = LABEL_CHARACTERS // 2
+    half = LABEL_CHARACTERS // 2  # The middle of a text that is too long is left out.
     text = text if len(text) <= LABEL_CHARACTERS else f"{text[: half - 1]}…{text[-half:]}"
     if look is BAND:
         return Patch(color=GREY, alpha=0.3, linewidth=0, label=text)

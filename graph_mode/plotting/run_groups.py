@@ -16,9 +16,9 @@ BATCH_NORM = "batch_norm"
 
 
 class Group(typing.NamedTuple):
-    """One curve."""
+    """One curve: the mean of these runs."""
 
-    runs: list  # Whose mean it is.
+    runs: list
     label: str
     color: str
     dashed: bool
@@ -37,14 +37,12 @@ def group_runs(runs, names=None, apart=False):
     both = len({frozen(run.flags[BATCH_NORM]) for run in runs if BATCH_NORM in run.flags}) > 1
     if names and both and BATCH_NORM not in names:
         # The mean of runs with batch norm and without is a curve of neither.
-        names = [*names, BATCH_NORM]
+        names.append(BATCH_NORM)
     found, times_seen = {}, collections.Counter()
     for run in runs:
-        if names:
-            known = all(name in run.flags for name in names)
-            settings = {name: run.flags[name] for name in names} if known else None
-        else:
-            settings = settings_of(run, with_seed=apart) if run.flags else None
+        known = run.flags and all(name in run.flags for name in names)
+        settings = {name: run.flags[name] for name in names if known}
+        settings = settings or (settings_of(run, apart) if known else None)
         key = frozen(run.name if apart or settings is None else settings)
         if not names:
             seed = run.flags.get("seed")
@@ -53,17 +51,13 @@ def group_runs(runs, names=None, apart=False):
             times_seen[sample] += seed is not None
         found.setdefault(key, (settings, []))[1].append(run)
     settings, groups = zip(*found.values())
-    first_runs = [group[0] for group in groups]
-    if names:
-        labels = [
-            ", ".join(words(*flag) for flag in some.items()) if some else run.name
-            for run, some in zip(first_runs, settings)
-        ]
-    else:
-        labels = [label_of(run, first_runs, apart) for run in first_runs]
+    runs, labels = [group[0] for group in groups], []
+    for run, some in zip(runs, settings):
+        named = ", ".join(words(*flag) for flag in some.items()) if names and some else run.name
+        labels.append(named if names else label_of(run, runs, apart))
     labels = [
         f"{label} ({run.name})" if labels.count(label) > 1 else label
-        for run, label in zip(first_runs, labels)
+        for run, label in zip(runs, labels)
     ]
     return with_styles(labels, groups, settings, by_optimizer=not names or "optimizer" in names)
 
@@ -74,7 +68,6 @@ def settings_of(run, with_seed=False):
 
 
 def optimizer_of(run):
-    """The optimizer's name, or None if the run did not record one."""
     optimizer = run.flags.get("optimizer")
     return None if optimizer is None else str(optimizer)
 
@@ -83,10 +76,8 @@ def label_of(run, runs, with_seed):
     """The optimizer if the runs have several, with or without batch norm, and what else differs."""
     if optimizer_of(run) is None:
         return run.name
-    several = len(set(map(optimizer_of, runs))) > 1
-    first = [optimizer_of(run)] * several
-    if BATCH_NORM in run.flags:
-        first.append(words(BATCH_NORM, run.flags[BATCH_NORM]))
+    first = [optimizer_of(run)] * (len(set(map(optimizer_of, runs))) > 1)
+    first += [words(BATCH_NORM, run.flags[BATCH_NORM])] * (BATCH_NORM in run.flags)
     found = dict.fromkeys([*first, *differences(run, runs, with_seed)])
     return ", ".join(found) or optimizer_of(run)
 
@@ -104,35 +95,29 @@ def differences(run, runs, with_seed=False):
 def with_styles(labels, groups, settings, by_optimizer):
     """The Groups, in the order in which people count their labels.
 
-    Colour tells the optimizer where there are several; else the other settings (None: nothing is
-    known of the run); else batch norm, as in the figures of the diagnostics. The line style tells
-    batch norm where colour does not. Groups of one look get different shades.
+    Colour tells the optimizer where there are several; else the other settings (None: not known);
+    else batch norm. The line style tells batch norm where colour does not. Groups of one look get
+    different shades.
     """
     in_order = sorted(zip(labels, groups, settings), key=lambda part: natural_order(part[0]))
-    labels, groups, settings = zip(*in_order)
-    optimizers = [optimizer_of(group[0]) for group in groups]
-    sides = [group[0].flags.get(BATCH_NORM) for group in groups]
-    # Nothing known of a run is no reason to give two such runs one colour.
-    keys = [
-        group[0].name
-        if some is None
-        else frozen({name: some[name] for name in some if name not in (BATCH_NORM, "optimizer")})
-        for group, some in zip(groups, settings)
-    ]
-    order = list(dict.fromkeys(keys))
-    by_side = False
+    runs = [group[0] for _, group, _ in in_order]
+    optimizers, keys = list(map(optimizer_of, runs)), []
+    sides = [run.flags.get(BATCH_NORM) for run in runs]
+    for run, (_, _, some) in zip(runs, in_order):
+        others = {k: v for k, v in (some or {}).items() if k not in (BATCH_NORM, "optimizer")}
+        # Nothing known of a run is no reason to give two such runs one colour.
+        keys.append(run.name if some is None else frozen(others))
+    order, both = list(dict.fromkeys(keys)), len({bool(s) for s in sides if s is not None}) > 1
     if by_optimizer and len(set(optimizers)) > 1:
         colors = [OPTIMIZER_COLORS.get(optimizer, figures.GREY) for optimizer in optimizers]
     elif len(order) == 1 and None not in sides:
-        by_side = True
-        colors = [figures.BATCH_NORM_COLORS[bool(side)] for side in sides]
+        both, colors = False, [figures.BATCH_NORM_COLORS[bool(side)] for side in sides]
     else:
         colors = [figures.PALETTE[order.index(key) % len(figures.PALETTE)] for key in keys]
-    both = len({bool(side) for side in sides if side is not None}) > 1
-    dashed = [both and not by_side and side is not None and not side for side in sides]
+    dashed = [both and side is not None and not side for side in sides]
     looks = list(zip(colors, dashed))
     shades = {look: iter(figures.shades(look[0], looks.count(look))) for look in looks}
     return [
         Group(group, label, next(shades[look]), look[1])
-        for group, label, look in zip(groups, labels, looks)
+        for (label, group, _), look in zip(in_order, looks)
     ]

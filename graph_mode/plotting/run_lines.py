@@ -1,6 +1,5 @@
 """From runs to the lines, labels and legend of a figure."""
 
-import collections
 import typing
 
 import numpy as np
@@ -12,21 +11,18 @@ from graph_mode.plotting.curves import finite
 
 NETWORKS = {"fc": "Fully connected network", "conv": "Convolutional network"}
 SPLIT_NAMES = {"train": "Training", "validation": "Validation", "test": "Test"}
-# A fraction that float32 rounded up may be above 1 by so much; percent are far above.
-LARGEST_FRACTION = 1.001
+LARGEST_FRACTION = 1.001  # which float32 may have rounded up; percent are far above
 X_LABELS = {
     "step": "Iteration (batch)",
     "relative": "Time since the run began (min)",
     "wall": "Time (UTC)",
 }
-SECONDS_A_DAY = 86400
-LATEST_DAY = 2_900_000  # of matplotlib's dates
+SECONDS_A_DAY, LATEST_DAY = 86400, 2_900_000  # of matplotlib's dates
 # The labels of MNIST's training images, and the loss, in nats, of a network that answers how
 # frequent their classes are, whatever it sees.
 MNIST_LABELS = "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"
 FREQUENCIES_LOSS = {"sigmoid": 0.32492, "softmax": 2.30116}
-# Where validation with population statistics differs by so much, a figure shows both.
-CLEARLY = 0.05
+CLEARLY = 0.05  # Where population statistics differ by so much, a figure shows both.
 
 
 class Plot(typing.NamedTuple):
@@ -40,28 +36,24 @@ class Plot(typing.NamedTuple):
 
 
 def plots_of(runs, wanted):
-    """[Plot], one for each network and wanted tag; one for each such tag of other programs.
-
-    The tag fc_loss of another program comes into one figure with the tag loss of network fc. A tag
-    that no training has is that of the validation, or else of the test.
-    """
-    found = collections.defaultdict(list)
+    """[Plot], one for each network and wanted tag; the tag fc_loss of another program comes to the
+    tag loss of network fc. A tag that no training has is the validation's, or else the test's."""
+    found = {}
     for split in SPLIT_NAMES:
         before = set(found)
         for run in runs:
             for tag, series in scalars_of(run, split).items():
                 name = f"{run.network}_{tag}" if run.network else tag
                 if wanted(tag) and name not in before:
-                    found[name].append((run, tag, split, series))
+                    plot = found.setdefault(name, Plot(name, run.network, tag, split, []))
+                    plot.curves.append((run, series))
     plots, taken = [], set()
-    for name in sorted(found):
-        network = next((run.network for run, _, _, _ in found[name] if run.network), None)
-        _, tag, split, _ = found[name][0]
-        pairs = [(run, series) for run, _, _, series in found[name]]
+    for name, plot in sorted(found.items()):
+        network = next((run.network for run, _ in plot.curves if run.network), None)
         # "Loss" is taken by "loss": many file systems take them for one.
         free = next(each for each in names.numbered(names.safe(name)) if each.lower() not in taken)
         taken.add(free.lower())
-        plots.append(Plot(free, network, tag, split, pairs))
+        plots.append(plot._replace(file_name=free, network=network))
     return plots
 
 
@@ -77,11 +69,9 @@ def scalars_of(run, split):
 
 
 def panels_of(plot, say, with_accuracy=False, group_by=None, x="step", **look):
-    """[figures.Panel] of a Plot: its scalar, and beside it, if asked for, validation accuracy.
-
-    say is called with a line for what a person should know; group_by: see run_groups.group_runs; x:
-    "step", "relative" or "wall"; look: smoothing and log_y, None for what fits.
-    """
+    """[figures.Panel] of a Plot: its scalar, and beside it, if asked for, validation accuracy. say
+    is called with a line for what a person should know; group_by: see run_groups.group_runs; x:
+    "step", "relative" or "wall"; look: smoothing and log_y, None for what fits."""
     runs = [run for run, _ in plot.curves]
     series_of = {run.name: series for run, series in plot.curves}
     groups = run_groups.group_runs(runs, group_by, apart=x == "wall")
@@ -108,26 +98,23 @@ def panel_of(plot, groups, say, x, smoothing=0.95, log_y=None):
         return curves.mean_and_band(steps, xs).mean, curves.mean_and_band(steps, values)
 
     lines = [line_of(group, series_of, plot, smoothing, mean_of) for group in groups]
-    lines = [line for line in lines if line is not None]
+    lines = list(filter(None, lines))
     percent = is_accuracy(plot.tag)
     # The smoothed curves: a single batch with an odd loss does not decide.
     fits_log = figures.spans_decade(np.concatenate([line.y for line in lines]))
     scale = "log" if (fits_log if log_y is None else log_y) else "linear"
     scale = "accuracy" if percent and log_y is None else scale
     for run, series in plot.curves:
-        say_what_is_left_out(f"{run.name}: {plot.tag}", series.values, scale, say)
+        values = finite(series.values)
+        known = values[np.isfinite(values)]
+        for lost, what in (
+            (len(values) - len(known), "nan, infinite or too large: gaps in the curve"),
+            (scale == "log" and (known <= 0).sum(), "not above 0: gaps on a logarithmic axis"),
+        ):
+            if lost:
+                say(f"{run.name}: {plot.tag}: {lost} of {len(values)} values are {what}")
     look = {"percent": percent, "dates": x == "wall", "level": frequencies_loss(plot)}
     return figures.Panel(lines, X_LABELS[x], y_label_of(plot), scale, **look)
-
-
-def say_what_is_left_out(name, values, scale, say):
-    known = values[np.isfinite(finite(values))]
-    for lost, what in (
-        (len(values) - len(known), "nan, infinite or too large: gaps in the curve"),
-        (scale == "log" and (known <= 0).sum(), "not above 0: gaps on a logarithmic axis"),
-    ):
-        if lost:
-            say(f"{name}: {lost} of {len(values)} values are {what}")
 
 
 def line_of(group, series_of, plot, smoothing, mean_of):
@@ -138,12 +125,14 @@ def line_of(group, series_of, plot, smoothing, mean_of):
     # A validation is one number over many images: there is nothing to smooth.
     x, band = mean_of(found, smoothing if plot.split == "train" else 0)
     label, look = group.label, {}
-    if plot.split == "train":
-        look["markers"] = validation_of(group.runs, plot.tag, mean_of)
-    elif plot.split == "validation" and plot.tag == "accuracy":
-        other = validation_of(group.runs, "accuracy_population", mean_of)
-        apart = np.subtract(other[1], band.mean) if other and len(other[0]) == len(x) else 0
-        look["dotted"] = other if np.any(np.abs(np.nan_to_num(apart)) > CLEARLY) else None
+    beside = {"train": plot.tag, "validation": "accuracy_population"}.get(plot.split)
+    beside = having(group.runs, beside)
+    other_x, other = mean_of(beside) if beside else (None, None)
+    if plot.split == "train" and other:
+        look["markers"] = other_x, other.mean
+    elif plot.tag == "accuracy" and other and len(other_x) == len(x):
+        apart = np.nan_to_num(other.mean - band.mean)
+        look["dotted"] = (other_x, other.mean) if np.any(np.abs(apart) > CLEARLY) else None
     if len(found) > 1:
         label += f" (n = {len(found)})"
         look.update(low=band.low, high=band.high)
@@ -151,15 +140,6 @@ def line_of(group, series_of, plot, smoothing, mean_of):
         values = finite(found[0][1].values)
         look["raw"] = values if np.nansum(np.abs(values - band.mean)) > 0 else None
     return figures.Line(label, group.color, group.dashed, x, band.mean, **look)
-
-
-def validation_of(runs, tag, mean_of):
-    """x and mean of a scalar of the validation; None where none of the runs has it."""
-    found = having(runs, tag)
-    if not found:
-        return None
-    x, band = mean_of(found)
-    return x, band.mean
 
 
 def having(runs, tag):
@@ -181,7 +161,6 @@ def x_values(x, run, series):
 
 
 def is_accuracy(tag):
-    """Whether the scalar is a fraction of right answers, of which more is better."""
     return "accuracy" in tag
 
 
@@ -210,8 +189,7 @@ def y_label_of(plot):
 
 
 def frequencies_loss(plot):
-    """The loss of answering the frequencies of MNIST's classes; None where the runs have no loss,
-    other data, or different losses."""
+    """The loss of answering the frequencies of MNIST's classes; None if the runs have no such."""
     of_mnist = all(MNIST_LABELS in run.data.values() for run, _ in plot.curves)
     kinds = losses_of(plot)
     return FREQUENCIES_LOSS[kinds[0]] if of_mnist and len(kinds) == 1 else None

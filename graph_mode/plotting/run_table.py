@@ -11,11 +11,8 @@ from graph_mode.show import tables
 
 
 def table(plots):
-    """A line for each run of the run_lines.Plots: its last and its best value, its accuracies.
-
-    The best loss is the smallest, the best accuracy the largest. If there are several tags, a
-    column says which.
-    """
+    """A line for each run of the run_lines.Plots: its tag, if there are several, its last and its
+    best value (the smallest loss, the largest accuracy), its accuracies."""
     tags = {plot.tag for plot in plots}
     kinds = {kind_of(tag) for tag in tags}
     what = f" {kinds.pop()}".rstrip() if len(kinds) == 1 else ""
@@ -58,10 +55,8 @@ def number(value):
 
 
 def write_csv(runs, wanted, path):
-    """Writes the points whose tag is wanted, with all the digits that tell a float from others.
-
-    A run has the name that TensorBoard gives it, such as a/b/train.
-    """
+    """Writes the points whose tag is wanted, with all digits. A run has the name that TensorBoard
+    gives it, such as a/b/train."""
     with output_file(path, newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("run", "tag", "step", "wall_time", "value"))

@@ -1,11 +1,9 @@
-"""Reads TensorBoard event files, without TensorFlow: every checksum is checked.
-
-A file is a sequence of records: uint64 length, uint32 masked CRC-32C of it, an Event message of
-that length, uint32 masked CRC-32C of the message.
-"""
+"""Reads TensorBoard event files, without TensorFlow. They are a sequence of records: uint64 length,
+uint32 masked CRC-32C of it, an Event message of that length, uint32 masked CRC-32C of that."""
 
 import array
 import collections
+import contextlib
 import os
 import re
 import struct
@@ -16,18 +14,13 @@ from google.protobuf.message import DecodeError
 from google_crc32c import value as crc32c
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.types_pb2 import DT_DOUBLE, DT_FLOAT
+from tensorboard.util import tensor_util
 
 HEADER, CHECKSUM = struct.Struct("<QI"), struct.Struct("<I")
-FRAME_BYTES = HEADER.size + CHECKSUM.size
+FRAME_BYTES, BLOCK_BYTES = HEADER.size + CHECKSUM.size, 1 << 20
 # The upper half of its length is zero.
 LIKE_A_HEADER = re.compile(rb"(?=(.{4}\0{4}.{4}))", re.DOTALL)
-BLOCK_BYTES = 1 << 20
 CUT_OFF = "the file stops inside a record"
-# By type of a tensor: the field that holds its numbers, or else one number as bytes.
-NUMBERS = {
-    DT_FLOAT: ("float_val", struct.Struct("<f")),
-    DT_DOUBLE: ("double_val", struct.Struct("<d")),
-}
 
 
 class Series(typing.NamedTuple):
@@ -50,7 +43,7 @@ class Points(collections.defaultdict):
     """The points of some event files, {tag: (steps, wall times, values)}, in 24 bytes a point."""
 
     def __init__(self):
-        super().__init__(lambda: (array.array("q"), array.array("d"), array.array("d")))
+        super().__init__(lambda: tuple(map(array.array, "qdd")))
 
     def take_back(self, first_step):
         """Leaves out the points from a step on."""
@@ -71,11 +64,8 @@ class Points(collections.defaultdict):
 
 def read_event_file(path, points):
     """Adds every scalar of a file, simple_value and scalar tensor, to Points; returns [Damage].
-
-    A program that says from which step on it continues takes back the points from there on, as in
-    TensorBoard: so read the files of a folder in the order of their names. Raises OSError if the
-    file cannot be read.
-    """
+    Raises OSError. A program that says from which step on it continues takes back the points from
+    there on, as in TensorBoard: so read the files of a folder in the order of their names."""
     plugins, damage = set(), []
     with open(path, "rb") as file:
         for _, event in events(file, damage):
@@ -97,21 +87,16 @@ def _number(value, plugins):
         return value.simple_value
     if value.metadata.plugin_data.plugin_name == "scalars":
         plugins.add(value.tag)
-    tensor = value.tensor
-    if value.tag not in plugins or tensor.dtype not in NUMBERS:
-        return None
-    field, as_bytes = NUMBERS[tensor.dtype]
-    numbers = getattr(tensor, field)
-    if len(tensor.tensor_content) == as_bytes.size:
-        numbers = as_bytes.unpack(tensor.tensor_content)
-    return numbers[0] if len(numbers) == 1 else None
+    is_number = value.tensor.dtype in (DT_FLOAT, DT_DOUBLE) and not value.tensor.tensor_shape.dim
+    if value.tag in plugins and is_number:
+        with contextlib.suppress(ValueError):  # an empty one
+            return tensor_util.make_ndarray(value.tensor).item()
+    return None
 
 
 def events(file, damage):
-    """Yields (end, Event) for each record of a file that is open for reading bytes.
-
-    What is wrong is appended to `damage`, and reading goes on at the next header that is right.
-    """
+    """Yields (end, Event) for each record of a file that is open for reading bytes. What is wrong
+    is appended to `damage`, and reading goes on at the next header that is right."""
     size = os.fstat(file.fileno()).st_size
     position = 0
     while position < size:
@@ -128,8 +113,7 @@ def events(file, damage):
 
 
 def _event(file, position, size):
-    """(Event, the end of its record) at this position of the file; or (what is wrong, the end of
-    the record, or None if that is not known)."""
+    """(Event, the end of its record); or (what is wrong, that end, or None if it is not known)."""
     header = file.read(HEADER.size)
     if len(header) < HEADER.size:
         return CUT_OFF, None
@@ -155,8 +139,7 @@ def masked_crc32c(data):
 
 
 def _next_header(file, position, size):
-    """The offset, from `position` on, of the next right header whose record fits into the file;
-    `size` if there is none."""
+    """Where the next right header is whose record fits into the file; `size` if there is none."""
     while position + FRAME_BYTES <= size:
         file.seek(position)
         block = file.read(BLOCK_BYTES)

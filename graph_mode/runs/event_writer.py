@@ -1,8 +1,5 @@
-"""Writes TensorBoard event files. Needs TensorBoard's protos, never TensorFlow.
-
-TensorFlow's own writer works in a thread and keeps the disk's errors to itself; this one raises
-them where they happen.
-"""
+"""Writes TensorBoard event files, without TensorFlow, whose own writer works in a thread and keeps
+the disk's errors to itself; this one raises them where they happen."""
 
 import contextlib
 import os
@@ -18,19 +15,16 @@ from graph_mode.runs import event_files
 
 
 class EventWriter:
-    """Appends events to a new event file in `folder`, which is made if need be.
-
-    What the disk refuses is raised as CommandError, at the latest by flush() or close().
-    """
+    """Appends events to a new event file in `folder`, which is made if need be. What the disk
+    refuses is raised as CommandError, at the latest by flush() or close()."""
 
     def __init__(self, folder):
         name = f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}"
         self._path = os.path.join(folder, name)
         with self._disk_errors():
             os.makedirs(folder, exist_ok=True)
-            # TensorBoard sorts it behind those that are there.
             while os.path.exists(self._path):
-                self._path += ".1"
+                self._path += ".1"  # TensorBoard sorts it behind those that are there.
             self._file = open(self._path, "xb")
         self._records = RecordWriter(self._file)
         self.add_event(file_version="brain.Event:2")
@@ -61,30 +55,23 @@ class EventWriter:
         try:
             yield
         except OSError as error:
-            raise CommandError(
-                f"{self._path}: events cannot be written: {error.strerror}; the last checkpoint is "
-                "intact: mend that, then go on with --resume"
-            ) from None
+            words = f"{self._path}: events cannot be written: {error.strerror}; the last checkpoint"
+            raise CommandError(f"{words} is intact: mend that, then go on with --resume") from None
 
 
 def drop_events_after(path, last_step):
-    """Cuts an event file before its first event of a step above `last_step`, or its torn end.
-
-    A file of which nothing is left is removed. Raises CommandError, and changes nothing, where a
-    record before that is damaged.
-    """
+    """Cuts an event file before its first event of a step above `last_step`, or its torn end; where
+    nothing is left, removes it. Raises CommandError where a record before that is damaged."""
     kept, damage = 0, []
     with open(path, "r+b") as file:
         for end, event in event_files.events(file, damage):
             if event.step > last_step:
                 break
             kept = end
-        damage = [each for each in damage if each.reason != event_files.CUT_OFF]
-        if damage:
-            raise CommandError(
-                f"{path}: damaged at byte {damage[0].offset}, expected an event: move the file "
-                "away to go on without what it holds"
-            )
+        for offset, _, reason in damage:
+            if reason != event_files.CUT_OFF:
+                words = "expected an event: move the file away to go on without what it holds"
+                raise CommandError(f"{path}: damaged at byte {offset}, {words}")
         file.truncate(kept)
     if kept == 0:
         os.remove(path)

@@ -1,10 +1,6 @@
-"""Finds the runs that training left in a folder and reads what they recorded. No TensorFlow.
+"""Finds and reads runs, without TensorFlow: folders with settings.json, whose scalars are in
+train/, validation/ and test/, and all other folders with event files, of any program."""
 
-A run is a folder with settings.json, whose scalars are in train/, validation/ and test/. A folder
-of event files that another program wrote is a run too: then every event file in it is read.
-"""
-
-import collections
 import glob
 import os
 import pathlib
@@ -25,37 +21,28 @@ class Run(typing.NamedTuple):
     data: dict  # {file: SHA-256}
     versions: dict  # as in settings.json
     result: dict  # result.json, {} while the run goes on
-    # {split: {tag: event_files.Series}}; a split is one of SPLITS, or "" for event files that lie
-    # in the run's folder itself.
-    scalars: dict
+    scalars: dict  # {one of SPLITS, or "" for the run's folder itself: {tag: event_files.Series}}
 
 
 def find_event_files(paths, say, left_out=None):
     """{run folder: {split: [event file]}} of the runs below folders, event files or glob patterns
-    (** for any depth), in the order in which people count: a-2, a-10.
-
-    Links are followed; what has several names is found once. say is called with one line for what
-    cannot be read. The folder `left_out` is not looked into.
-    """
-    found = collections.defaultdict(lambda: collections.defaultdict(list))
-    missing, seen = [], set()
+    (** for any depth), in the order in which people count: a-2, a-10. Links are followed; what has
+    several names is found once. say is called with one line for what cannot be read."""
+    found, missing, seen = {}, [], set()
     for path in paths:
         # The shortest first: a link can lead from the longer ones back to it.
         matches = [path] if os.path.exists(path) else _matches(path)
         missing += [] if matches else [path]
         for match in sorted(matches, key=lambda match: (len(match), match)):
-            for file in _event_files(match, seen, say, left_out):
+            for file in sorted(_event_files(match, seen, say, left_out)):
                 # ('runs/a', 'train') of 'runs/a/train', and ('runs/a', '') of 'runs/a'.
                 folder, split = os.path.split(os.path.dirname(file) or os.curdir)
                 if split not in SPLITS:
                     folder, split = os.path.join(folder, split), ""
-                found[folder or os.curdir][split].append(file)
+                found.setdefault(folder or os.curdir, {}).setdefault(split, []).append(file)
     for path in missing if found else ():
         say(f"{path}: no such file or folder; left out")
-    return {
-        folder: {split: sorted(files) for split, files in found[folder].items()}
-        for folder in sorted(found, key=natural_order)
-    }
+    return {folder: found[folder] for folder in sorted(found, key=natural_order)}
 
 
 def _matches(pattern):
@@ -71,10 +58,9 @@ def _event_files(start, seen, say, left_out):
     paths are in `seen`, which grows."""
 
     def is_new(path):
-        real = os.path.realpath(path)
-        is_new = real not in seen
-        seen.add(real)
-        return is_new
+        before = len(seen)
+        seen.add(os.path.realpath(path))
+        return len(seen) > before
 
     def tell(error):
         say(f"{error.filename}: {error.strerror}; left out")
@@ -95,9 +81,8 @@ def _event_files(start, seen, say, left_out):
             # Folders before links to them.
             subfolders.sort(key=lambda name: os.path.islink(paths[name]))
             subfolders[:] = [name for name in subfolders if paths[name] != left_out]
-            for path in map(paths.get, names):
-                is_file = os.path.isfile(path) or not os.path.exists(path)
-                if "tfevents" in os.path.basename(path) and is_file and is_new(path):
+            for path in (paths[name] for name in names if "tfevents" in name):
+                if (os.path.isfile(path) or not os.path.exists(path)) and is_new(path):
                     yield os.path.normpath(path)
 
 
@@ -111,7 +96,7 @@ def names_of(folders, paths):
     """{folder: name}: the path of each run below what all the searched paths have in common, or the
     whole path where they are on several drives."""
     folders = {folder: os.path.abspath(folder) for folder in folders}
-    searched = [os.path.abspath(path) for path in paths if os.path.isdir(path)]
+    searched = map(os.path.abspath, filter(os.path.isdir, paths))
     roots = [os.path.dirname(path) if path in folders.values() else path for path in searched]
     try:
         base = os.path.commonpath(roots + [os.path.dirname(path) for path in folders.values()])
@@ -121,22 +106,20 @@ def names_of(folders, paths):
 
 
 def read_runs(found, paths, say):
-    """The [Run] of what find_event_files found in the paths, in that order.
-
-    say is called with one line for everything that could not be used.
-    """
+    """The [Run] of what find_event_files found in the paths, in that order. say is called with one
+    line for everything that could not be used."""
     names = names_of(found, paths) if found else {}
     runs = []
     for folder, splits in found.items():
         settings = read_json(os.path.join(folder, SETTINGS), say)
         parts = [settings.get(key) for key in ("flags", "data", "versions")]
-        parts = [part if isinstance(part, dict) else {} for part in parts]
-        parts[1] = contents_of(parts[1])
+        flags, data, versions = (part if isinstance(part, dict) else {} for part in parts)
         result = read_json(os.path.join(folder, RESULT), say)
         scalars = {split: _read_scalars(files, say, result) for split, files in splits.items()}
         network = settings.get("network")
         network = network if isinstance(network, str) and network else None
-        runs.append(Run(names[folder], network, *parts, result, scalars))
+        given = flags, contents_of(data), versions, result, scalars
+        runs.append(Run(names[folder], network, *given))
     return runs
 
 
@@ -151,8 +134,8 @@ def _read_scalars(files, say, ended):
             continue
         # While a run goes on, its last record may be half written.
         damages = [damage for damage in damages if ended or damage.reason != CUT_OFF]
-        if damages:
-            first, lost = damages[0], sum(damage.end - damage.offset for damage in damages)
+        for first in damages[:1]:
+            lost = sum(damage.end - damage.offset for damage in damages)
             places = f" in {len(damages)} places" * (len(damages) > 1)
             say(f"{file}: byte {first.offset}: {first.reason}; left out {lost} bytes{places}")
     return points.series()
