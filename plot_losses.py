@@ -149,8 +149,9 @@ def plot(runs, flags):
 def draw(plot, flags):
     with_accuracy = flags.tags is None and plot.tag.endswith("loss")
     look = {"x": flags.x, "smoothing": flags.smoothing, "log_y": flags.log_y}
-    panels = run_lines.panels_of(plot, command_line.say, with_accuracy, flags.group_by, **look)
-    return figures.draw(panels, flags.title or run_lines.title_of(plot), flags.show)
+    look.update(with_accuracy=with_accuracy, group_by=flags.group_by)
+    rows = run_lines.rows_of(plot, command_line.say, **look)
+    return figures.draw(rows, flags.title or run_lines.title_of(plot), flags.show)
 
 
 def nothing_to_draw(runs, flags):

@@ -324,7 +324,8 @@ def words(name, value):
         return sides[value] + text
     if isinstance(value, (list, tuple)):
         value = ",".join(map(str, value))
-    return str(value) if name == "optimizer" else f"{text} {value}"
+    forms = {"optimizer": f"{value}", "loss": f"{value} loss", "layers": f"{value} layers"}
+    return forms.get(name, f"{text} {value}")
 
 
 def frozen(value):

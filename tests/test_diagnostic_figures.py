@@ -13,17 +13,18 @@ from graph_mode.comparing import report
 from graph_mode.plotting import diagnostics
 from graph_mode.runs import recorded
 
-NAMES = ["figure_1", "activation_inputs", "gradient_norms", "dead_units", "loss_along_gradient"]
+NAMES = ["figure_1", "activation_inputs", "gradient_norms", "dead_units", "weight_norms"]
 
 
 def tags(batch_norm, layers):
     """The tags that a run of these hidden layers writes, with kernels of two."""
-    found = [f"loss_along_gradient/{which}" for which in ("start", "smallest", "largest")]
+    found = []
     for layer, unit in itertools.product(layers, ("", "/first_unit")):
         inputs = f"activation_inputs/layer_{layer}{unit}"
         found += [f"dead_units/layer_{layer}", *(f"{inputs}/percentile_{p}" for p in (15, 50, 85))]
     layers = ["block/dense", "dense_1"] + ["batch_normalization"] * batch_norm
-    return [f"diagnostics/{tag}" for tag in found + [f"gradient_norm/{layer}" for layer in layers]]
+    norms = itertools.product(("gradient_norm", "weight_norm"), layers)
+    return [f"diagnostics/{tag}" for tag in found + [f"{kind}/{layer}" for kind, layer in norms]]
 
 
 def write_run(folder, values, batch_norm, layers=(2, 10), **flags):
@@ -128,6 +129,5 @@ def test_the_report_has_the_figures_and_the_numbers_behind_them(tmp_path):
     assert all(f"](fc_{name}.png)" in text for name in NAMES)
     assert all((output_dir / f"fc_{name}.png").exists() for name in NAMES)
     # At the end the seeds' values are 3 and 9 without and 30 and 90 with batch norm, whose third
-    # seed is not finite there; at all evaluations without batch norm they are 2 and 6.
-    assert "| 2 | 6.00 to 6.00 | 60.00 to 60.00 | 6 | 60 |" in text
-    assert "| without | 4.0000 | 4.0000 | 4.0000 |" in text
+    # seed is not finite there.
+    assert "| 2 | 6.00 to 6.00 | 60.00 to 60.00 | 6 | 60 | 6 | 60 |" in text

@@ -343,16 +343,15 @@ def test_single_batches_are_drawn_beside_a_curve_that_is_smoothed(few):
     losses = np.random.RandomState(0).normal(1, 0.1, curves.FEW_POINTS - few)
     write_run("runs/fc/a", losses=losses)
     panels = panels_of(smoothing=0.9)
-    assert ("single batches" in legend_of(panels)) == (panels[0].lines[0].raw is not None) != few
+    assert (
+        ("loss of each batch" in legend_of(panels)) == (panels[0].lines[0].raw is not None) != few
+    )
 
 
-@pytest.mark.parametrize("population, shown", [(0.56, True), (0.54, False)])
-def test_validation_accuracy_stands_beside_the_loss_with_population_statistics_where_they_differ(
-    population, shown
-):
+def test_validation_accuracy_stands_beside_the_loss_with_population_statistics():
     steps = [0, 10, 20, 50, 100, 200, 500, 1000, 1001]
     folder = write_run("runs/fc/a", losses=np.full(1002, 2.0))
-    events = [scalar_event(step, accuracy_population=population) for step in steps]
+    events = [scalar_event(step, accuracy_population=0.54) for step in steps]
     write_event_file(f"{folder}/validation/events.out.tfevents.1800000000.host", events)
     loss, accuracy = panels_of(with_accuracy=True)
     assert loss.y_label == "Training loss (sigmoid cross-entropy, nats)"
@@ -360,7 +359,55 @@ def test_validation_accuracy_stands_beside_the_loss_with_population_statistics_w
     assert loss.lines[0].markers[1].tolist() == pytest.approx([2.2] * len(steps))
     assert (accuracy.y_label, accuracy.scale) == ("Validation accuracy (%)", "accuracy")
     assert accuracy.lines[0].y.tolist() == [0.5] * len(steps)
-    assert (accuracy.lines[0].dotted is not None) == shown
+    assert accuracy.lines[0].dotted[1] == pytest.approx(0.54)
+
+
+def test_runs_without_batch_norm_have_the_colour_of_their_partners_or_are_grey():
+    for momentum in (0.9, 0.99):
+        for layers in (2, 3):
+            settings = {"layers": layers, "batch_norm_momentum": momentum}
+            if layers == 2 or momentum == 0.9:
+                write_run(f"runs/fc/with-{layers}-{momentum}", batch_norm=True, **settings)
+        write_run(f"runs/fc/plain-{momentum}", batch_norm=False, layers=momentum < 0.95 and 3 or 2)
+    colors = {line.label: (line.color, line.dashed) for line in panels_of()[0].lines}
+    plain = {label: look for label, look in colors.items() if "without" in label}
+    (partner,) = [look for label, look in colors.items() if "3 layers" in label and not look[1]]
+    assert sorted(plain.values()) == sorted([(figures.GREY, True), (partner[0], True)])
+    assert len({look[0] for look in colors.values()}) == 4
+
+
+def test_many_curves_of_several_optimizers_are_a_row_of_panels_for_each_on_the_same_scale():
+    for number, optimizer in enumerate(["adam", "sgd", "momentum", "ftrl"]):
+        for batch_norm in (False, True):
+            losses = np.full(30, 1 + number)
+            write_run(f"runs/fc/{number}{batch_norm}", losses=losses, optimizer=optimizer,
+                      batch_norm=batch_norm)  # fmt: skip
+    plot = run_lines.plots_of(read_runs()[0], lambda tag: tag == "loss")[0]
+    assert len(run_lines.rows_of(plot, pytest.fail)) == 4
+    figure = figures.draw(run_lines.rows_of(plot, pytest.fail, with_accuracy=True), "A title")
+    rows = figure.axes[:8:2]
+    titles = sorted(axes.get_title(loc="left") for axes in rows)
+    assert titles == ["adam", "ftrl", "momentum", "sgd"]
+    assert len({axes.get_ylim() for axes in rows}) == 1
+    assert len(figure.axes[-1].get_legend().get_texts()) <= 4
+
+
+def test_a_first_value_far_above_the_rest_does_not_squeeze_the_others():
+    for values in ([1e4, 1, 2, 1.5], [10, 1, 2, 1.5]):
+        line = figures.Line("a", "#000000", False, np.arange(4.0), np.array(values))
+        axes = figures.draw([[figures.Panel([line], "x", "y")]]).axes[0]
+        assert (axes.get_ylim()[1] < 3) == (values[0] == 1e4)
+
+
+def test_a_title_names_what_the_runs_share():
+    for seed in (0, 1, 2):
+        write_run(f"runs/fc/{seed}", seed=seed, num_batches=3000)
+    plot = run_lines.plots_of(read_runs()[0], lambda tag: tag == "loss")[0]
+    title = "Fully connected network, adam, 3,000 batches, seeds 0 to 2"
+    assert run_lines.title_of(plot) == title
+    write_run("runs/fc/9", seed=9, num_batches=30, optimizer="sgd")
+    plot = run_lines.plots_of(read_runs()[0], lambda tag: tag == "loss")[0]
+    assert run_lines.title_of(plot) == "Fully connected network, seeds 0, 1, 2, 9"
 
 
 @pytest.mark.parametrize("loss", ["softmax", "sigmoid"])
@@ -403,7 +450,7 @@ def test_the_axis_is_logarithmic_for_a_decade_and_values_it_cannot_show_are_said
 def test_nothing_is_clipped_and_nothing_overlaps(count, name):
     x, shades = np.arange(5.0), figures.shades(figures.BLUE, count)
     lines = [figures.Line(name, shade, False, x, x * 1e7, markers=(x, x)) for shade in shades]
-    figure = figures.draw([figures.Panel(lines, "x", f"the axis {n}") for n in "ab"], "A title")
+    figure = figures.draw([[figures.Panel(lines, "x", f"the axis {n}") for n in "ab"]], "A title")
     canvas = backend_agg.FigureCanvasAgg(figure)
     canvas.draw()
     boxes = [axes.get_tightbbox(canvas.get_renderer()) for axes in figure.axes]
@@ -429,10 +476,10 @@ def test_points_are_marked_where_they_are_few_and_not_taken_for_those_of_the_val
 def test_accuracies_are_shown_in_percent_however_they_were_logged(factor):
     values = np.array([0.1, 0.9, 0.985, 0.99])
     write_scalars("runs/a", "accuracy", values * factor)
-    figure = figures.draw(panels_of(tag="accuracy"))
+    figure = figures.draw([panels_of(tag="accuracy")])
     figures.image(figure, "png", 50)
     axes = figure.axes[0]
-    assert axes.get_ylabel() == "Training accuracy (%)"
+    assert axes.get_ylabel().startswith("Training accuracy (%)")
     shown = {tick.get_text() for tick in axes.get_yticklabels()}
     assert {"10", "90", "98", "99"} <= shown and "0.9" not in shown
     # The rise from chance and the differences at the end are both to be seen.

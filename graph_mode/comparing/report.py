@@ -6,14 +6,12 @@ import math
 import os
 from statistics import mean, median_low, stdev
 
-import numpy as np
-
 from graph_mode.comparing import report_figures, results
 from graph_mode.comparing.results import MOVING, POPULATION, statistics_of
 from graph_mode.flags import frozen
 from graph_mode.output_file import output_file
 from graph_mode.plotting import diagnostics
-from graph_mode.plotting.diagnostics import ALONG, DEAD, INPUTS, LOW, NORM, UPPER
+from graph_mode.plotting.diagnostics import DEAD, INPUTS, LOW, NORM, UPPER, WEIGHTS
 from graph_mode.plotting.run_lines import NETWORKS
 from graph_mode.show.tables import markdown
 
@@ -190,7 +188,7 @@ def speed_text(steps):
 
 def diagnostics_section(settings):
     """What --diagnostics recorded, mean over the seeds, without and with batch norm; or nothing."""
-    layers, along = [], []
+    layers = []
     for setting in settings:
         pair = results.pair_of(setting)
         sides = [pair.sides.get(side, []) for side in SIDES]
@@ -201,23 +199,18 @@ def diagnostics_section(settings):
                 ends = [mean_text(runs, f"{name}{end}", ".2f") for end in (LOW, UPPER)]
                 row.append(NOTHING if NOTHING in ends else " to ".join(ends))
             row += [mean_text(runs, f"{NORM}/{kernel}", ".2g") for runs in sides]
+            row += [mean_text(runs, f"{WEIGHTS}/{kernel}", ".3g") for runs in sides]
             row += [mean_text(runs, f"{DEAD}/layer_{number}", ".1%") for runs in sides]
             layers.append((setting, row))
-        for side, runs in pair.sides.items():
-            tags = [f"{ALONG}/{end}" for end in ("start", "smallest", "largest")]
-            cells = [mean_text(runs, tag, ".4f", np.mean) for tag in tags]
-            along.append((setting, [SIDES[side], *cells]))
-    if along:
-        names = (f"inputs, {LOW}th to {UPPER}th percentile", "gradient norm", "dead units")
+    if layers:
+        names = (f"inputs, {LOW}th to {UPPER}th percentile", "gradient norm")
+        names += ("norm of the weights", "dead units")
         heads = ["layer"] + [f"{name}, {side}" for name in names for side in SIDES.values()]
         yield "### What --diagnostics recorded at the last evaluation"
         yield table_of(settings, heads, layers)
-        yield "### The loss along the gradient, mean over all evaluations"
-        heads = ["batch norm", "before the step", "smallest after", "largest after"]
-        yield table_of(settings, heads, along)
 
 
-def mean_text(runs, tag, form, measure=lambda values: values[-1]):
-    """The mean over the runs of measure(values of a diagnostic); a dash where none has it."""
+def mean_text(runs, tag, form):
+    """The mean over the runs of the last value of a diagnostic; a dash where none has it."""
     band = diagnostics.over_seeds(runs, tag)
-    return NOTHING if band is None else format(float(measure(band.mean)), form)
+    return NOTHING if band is None else format(float(band.mean[-1]), form)

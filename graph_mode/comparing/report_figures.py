@@ -31,9 +31,9 @@ def draw_all(network, results, settings, say):
         parts[tuple(words_of(values))].append(result.run)
     for words, runs in parts.items():
         for plot in run_lines.plots_of(runs, lambda tag: tag == "loss"):
-            panels = run_lines.panels_of(plot, say, with_accuracy=True)
+            rows = run_lines.rows_of(plot, say, with_accuracy=True)
             caption = ", ".join(["Loss and validation accuracy", *words])
-            yield caption, ["loss", *words], figures.draw(panels, run_lines.title_of(plot))
+            yield caption, ["loss", *words], figures.draw(rows, run_lines.title_of(plot))
     for flag in telling:
         numeric = [setting for setting in settings if type(setting.values[flag]) in (int, float)]
         values = sorted({setting.values[flag] for setting in numeric})
@@ -71,7 +71,9 @@ def by_flag_figure(network, settings, flag, values):
             lines += [line] * bool(len(x))
     x_label = flag.replace("_", " ").capitalize()
     panel = figures.Panel(lines, x_label, "Test accuracy (%)", "accuracy")
-    figure = figures.draw([panel], run_lines.NETWORKS.get(network, network))
+    sides = [side for setting in settings for side in setting.sides.values()]
+    runs = [result.run for side in sides for result in side.values()]
+    figure = figures.draw([[panel]], run_lines.shared_by(runs))
     axes = figure.axes[0]
     if figures.spans_decade(np.array(values, float)):
         axes.set_xscale("log")

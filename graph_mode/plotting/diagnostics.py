@@ -14,7 +14,7 @@ from graph_mode.runs.recorded import natural_order
 
 PREFIX = "diagnostics/"  # of each tag
 INPUTS, NORM = "activation_inputs", "gradient_norm"
-DEAD, ALONG = "dead_units", "loss_along_gradient"
+WEIGHTS, DEAD = "weight_norm", "dead_units"
 # Of the inputs to an activation, as graph_mode/train/diagnostics.py measures them.
 LOW, MIDDLE, UPPER = 15, 50, 85
 PERCENTILES = f"{LOW}th, {MIDDLE}th and {UPPER}th percentile"
@@ -31,14 +31,7 @@ INPUTS_CAPTION = (
 NORMS_CAPTION = "Norm of the gradient of each layer's weights, mean over seeds"
 NORMS_LABEL = "Gradient norm (nats per unit of weight)"
 DEAD_CAPTION = "Share of ReLU units that no image of the sample turns on, mean over seeds"
-ALONG_CAPTION = (
-    "Loss of the sample before a step against its gradient, and the smallest and the largest "
-    "loss after steps of 0.05, 0.1, 0.2 and 0.4 times the gradient, mean over seeds"
-)
-ALONG_ENTRIES = [
-    ("before the step", {"linewidth": 1.5}),
-    ("after steps of 0.05,\n0.1, 0.2 and 0.4\ngradients", figures.BAND),
-]
+WEIGHTS_CAPTION = "Norm (length) of each layer's weights, mean over seeds"
 
 
 class Pair(typing.NamedTuple):
@@ -104,8 +97,9 @@ def draw_all(pair):
     if layers_of(pair, DEAD):
         look = {"percent": True, "limits": (0, 1)}
         yield "dead_units", DEAD_CAPTION, by_layer(pair, DEAD, "Dead ReLU units (%)", **look)
-    if layers_of(pair, ALONG):
-        yield "loss_along_gradient", ALONG_CAPTION, loss_along_gradient(pair)
+    if layers_of(pair, WEIGHTS):
+        figure = by_layer(pair, WEIGHTS, "Norm of the weights", scale="log")
+        yield "weight_norms", WEIGHTS_CAPTION, figure
 
 
 def figure_1(pair):
@@ -157,15 +151,6 @@ def by_layer(pair, kind, y_label, **look):
             lines.append(figures.Line(words(layer), color, False, steps.astype(float), mean))
         panels.append(figures.Panel(lines, X_LABEL, "" if panels else y_label, **look))
     return draw(pair, [panels], figures.legend_entries(panels))
-
-
-def loss_along_gradient(pair):
-    tags = [f"{ALONG}/{name}" for name in ("smallest", "start", "largest")]
-    panels = [band_panel(runs, tags, side) for side, runs in pair.sides.items()]
-    panels[0] = panels[0]._replace(y_label="Loss along the gradient (nats)")
-    values = np.concatenate([figures.shown_values(panel) for panel in panels])
-    scale = "log" if figures.spans_decade(values) else "linear"
-    return draw(pair, [[panel._replace(scale=scale) for panel in panels]], ALONG_ENTRIES)
 
 
 def draw(pair, rows, entries, size=PANEL_INCHES, y_label=""):

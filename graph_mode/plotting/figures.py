@@ -4,6 +4,7 @@ import contextlib
 import io
 import math
 import os
+import textwrap
 import typing
 import warnings
 
@@ -49,10 +50,12 @@ class Panel(typing.NamedTuple):
     limits: tuple = ()  # values that the y axis has to hold besides
 
 
-# Of a panel with its labels, and of a single one.
-PANEL_INCHES, ONE_PANEL_INCHES = (5.3, 4.6), (7.9, 5.6)
+# Of a panel with its labels, of a single one, and of one in several rows.
+PANEL_INCHES, ONE_PANEL_INCHES, ROW_INCHES = (5.3, 4.6), (7.9, 5.6), (5.3, 2.8)
 LEGEND_ROWS, LABEL_CHARACTERS = 22, 60
 LOG_SPAN = 10  # A logarithmic axis is chosen for a largest value so many times the smallest.
+HALVED = "equal steps halve the error"  # on the axis of scale_accuracy
+STANDS_OUT = 10  # A first value so many times all later ones does not squeeze the others.
 MANY_LINES = 12  # With more, single batches would hide what there is to see.
 FEW_MARKERS = 40  # Up to so many points each has a marker.
 MAX_POINTS = 20000  # Of a longer curve so many are drawn: more than a picture has pixels.
@@ -87,11 +90,15 @@ NO_WINDOWS = ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")
 BAND = None  # In place of how a line looks: the entry of a legend for a band.
 
 
-def draw(panels, title="", window=False):
-    """A Figure of the Panels side by side and their legend; window: pyplot shall know of it."""
-    panels = [panels[0]._replace(title=title), *panels[1:]]
+def draw(rows, title="", window=False):
+    """A Figure of rows of Panels side by side and their legend; window: pyplot shall know of it."""
+    panels = sum(rows, [])
     size = ONE_PANEL_INCHES if len(panels) == 1 else PANEL_INCHES
-    return draw_rows([panels], legend_entries(panels), size, window=window)
+    if len(rows) > 1:
+        size = ROW_INCHES
+    else:
+        rows, title = [[panels[0]._replace(title=title), *panels[1:]]], ""
+    return draw_rows(rows, legend_entries(panels), size, title, window=window)
 
 
 def draw_rows(rows, entries, size, title="", y_label="", window=False):
@@ -114,7 +121,7 @@ def draw_rows(rows, entries, size, title="", y_label="", window=False):
         grid = figure.add_gridspec(len(rows), len(widths), width_ratios=widths)
         for place, panel in zip(np.ndindex(len(rows), len(rows[0])), sum(rows, [])):
             axes = figure.add_subplot(grid[place], sharex=figure.axes[0] if any(place) else None)
-            draw_panel(axes, panel)
+            draw_panel(axes, panel, int(13 * size[1]))
             axes.set_title(plain(panel.title), **({"fontsize": 10} if title else {}))
         beside = figure.add_subplot(grid[:, -1])
         beside.axis("off")
@@ -200,7 +207,8 @@ def spans_decade(values):
     return bool(len(values) and values.min() > 0 and values.max() >= LOG_SPAN * values.min())
 
 
-def draw_panel(axes, panel):
+def draw_panel(axes, panel, label_characters):
+    """label_characters: how many of them the y axis has room for, beside each other."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     values = shown_values(panel)
@@ -213,8 +221,8 @@ def draw_panel(axes, panel):
         # More numbers stand on it where it is short.
         short = values.max() < 200 * values[values > 0].min()
         axes.yaxis.set_minor_formatter(numbers if short else NullFormatter())
-    elif panel.scale == "accuracy":
-        scale_accuracy(axes, values)
+    elif panel.scale == "accuracy" and scale_accuracy(axes, values):
+        panel = panel._replace(y_label=f"{panel.y_label}, {HALVED}")
     if percent or panel.scale == "log":
         axes.yaxis.set_major_formatter(numbers)
     if panel.dates:
@@ -225,11 +233,14 @@ def draw_panel(axes, panel):
     if panel.level is not None:
         axes.axhline(panel.level, color=GREY, linewidth=0.8, linestyle="-.", zorder=1.5)
     axes.set_xlabel(plain(panel.x_label))
-    axes.set_ylabel(plain(panel.y_label))
+    label = textwrap.fill(plain(panel.y_label), label_characters, break_on_hyphens=False)
+    axes.set_ylabel(label)
     axes.tick_params(labelbottom=bool(panel.x_label))
     axes.update_datalim([(0, limit) for limit in panel.limits], updatex=False)
     axes.margins(x=0.01, y=0.04)
     axes.autoscale_view()
+    if len(values) and axes.dataLim.y1 > STANDS_OUT * values.max() > 0:
+        axes.set_ylim(top=1.1 * values.max())
     for line in [line for line in lines if line.raw is not None and len(lines) <= MANY_LINES]:
         look = {"alpha": 0.25 / math.sqrt(len(lines)), "linewidth": 0.5, "zorder": 1.8}
         axes.plot(line.x, line.raw, color=line.color, scaley=False, **look)  # It may stand out.
@@ -243,20 +254,25 @@ def thinned(line):
 
 
 def shown_values(panel):
-    """float64 [n]: what the y axis has to hold."""
-    curves = [(np.array(panel.limits),) * 2]
+    """float64 [n]: what the y axis has to hold. A first value may stand out of it."""
+    curves = []
     for line in panel.lines:
         curves += [(line.x, y) for y in (line.y, line.low, line.high) if y is not None]
         curves += [points for points in (line.markers, line.dotted) if points is not None]
-    return np.concatenate([y[np.isfinite(x) & np.isfinite(y)] for x, y in curves])
+    shown = [y[np.isfinite(x) & np.isfinite(y)] for x, y in curves]
+    rest = max([y[1:].max() for y in shown if len(y) > 1], default=np.inf)
+    shown = [y[1:] if len(y) > 1 and y[0] > STANDS_OUT * rest > 0 else y for y in shown]
+    return np.concatenate([np.array(panel.limits), *shown])
 
 
 def scale_accuracy(axes, values):
     """An axis on which 90 to 99 percent is as long as 99 to 99.9: so the rise from chance and the
-    differences at the end are both to be seen; linear where no accuracy is high or none is low."""
+    differences at the end are both to be seen; linear where no accuracy is high or none is low.
+    Returns whether it is not linear."""
     from matplotlib.ticker import FixedLocator, NullLocator
 
-    if len(values) and values.max() > 0.95 and values.min() < 0.8:
+    fits = bool(len(values) and values.max() > 0.95 and values.min() < 0.8)
+    if fits:
 
         def forward(accuracy):
             return -np.log10(np.maximum(1 - np.asarray(accuracy, float), SMALLEST_ERROR))
@@ -264,6 +280,7 @@ def scale_accuracy(axes, values):
         axes.set_yscale("function", functions=(forward, lambda y: 1 - 10.0 ** -np.asarray(y)))
         axes.yaxis.set_major_locator(FixedLocator(ACCURACY_TICKS))
         axes.yaxis.set_minor_locator(NullLocator())
+    return fits
 
 
 def draw_line(axes, line, of_lines):
@@ -302,7 +319,7 @@ def legend_entries(panels):
         looks.setdefault((line.color, line.dashed, len(panels) > 1 or line.label), line)
     entries = [(line.label, look_of(line)) for line in looks.values()]
     if any(line.raw is not None for line in lines) and len(lines) <= MANY_LINES * len(panels):
-        entries.append(("single batches", {"color": PALE, "linewidth": 0.8}))
+        entries.append(("loss of each batch", {"color": PALE, "linewidth": 0.8}))
     if any(line.low is not None for line in lines):
         entries.append(("mean of n runs, smallest to largest", BAND))
     for line in [line for line in lines if line.markers is not None][:1]:
@@ -311,7 +328,7 @@ def legend_entries(panels):
         entries.append(("with population statistics", {"linestyle": ":"}))
     look = {"linestyle": "-.", "linewidth": 0.8}
     levels = sorted({panel.level for panel in panels} - {None})
-    return entries + [(f"answering the class frequencies: {n:.3f}", look) for n in levels]
+    return entries + [(f"always answering the class frequencies: {n:.3f}", look) for n in levels]
 
 
 def handle(text, look):

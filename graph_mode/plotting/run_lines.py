@@ -11,6 +11,7 @@ from graph_mode.plotting.curves import finite
 
 NETWORKS = {"fc": "Fully connected network", "conv": "Convolutional network"}
 SPLIT_NAMES = {"train": "Training", "validation": "Validation", "test": "Test"}
+MOST_ENTRIES = 8  # of a legend, if it can be shorter
 LARGEST_FRACTION = 1.001  # which float32 may have rounded up; percent are far above
 X_LABELS = {
     "step": "Iteration (batch)",
@@ -22,7 +23,6 @@ SECONDS_A_DAY, LATEST_DAY = 86400, 2_900_000  # of matplotlib's dates
 # frequent their classes are, whatever it sees.
 MNIST_LABELS = "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"
 FREQUENCIES_LOSS = {"sigmoid": 0.32492, "softmax": 2.30116}
-CLEARLY = 0.05  # Where population statistics differ by so much, a figure shows both.
 
 
 class Plot(typing.NamedTuple):
@@ -66,6 +66,27 @@ def scalars_of(run, split):
         if np.any(np.nan_to_num(values) > LARGEST_FRACTION):
             scalars[tag] = scalars[tag]._replace(values=values / 100)
     return scalars
+
+
+def rows_of(plot, say, **look):
+    """The panels_of() a Plot as one row; as one for each optimizer, on the same scales, if the
+    legend would have more than MOST_ENTRIES."""
+    whole = panels_of(plot, say, **look)
+    runs = [run for run, _ in plot.curves]
+    optimizers = list(dict.fromkeys(map(run_groups.optimizer_of, runs)))
+    if len(figures.legend_entries(whole)) <= MOST_ENTRIES or len(optimizers) == 1:
+        return [whole]
+    limits, rows = [tuple(figures.shown_values(panel)) for panel in whole], []
+    for optimizer in optimizers:
+        some = [each for each in plot.curves if run_groups.optimizer_of(each[0]) == optimizer]
+        row = panels_of(plot._replace(curves=some), lambda line: None, **look)
+        row = [
+            panel._replace(scale=of_all.scale, limits=(min(values), max(values)), x_label="")
+            for panel, of_all, values in zip(row, whole, limits)
+        ]
+        rows.append([row[0]._replace(title=str(optimizer)), *row[1:]])
+    rows[-1] = [panel._replace(x_label=whole[0].x_label) for panel in rows[-1]]
+    return rows
 
 
 def panels_of(plot, say, with_accuracy=False, group_by=None, x="step", **look):
@@ -131,8 +152,7 @@ def line_of(group, series_of, plot, smoothing, mean_of):
     if plot.split == "train" and other:
         look["markers"] = other_x, other.mean
     elif plot.tag == "accuracy" and other and len(other_x) == len(x):
-        apart = np.nan_to_num(other.mean - band.mean)
-        look["dotted"] = (other_x, other.mean) if np.any(np.abs(apart) > CLEARLY) else None
+        look["dotted"] = other_x, other.mean
     if len(found) > 1:
         label += f" (n = {len(found)})"
         look.update(low=band.low, high=band.high)
@@ -165,13 +185,25 @@ def is_accuracy(tag):
 
 
 def title_of(plot):
-    """What all the runs of a Plot share: network and optimizer; the tag, unless it is the loss."""
+    """What all the runs of a Plot share: network, optimizer, batches and seeds; and the tag, unless
+    it is the loss."""
     words = [plot.tag] if plot.tag != "loss" or not plot.network else []
-    if plot.network:
-        optimizers = {run_groups.optimizer_of(run) for run, _ in plot.curves}
-        words[:0] = optimizers if len(optimizers) == 1 and None not in optimizers else []
-        words.insert(0, NETWORKS.get(plot.network, plot.network))
-    return ", ".join(words)
+    return ", ".join(([shared_by([run for run, _ in plot.curves])] if plot.network else []) + words)
+
+
+def shared_by(runs):
+    """The network of the runs, and in words which optimizer, batches and seeds they share."""
+    network, words = runs[0].network, []
+    for name, kind, form in (("optimizer", str, "{}"), ("num_batches", int, "{:,} batches")):
+        values = [run.flags.get(name) for run in runs]
+        if type(values[0]) is kind and all(value == values[0] for value in values):
+            words.append(form.format(values[0]))
+    seeds = sorted({run.flags.get("seed") for run in runs if type(run.flags.get("seed")) is int})
+    if seeds:
+        together = len(seeds) > 1 and seeds[-1] - seeds[0] == len(seeds) - 1
+        text = f"{seeds[0]} to {seeds[-1]}" if together else ", ".join(map(str, seeds[:5]))
+        words.append(f"seed{'s' * (len(seeds) > 1)} {text}")
+    return ", ".join([NETWORKS.get(network, network), *words])
 
 
 def losses_of(plot):
