@@ -22,6 +22,8 @@ import os
 import shutil
 import signal
 import sys
+import time
+from statistics import mean
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 
@@ -81,7 +83,25 @@ def print_plan(runs, own):
     for run, folder in zip(runs, folders):
         what = f"ended, {folder}" if folder else " ".join(run.arguments)
         command_line.print_line(f"{run.network}/{run.name}: {what}")
-    print(f"{len(runs)} runs, {sum(map(bool, folders))} ended, --jobs {own.jobs or jobs_for(runs)}")
+    jobs = own.jobs or jobs_for(runs)
+    left = minutes_left(runs, folders, jobs)
+    words = "how long they take is told after the first"
+    words = words if left is None else f"about {left:.0f} minutes left"
+    print(f"{len(runs)} runs, {sum(map(bool, folders))} ended, --jobs {jobs}, {words}")
+
+
+def minutes_left(runs, folders, jobs):
+    """What the runs that have not ended will take, by the steps of those that have, of the same
+    network where there are such; None if none has ended."""
+    rates, seconds = {}, 0.0
+    for run, folder in zip(runs, folders):
+        result = read_json(os.path.join(folder, RESULT)) if folder else {}
+        if result.get("steps"):
+            rates.setdefault(run.network, []).append(result["seconds"] / result["steps"])
+    for run in (run for run, folder in zip(runs, folders) if rates and not folder):
+        known = rates.get(run.network) or sum(rates.values(), [])
+        seconds += mean(known) * run.settings["flags"]["num_batches"] / jobs
+    return seconds / 60 if rates else None
 
 
 def jobs_for(runs):
@@ -105,9 +125,11 @@ def train_missing(runs, own):
     if not missing:
         return
     trainers = start_trainers(missing, own)
-    done = len(runs) - len(missing)
-    for number, folder in enumerate(workers.train_all(missing, trainers, own.log_dir), done + 1):
-        command_line.print_line(f"[{number}/{len(runs)}] {folder}: {outcome(folder)}")
+    done, started = len(runs) - len(missing), time.time()
+    for number, folder in enumerate(workers.train_all(missing, trainers, own.log_dir), 1):
+        left = (time.time() - started) / 60 / number * (len(missing) - number)
+        where = f"{done + number}/{len(runs)}, about {left:.0f} min left"
+        command_line.print_line(f"[{where}] {folder}: {outcome(folder)}")
 
 
 def start_trainers(runs, own):

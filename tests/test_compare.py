@@ -145,7 +145,7 @@ def test_a_run_whose_worker_was_killed_is_the_one_that_the_script_alone_would_be
         wait_until(lambda: not begun_runs(log_dir))
     output, errors = process.communicate(timeout=PATIENCE_SECONDS)
     assert (process.returncode, errors) == (0, "")
-    assert re.match(r"\[1/2\] \S+: test accuracy 0\.\d{5}, \d+ s\n", output)
+    assert re.match(r"\[1/2, about \d+ min left\] \S+: test accuracy 0\.\d{5}, \d+ s\n", output)
     run = pathlib.Path(log_dir, "fc", "adam_batchnorm_seed-1")
     assert "\nFinal test accuracy: " in (run / "output.txt").read_text()
     alone = ["--batch-norm", "--seed=1", "--threads=1", "--run-name=own"]
@@ -162,6 +162,7 @@ def test_a_grid_is_trained_and_reported_and_never_trained_again(compare, log_dir
     grid_flags = ["--width=7,8", "--sizes=2,3"]
     code, lines, errors = compare("--seeds=1", *grid_flags)
     assert (code, errors) == (0, "")
+    assert "minutes left" in compare("--seeds=2", *grid_flags, "--dry-run")[1][-1]
     assert len(lines) == 5 and lines[-1] == f"wrote {os.path.join(log_dir, 'report', 'report.md')}"
     for number, line in enumerate(lines[:-1], 1):
         assert re.match(rf"\[{number}/4\] \S+: test accuracy 0\.50000, 1 s$", line), line

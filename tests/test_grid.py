@@ -188,5 +188,5 @@ def test_a_dry_run_lists_the_runs_in_any_encoding_and_writes_nothing(tmp_path, m
     assert len(lines) == 2 * 4 * 2 + 1
     assert lines[0].startswith("fc/sgd_no_batchnorm_seed-0: ") and "--optimizer=sgd" in lines[0]
     assert "\\u8bd5" in lines[0]
-    assert "16 runs, 0 ended, --jobs " in lines[-1]
+    assert "16 runs, 0 ended, --jobs " in lines[-1] and "after the first" in lines[-1]
     assert not os.path.exists(log_dir)
