@@ -165,7 +165,8 @@ def test_a_grid_is_trained_and_reported_and_never_trained_again(compare, log_dir
     assert "minutes left" in compare("--seeds=2", *grid_flags, "--dry-run")[1][-1]
     assert len(lines) == 5 and lines[-1] == f"wrote {os.path.join(log_dir, 'report', 'report.md')}"
     for number, line in enumerate(lines[:-1], 1):
-        assert re.match(rf"\[{number}/4, about 0 min left\] \S+: test accuracy 0\.50000, 1 s$", line), line
+        about = rf"\[{number}/4, about 0 min left\] "
+        assert re.match(rf"{about}\S+: test accuracy 0\.50000, 1 s$", line), line
     first = results()
     assert os.path.join(log_dir, "quick", "sgd_no_batchnorm_width-8_seed-0") in first
     text = report_in(log_dir)
