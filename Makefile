@@ -15,7 +15,7 @@ PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 EXPERIMENTS = diagnostics exercise momentum loss fast learning_rate batch_size depth position width \
 	why part statistics lengths gain_rates paper_rates paper
 
-.PHONY: all help test test-tf1 test-windows-like test-ray test-notebook test-kills test-networks lint gradients matrix fuzz \
+.PHONY: all help test test-tf1 test-windows-like test-ray test-notebook exercise test-kills test-networks lint gradients matrix fuzz \
 	check-requirements benchmark ablation results results-stale clean
 
 all: .venv/installed  ## train the fully connected network without and with batch norm, and plot
@@ -23,6 +23,7 @@ all: .venv/installed  ## train the fully connected network without and with batc
 		.venv/bin/python fc_train.py --num-batches 1000 --optimizer $$optimizer $$batch_norm || exit; \
 	done; done
 	.venv/bin/python plot_losses.py
+	@echo 'To go on with the commands of README: . .venv/bin/activate'
 
 help:  ## show this
 	@sed -n 's/^\([a-z0-9-]*\):.*## /make \1: /p' Makefile
@@ -40,9 +41,12 @@ test-ray: .venv-ray/tests-installed  ## test compare.py --ray on a Ray cluster o
 	.venv-ray/bin/python $(PIP_INSTALL) ray
 	.venv-ray/bin/python -m pytest tests/test_compare_ray.py
 
-test-notebook: .venv/tests-installed  ## run exercise.ipynb; KEEP=1 keeps the outputs in it (minutes)
+test-notebook: .venv/tests-installed  ## run both notebooks; KEEP=1 keeps the solution's outputs (minutes)
 	EXERCISE_NOTEBOOK=$(if $(KEEP),write,run) .venv/bin/python -m pytest \
 		tests/test_notebooks.py -k exercise
+
+exercise: .venv/installed  ## write exercise.ipynb, for students, from exercise_solution.ipynb
+	.venv/bin/python docs/student_notebook.py
 
 test-kills: .venv/tests-installed  ## kill training N times and compare what comes of it (N=30)
 	.venv/bin/python tests/kills.py $(or $(N),30)

@@ -65,7 +65,7 @@ def parse_arguments(arguments):
     add("--group-by", type=comma_list, metavar="FLAGS", help="draw the mean of all runs with the "
         "same value of these training flags, such as optimizer,learning_rate; batch norm is kept "
         "apart (default: all flags but the seed)")
-    add("--title", help="of the figures of losses (default: what each shows)")
+    add("--title", help="title of the loss figures (default: what each one shows)")
     add("--format", type=format_list, default="png", help="png, svg, pdf or several, as png,svg")
     add("--output-dir", default=os.path.join(DEFAULT_RUNS, "figures"), metavar="FOLDER",
         help="where the figures go")

@@ -189,9 +189,7 @@ def explained(error):
     if isinstance(error, ImportError):
         if (error.name or "").split(".")[0] in OWN_MODULES:
             return None
-        return CommandError(
-            f"a package is missing or broken ({error}): run pip install -r requirements.txt"
-        )
+        return CommandError(f"a package is missing or broken ({error}): {machine.how_to_install()}")
     if isinstance(error, OSError):
         reason = error.strerror or str(error)
         return CommandError(f"{error.filename}: {reason}" if error.filename else reason)

@@ -123,6 +123,8 @@ def _tell_where_to_look(folder, log_dir):
         show = f"%load_ext tensorboard, then {machine.magic(show)}"
     else:
         plot = machine.command(["python"] + plot)
-        # TensorBoard's smoothing would draw a short curve far from its values.
-        show = f"{machine.command(show)}, then http://localhost:6006/?smoothing=0#timeseries"
+        # TensorBoard's smoothing would draw a short curve far from its values; the folder of the
+        # validation set has what README speaks of, a third of the lines.
+        place = "http://localhost:6006/?smoothing=0&runFilter=validation#timeseries"
+        show = f"{machine.command(show)}, then {place}"
     command_line.show(f"Wrote {folder}\nCurves: {plot}\nOr: {show}")

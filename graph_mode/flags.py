@@ -131,7 +131,8 @@ SHARED = [
     Flag("hidden_bias", bool, False, "give the hidden layers a bias", group=NETWORK),
     Flag(
         "weight_gain", positive_number, 1.0, "variance of the initial weights, as a multiple of "
-        "Glorot's 2 / (inputs + outputs): between layers of equal size, 2 makes it He's",
+        "Glorot's 2 / (inputs + outputs); a gain of 2 is He's, where a layer has as many "
+        "outputs as inputs",
         metavar="GAIN", group=NETWORK,
     ),
     Flag(
@@ -145,8 +146,9 @@ SHARED = [
         group=TRAINING,
     ),
     Flag(
-        "schedule", str, "constant", "how the learning rate changes: not at all; down to 0 along "
-        "half a cosine; or up to its value and down again", choices=SCHEDULES, group=TRAINING,
+        "schedule", str, "constant", "how the learning rate changes: constant, not at all; "
+        "cosine, down to 0 along half a cosine; one-cycle, up to its value and down again",
+        choices=SCHEDULES, group=TRAINING,
     ),
     Flag(
         "num_batches", positive_integer, 3000, "training steps", metavar="N", group=TRAINING,
@@ -164,12 +166,12 @@ SHARED = [
         "50, 100 and 200, and at the end", metavar="N", group=TRAINING, role=EXTRA,
     ),
     Flag(
-        "allow_nonfinite", bool, False, "continue when the loss is nan or inf, which ends the run "
-        "otherwise", group=TRAINING, role=EXTRA, may_change=True,
+        "allow_nonfinite", bool, False, "continue when the loss becomes nan or inf; otherwise that "
+        "ends the run", group=TRAINING, role=EXTRA, may_change=True,
     ),
     Flag(
-        "slices", positive_integer, 2, "compute each batch in up to this many slices, side by "
-        "side: of at least 16 images each, and in one with --xla, --manual-gradients or a GPU",
+        "slices", positive_integer, 2, "compute each batch in up to this many slices side by side, "
+        "each of at least 16 images; with --xla, --manual-gradients or a GPU, in one",
         metavar="N", group=TRAINING,
     ),
     Flag(
@@ -178,13 +180,13 @@ SHARED = [
         group=TRAINING, role=PLACE, may_change=True, grid=False,
     ),
     Flag(
-        "device", str, "auto", "where to compute; auto means the processor, where these small "
+        "device", str, "auto", "where to compute; auto means the CPU, where these small "
         "networks were measured", choices=DEVICES, group=TRAINING, grid=False,
     ),
     Flag(
         "xla", bool, False, "compile the training loop with XLA (TensorFlow 2.5 or later). "
-        "Compiling takes seconds: for the fully connected network that pays from about 10,000 "
-        "batches on; the convolutional one is far slower with it", group=TRAINING,
+        "Compiling takes seconds, so the fully connected network is faster from about 10,000 "
+        "batches on; the convolutional one is much slower with it", group=TRAINING,
     ),
     Flag(
         "data_dir", str, DEFAULT_DATA_DIR, "the four IDX files of MNIST or of any set in its "
@@ -209,8 +211,8 @@ SHARED = [
         "--validate-every)", metavar="N", group=FILES, role=EXTRA, may_change=True,
     ),
     Flag(
-        "histograms", bool, False, "write weights, gradients, what enters and leaves each "
-        "activation, and the moving averages of batch norm for TensorBoard", group=FILES,
+        "histograms", bool, False, "write histograms for TensorBoard: weights, gradients, inputs "
+        "and outputs of each activation, and the moving averages of batch norm", group=FILES,
         role=EXTRA, may_change=True,
     ),
     Flag(
@@ -244,8 +246,8 @@ SHARED = [
 ]  # fmt: skip
 # Of scripts that have a recipe for it.
 FAST = Flag(
-    "fast", bool, False, "train by a short recipe, which stands in for flags that are not given: "
-    "see above", group=TRAINING, role=MODE, grid=False,
+    "fast", bool, False, "train by a short recipe (see above); flags that are given replace "
+    "those of the recipe", group=TRAINING, role=MODE, grid=False,
 )  # fmt: skip
 _SHARED = {flag.name: flag for flag in SHARED + [FAST]}
 

@@ -17,6 +17,7 @@ import subprocess
 import sys
 
 WINDOWS = os.name == "nt"
+PROJECT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 # The signals that ask a process to end, and what to call them.
 WORDS = {"SIGINT": "Ctrl-C", "SIGBREAK": "Ctrl-Break", "SIGHUP": "the end of its terminal"}
@@ -190,6 +191,18 @@ def python():
         return "python"
     from_here = relative(sys.executable)
     return sys.executable if from_here.startswith(os.pardir) else from_here
+
+
+def how_to_install(project=PROJECT):
+    """What to do when a package is missing: activate the .venv that make has put into the project's
+    folder, if it is there and not in use."""
+    pip, made = "pip install -r requirements.txt", os.path.join(project, ".venv")
+    if not os.path.isdir(made) or os.path.realpath(made) == os.path.realpath(sys.prefix):
+        return f"run {pip}"
+    words = [relative(os.path.join(made, "Scripts", "Activate.ps1"))]
+    if not WINDOWS:
+        words = [".", relative(os.path.join(made, "bin", "activate"))]
+    return f"run {command(words)}, or {pip}"
 
 
 def no_flag(path):

@@ -155,7 +155,7 @@ def _load():
                 loaded = importlib.import_module("tensorflow.compat.v1")
         except ImportError as error:
             raise CommandError(
-                f"TensorFlow cannot be imported ({error}): run pip install -r requirements.txt"
+                f"TensorFlow cannot be imported ({error}): {machine.how_to_install()}"
             ) from None
         loaded.disable_eager_execution()
         loaded.enable_resource_variables()

@@ -161,6 +161,21 @@ def test_names_that_windows_refuses(monkeypatch, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_where_make_has_made_an_environment_a_missing_package_is_no_reason_to_install(
+    tmp_path, monkeypatch
+):
+    pip = "pip install -r requirements.txt"
+    assert machine.how_to_install(str(tmp_path)) == f"run {pip}"
+    (tmp_path / ".venv").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(machine, "WINDOWS", False)
+    assert machine.how_to_install(str(tmp_path)) == f"run . .venv/bin/activate, or {pip}"
+    monkeypatch.setattr(machine, "WINDOWS", True)
+    assert "Activate.ps1" in machine.how_to_install(str(tmp_path))
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / ".venv"))
+    assert machine.how_to_install(str(tmp_path)) == f"run {pip}"
+
+
 def test_a_command_is_quoted_for_the_shell_and_on_windows_for_powershell(monkeypatch):
     words = ["fc train.py", "--resume", "it's $HOME", "--hidden-units=32,16", "plain-1.0"]
     if not machine.WINDOWS:

@@ -90,7 +90,8 @@ def test_hparams_has_every_flag_what_is_compared_first_and_the_final_metrics(ten
     assert {"batch_size", "loss", "seed"} <= set(shown)
     assert not {"log_dir", "data_dir", "allow_nonfinite", "histograms"} & set(shown)
     # TensorBoard's page shows the first five.
-    assert set(shown[:5]) == {"network", "batch_norm", "optimizer", "learning_rate", "layers"}
+    first = {"network", "batch_norm", "optimizer", "learning_rate", "other flags"}
+    assert set(shown[:5]) == first
     names = [info["displayName"] for info in experiment["metricInfos"]]
     measured = ("accuracy", "accuracy, population", "loss")
     assert sorted(names) == [f"{s} {name}" for s in ("test", "validation") for name in measured]
@@ -101,7 +102,9 @@ def test_hparams_has_every_flag_what_is_compared_first_and_the_final_metrics(ten
     assert (session["name"], session["status"]) == (f"{RUN}/train", "STATUS_SUCCESS")
     (group,) = groups["sessionGroups"]
     run = os.path.join(log_dir, RUN)
-    assert {*record.read_settings(run)["flags"], "network"} == set(group["hparams"])
+    assert set(record.read_settings(run)["flags"]) | first == set(group["hparams"])
+    others = group["hparams"]["other flags"].split(", ")
+    assert sorted(others) == ["num batches 3", "validation size 100"]
     values = {value["name"]["tag"]: value["value"] for value in group["metricValues"]}
     result = record.read_json(os.path.join(run, "result.json"))
     for metric, split in (tag.split("/")[1:] for tag in values):
@@ -140,5 +143,5 @@ def test_the_settings_and_the_network_are_tables_under_text(tensorboard):
     )
     assert "<td>200,704</td>" in network.replace(' align="right"', "")
     names = re.findall(r"<tr>\s*<td>(.*?)</td>", settings)
-    assert names[:5] == ["network", "batch_norm", "layers", "learning_rate", "optimizer"]
-    assert names[5:8] == ["activation", "allow_nonfinite", "batch_norm_epsilon"]
+    assert names[:4] == ["network", "batch_norm", "learning_rate", "optimizer"]
+    assert names[4:7] == ["activation", "allow_nonfinite", "batch_norm_epsilon"]

@@ -16,14 +16,16 @@ METRICS = [
     for split in ("validation", "test")
     for name in ("accuracy", "loss", "accuracy_population")
 ]
-# HParams shows five columns until others are ticked.
-FIRST = ("network",) + flags.TOLD_FIRST[:4]
+# HParams shows five columns until more are ticked: these, and OTHERS, which holds as text whatever
+# else tells a run apart.
+FIRST = ("network",) + flags.TOLD_FIRST[:3]
+OTHERS = "other flags"
 
 
-def add_start(writer, settings, graph_def, model_table):
+def add_start(writer, settings, defaults, graph_def, model_table):
     """Adds the graph, the network and the settings as text, and hyperparameters.
 
-    model_table: the network as Markdown.
+    defaults: {flag: value} where none is given; model_table: the network as Markdown.
     """
     from tensorboard.plugins.hparams import summary as hparams
     from tensorboard.plugins.text import summary as text
@@ -32,6 +34,11 @@ def add_start(writer, settings, graph_def, model_table):
     _add(writer, 0, text.pb("model", model_table))
     _add(writer, 0, text.pb("settings", _settings_table(settings)))
     values = {"network": settings["network"], **settings["flags"]}
+    values[OTHERS] = ", ".join(
+        flags.words(name, value)
+        for name, value in settings["flags"].items()
+        if flags.decides_numbers(name) and name not in FIRST and value != defaults[name]
+    )
     values = {name: _hyperparameter(value) for name, value in values.items()}
     _add(writer, 0, _experiment(values))
     _add(writer, 0, hparams.session_start_pb(values))
@@ -47,13 +54,13 @@ def _experiment(values):
     types = {bool: api_pb2.DATA_TYPE_BOOL, str: api_pb2.DATA_TYPE_STRING}
     inputs = [
         api_pb2.HParamInfo(name=name, type=types.get(type(value), api_pb2.DATA_TYPE_FLOAT64))
-        for name, value in sorted(values.items(), key=lambda item: item[0] not in FIRST)
+        for name, value in sorted(values.items(), key=lambda item: item[0] not in FIRST + (OTHERS,))
         if flags.decides_numbers(name)
     ]
     for column in inputs:
         # A newer TensorBoard sorts them by name, but puts those first that are said to differ.
         if hasattr(column, "differs"):
-            column.differs = column.name in FIRST
+            column.differs = column.name in FIRST + (OTHERS,)
     metrics = [
         api_pb2.MetricInfo(
             name=api_pb2.MetricName(tag=f"final/{name}/{split}"),

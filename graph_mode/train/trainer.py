@@ -249,7 +249,8 @@ def open_run(script, flags, data, settings, shown, session, saved, stack):
     run = Run.create(flags.log_dir, script.name, flags.run_name or flags.default_name, settings)
     stack.callback(run.close)
     try:
-        tensorboard.add_start(run.train, settings, graph_def, model_table.markdown(rows))
+        defaults, table = vars(script.parse_flags([])), model_table.markdown(rows)
+        tensorboard.add_start(run.train, settings, defaults, graph_def, table)
         run.flush()
     except BaseException:
         run.remove()
@@ -325,7 +326,7 @@ def write_end(training, result, of_test):
 
         images = pictures.of_mistakes(test.images, test.labels, of_test.logits)
     except (ImportError, OSError) as error:
-        command_line.say(f"no pictures ({error}): run pip install -r requirements.txt")
+        command_line.say(f"no pictures ({error}): {machine.how_to_install()}")
     for name, png in images.items():
         with output_file(os.path.join(run.folder, f"{name}.png"), "wb") as file:
             file.write(png)
