@@ -104,7 +104,7 @@ def test_hparams_has_every_flag_what_is_compared_first_and_the_final_metrics(ten
     run = os.path.join(log_dir, RUN)
     assert set(record.read_settings(run)["flags"]) | first == set(group["hparams"])
     others = group["hparams"]["other flags"].split(", ")
-    assert sorted(others) == ["num batches 3", "validation size 100"]
+    assert sorted(others) == ["batch size 32", "num batches 3", "validation size 100"]
     values = {value["name"]["tag"]: value["value"] for value in group["metricValues"]}
     result = record.read_json(os.path.join(run, "result.json"))
     for metric, split in (tag.split("/")[1:] for tag in values):
