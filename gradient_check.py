@@ -17,7 +17,6 @@ largest element. The exit code is 1 if one is above 1e-9 (between hand, nodes an
 (against diff, which has an error of h squared).
 """
 
-import collections
 import functools
 import os
 import sys
@@ -90,62 +89,35 @@ def check_network(network, images, labels, num_classes, flags, random, backward=
         logits = network(tf.constant(images / 255.0), True, num_classes, flags)
     loss = tf.reduce_mean(model.example_losses(logits, labels, flags.loss))
     variables = tf.trainable_variables()
-    by_tensorflow = tf.gradients(loss, variables)
-    by_hand = backward(forward, labels, flags) if backward else []
+    inputs, found = {}, [{"tf": gradient} for gradient in tf.gradients(loss, variables)]
+    found = {variable.op.name: sources for variable, sources in zip(variables, found)}
+    for layer in [layer for layer in forward if layer.kind == "batch_normalization"]:
+        d_x, d_y = tf.gradients(loss, [layer.inputs, layer.outputs])
+        hand, by_name = manual_gradients.batch_normalization(layer, d_y, flags.batch_norm_epsilon)
+        for name, variable in layer.variables.items():
+            found[variable.op.name]["hand"] = by_name[name]
+        inputs[f"{os.path.dirname(variable.op.name)}/x"] = {"hand": hand, "tf": d_x}
+    for gradient, variable in backward(forward, labels, flags) if backward else ():
+        found[variable.op.name]["hand"] = gradient
+    relus = [op.inputs[0] > 0 for op in loss.graph.get_operations() if op.type == "Relu"]
     with tf.quiet_session() as session:
+
+        def evaluate(variable, value):
+            session.run(variable.initializer, {variable.initializer.inputs[1]: value})
+            return session.run([loss, *relus])
+
         session.run(tf.global_variables_initializer())
-        evaluate = evaluator(session, loss)
         for variable, value in zip(variables, session.run(variables)):
             evaluate(variable, value + 0.1 * random.normal(size=value.shape))
-        comparisons, sources = check_batch_norms(session, loss, forward, flags.batch_norm_epsilon)
-        for gradient, variable in by_hand:
-            sources[variable.name]["hand"] = session.run(gradient)
-        for gradient, variable in zip(by_tensorflow, variables):
-            found = {**sources[variable.name], "tf": session.run(gradient)}
-            comparisons.append(check_variable(session, evaluate, variable, found, random))
-    return comparisons
-
-
-def check_batch_norms(session, loss, forward, epsilon):
-    """Comparisons of dL/dx of each batch normalization, given its dL/dy; and NumPy's gradients of
-    its gamma and beta, {variable name: {source: gradient}}."""
-    comparisons, by_variable = [], collections.defaultdict(dict)
-    for layer in [layer for layer in forward if layer.kind == "batch_normalization"]:
-        gamma = layer.variables["gamma"]
-        gradients = tf.gradients(loss, [layer.inputs, layer.outputs])
-        x, d_x, d_y, gamma_value = session.run([layer.inputs, *gradients, gamma])
-        # An image layer normalizes each channel over the batch, the height and the width alike.
-        x, d_x, d_y = (array.reshape(-1, array.shape[-1]) for array in (x, d_x, d_y))
-        value = {"x": x, "gamma": gamma_value, "dy": d_y}
-        hand = backpropagation.batch_norm_gradients(value, epsilon)
-        sources = {"hand": hand["x"], "tf": d_x}
-        comparisons.append(Comparison(f"{os.path.dirname(gamma.op.name)}/x", sources))
-        by_variable.update({v.name: {"hand": hand[name]} for name, v in layer.variables.items()})
-    return comparisons, by_variable
-
-
-def check_variable(session, evaluate, variable, gradients, random):
-    point = session.run(variable)
-    drawn = random.choice(point.size, min(DRAWN, point.size), replace=False)
-    largest = np.argsort(np.abs(gradients["tf"]), axis=None)[-LARGEST:]
-    differences = central_differences(
-        lambda value: evaluate(variable, value), point, sorted({*drawn, *largest})
-    )
-    evaluate(variable, point)
-    gradients["diff"] = np.array(list(differences.values()))
-    return Comparison(variable.op.name, gradients, list(differences))
-
-
-def evaluator(session, loss):
-    """A function that sets a variable and returns the loss and which ReLUs are on, bool [k]."""
-    relus = [op.inputs[0] for op in loss.graph.get_operations() if op.type == "Relu"]
-    signs = tf.concat([tf.reshape(x > 0, [-1]) for x in relus] or [tf.constant([True])], axis=0)
-
-    def evaluate(variable, value):
-        session.run(variable.initializer, {variable.initializer.inputs[1]: value})
-        return session.run((loss, signs))
-
-    return evaluate
+        inputs, found = session.run((inputs, found))
+        for variable, point in zip(variables, session.run(variables)):
+            sources = found[variable.op.name]
+            drawn = random.choice(point.size, min(DRAWN, point.size), replace=False)
+            elements = {*drawn, *np.argsort(np.abs(sources["tf"]), axis=None)[-LARGEST:]}
+            function = functools.partial(evaluate, variable)
+            sources["diff"] = central_differences(function, point, sorted(elements))
+            evaluate(variable, point)
+    return [Comparison(*each) for each in (*inputs.items(), *found.items())]
 
 
 def exercise(flags):
@@ -248,12 +220,11 @@ def compare(session, edge, feed, value, target, names, hand, nodes):
 
         def value_at(point, name=name):
             # Feeding an inner edge cuts the graph there: what lies before it is not computed.
-            return session.run(edge[target], {**feed, edge[name]: point}), ()
+            return [session.run(edge[target], {**feed, edge[name]: point})]
 
-        differences = list(central_differences(value_at, value[name]).values())
-        differences = np.reshape(differences, value[name].shape)
         sources = {"hand": hand[name], "nodes": nodes[name], "tf": by_tensorflow}
-        comparisons.append(Comparison(f"d{target}/d{name}", {**sources, "diff": differences}))
+        sources["diff"] = central_differences(value_at, value[name], range(value[name].size))
+        comparisons.append(Comparison(f"d{target}/d{name}", sources))
     return comparisons
 
 

@@ -28,7 +28,7 @@ the variance is a constant: centered_by_7 + centered_by_3 => centered_by_7
 the closed form has the mean as a constant: dy - dy.mean(axis=0) - => dy -
 the closed form has the variance as a constant: - xhat * projection => - 0 * xhat
 the variance is unbiased: x.var(axis=0) => x.var(axis=0) * 8 / 7
-epsilon is outside the root: np.sqrt(x.var(axis=0) + epsilon) => x.std(axis=0)
+epsilon is outside the root: np.sqrt(x.var(axis=0) + EPSILON) => x.std(axis=0)
 gamma is forgotten: value["gamma"] / std => 1 / std
 dF/dgamma is of x: gradient["scaled"] * value["xhat"] => gradient["scaled"]
 """.strip().split("\n")
@@ -143,12 +143,11 @@ def test_the_script_trains_by_hand_with_the_same_losses(small_mnist, tmp_path, m
 
 
 def test_a_nan_nothing_to_compare_or_more_than_the_limit_is_a_failure(capsys):
-    for source, array, elements in (
-        *(("nodes", [1, 1, np.nan], None), ("nodes", [1, 1, 1 + 2e-9], None)),
-        *(("diff", [1, 1, 1 + 2e-6], None), ("diff", [], [])),
-    ):
-        sources = {"tf": np.ones(3), source: np.array(array)}
-        assert comparison.report([("title", [comparison.Comparison("dx", sources, elements)])]) == 1
+    nodes = [np.array([1, 1, np.nan]), np.array([1, 1, 1 + 2e-9])]
+    wrong = [*(("nodes", each) for each in nodes), ("diff", {0: 1, 2: 1 + 2e-6}), ("diff", {})]
+    for source, values in wrong:
+        sources = {"tf": np.ones(3), source: values}
+        assert comparison.report([("title", [comparison.Comparison("dx", sources)])]) == 1
         assert "FAILED" in capsys.readouterr().out
 
 
@@ -156,5 +155,5 @@ def test_a_difference_never_crosses_a_kink():
     def with_kink_at(place):
         return lambda x: (float(np.maximum(x - place, 0).sum()), x > place)
 
-    assert comparison.central_differences(with_kink_at(1e-7), np.zeros(1)) == {0: 0}
-    assert comparison.central_differences(with_kink_at(0), np.zeros(1)) == {}
+    assert comparison.central_differences(with_kink_at(1e-7), np.zeros(1), [0]) == {0: 0}
+    assert comparison.central_differences(with_kink_at(0), np.zeros(1), [0]) == {}

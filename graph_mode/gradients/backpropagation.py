@@ -90,11 +90,11 @@ def batch_norm_backward(value):
     return gradient
 
 
-def batch_norm_gradients(value, epsilon=EPSILON):
+def batch_norm_gradients(value):
     """The closed forms of problem 3, dF/dx, dF/dgamma and dF/dbeta, by x, gamma and dy alone, with
-    epsilon > 0 beside the biased variance (Ioffe and Szegedy 2015, algorithm 1)."""
+    epsilon beside the biased variance (Ioffe and Szegedy 2015, algorithm 1)."""
     x, dy = value["x"], value["dy"]
-    std = np.sqrt(x.var(axis=0) + epsilon)
+    std = np.sqrt(x.var(axis=0) + EPSILON)
     xhat = (x - x.mean(axis=0)) / std
     projection = (dy * xhat).mean(axis=0)
     return {

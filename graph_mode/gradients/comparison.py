@@ -16,11 +16,10 @@ LIMITS = {pair: DIFFERENCES_LIMIT if "diff" in pair else ANALYTIC_LIMIT for pair
 
 class Comparison(typing.NamedTuple):
     """gradients: {source: array of float64}, as far as there are, all of one shape; but "diff" is
-    of `elements` alone where these are given, flat indices into the others."""
+    {flat index into the others: float}."""
 
     name: str
     gradients: dict
-    elements: list = None
 
 
 def relative_error(first, second):
@@ -33,22 +32,22 @@ def relative_error(first, second):
         return float(np.abs(first - second).max() / scale) if scale else 0.0
 
 
-def central_differences(function, point, elements=None):
-    """{element: (F(x + h) - F(x - h)) / 2h} for these elements x of the array `point`, or all.
+def central_differences(function, point, elements):
+    """{element: (F(x + h) - F(x - h)) / 2h} for these elements x of the array `point`.
 
-    function: array like `point` -> (F, which ReLUs are on); element: a flat index. Where a step
+    function: array like `point` -> (F, *which ReLUs are on); element: a flat index. Where a step
     takes a ReLU across its kink, a tenth and a hundredth of it are tried; else it is left out.
     """
     # Rounding of F costs |F| eps / h, its cut-off series h squared: alike at the cube root.
     step = (np.finfo(np.float64).eps * max(1, abs(function(point)[0]))) ** (1 / 3)
     found = {}
-    for element in range(point.size) if elements is None else elements:
+    for element in elements:
         for fraction in (1, 0.1, 0.01):
             ahead, behind = point.copy(), point.copy()
             ahead.flat[element] += step * fraction
             behind.flat[element] -= step * fraction
-            (after, relus_after), (before, relus_before) = function(ahead), function(behind)
-            if np.array_equal(relus_after, relus_before):
+            (after, *relus_after), (before, *relus_before) = function(ahead), function(behind)
+            if all(map(np.array_equal, relus_after, relus_before)):
                 # The step as it was taken: x + h is rounded.
                 found[element] = (after - before) / (ahead - behind).flat[element]
                 break
@@ -57,14 +56,13 @@ def central_differences(function, point, elements=None):
 
 def errors(comparison):
     """{(source, source): relative error} for each pair of sources that the comparison has."""
-    _, gradients, elements = comparison
-    found = {}
+    gradients, found = comparison.gradients, {}
     for first, second in PAIRS:
         if first in gradients and second in gradients:
-            values = gradients[first]
-            if second == "diff" and elements is not None:
-                values = values.flat[elements]
-            found[first, second] = relative_error(values, gradients[second])
+            values, others = gradients[first], gradients[second]
+            if second == "diff":
+                values, others = values.flat[list(others)], np.array(list(others.values()))
+            found[first, second] = relative_error(values, others)
     return found
 
 

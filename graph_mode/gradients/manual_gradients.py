@@ -42,16 +42,17 @@ def dense(layer, d_outputs):
 
 
 def batch_normalization(layer, d_outputs, epsilon):
-    """d_inputs [n, units], and d_gamma and d_beta [units], by the closed form."""
-    mean = tf.reduce_mean(layer.inputs, axis=0)
-    centered = layer.inputs - mean
-    std = tf.sqrt(tf.reduce_mean(tf.square(centered), axis=0) + epsilon)
+    """d_inputs [..., units], and d_gamma and d_beta [units], by the closed form. An image layer
+    normalizes each channel over the batch, the height and the width alike."""
+    axes = list(range(len(layer.inputs.shape) - 1))
+    centered = layer.inputs - tf.reduce_mean(layer.inputs, axes)
+    std = tf.sqrt(tf.reduce_mean(tf.square(centered), axes) + epsilon)
     xhat = centered / std
-    projection = tf.reduce_mean(d_outputs * xhat, axis=0)
-    d_inputs = d_outputs - tf.reduce_mean(d_outputs, axis=0) - xhat * projection
+    projection = tf.reduce_mean(d_outputs * xhat, axes)
+    d_inputs = d_outputs - tf.reduce_mean(d_outputs, axes) - xhat * projection
     return layer.variables["gamma"] / std * d_inputs, {
-        "gamma": tf.reduce_sum(d_outputs * xhat, axis=0),
-        "beta": tf.reduce_sum(d_outputs, axis=0),
+        "gamma": tf.reduce_sum(d_outputs * xhat, axes),
+        "beta": tf.reduce_sum(d_outputs, axes),
     }
 
 
