@@ -61,6 +61,18 @@ def test_each_flag_takes_several_values(case):
     assert flags_of(runs_of(arguments.split()), name) == [(each,) for each in json.loads(values)]
 
 
+def test_only_a_switch_takes_true_false_and_both_for_its_own(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import fc_train\nfrom graph_mode import commands, flags\nNETWORK = 'mine'\n"
+        "FLAGS = [*fc_train.FLAGS, flags.Flag('sides', str, 'a', '', choices=('both', 'true'))]\n"
+        "script = commands.Script(NETWORK, fc_train.network, FLAGS, '', fc_train.complete)\n"
+        "parse_flags, main = script.parse_flags, script.main\n"
+    )
+    given = ["--networks", str(tmp_path / "mine.py"), "--sides=both,true", "--xla=both"]
+    found = flags_of(grid.expand([grid.grid_of_arguments(given)]), "sides", "xla")
+    assert found == [("both", False), ("both", True), ("true", False), ("true", True)]
+
+
 def test_every_combination_is_a_run_and_the_first_seed_of_all_comes_first():
     runs = runs_of(["--optimizers", "sgd,adam", "--batch-norm", "both", "--seeds", "2"])
     expected = itertools.product((0, 1), ("sgd", "adam"), (False, True))
@@ -123,7 +135,7 @@ def test_a_config_file_says_in_json_what_a_command_line_says(tmp_path):
 # arguments: a part of what is said about them
 REFUSED = f"""
 --networks fc,mlp: found network mlp, expected fc, conv or the path of a
---networks: found network True
+--networks: found network true
 --networks {ROOT}/README.md: README.md, expected fc, conv
 --seeds 0: --seeds: found 0
 --seeds -1: --seeds: found -1

@@ -53,8 +53,8 @@ def read_config(path):
             config = json.load(file)
         except (ValueError, RecursionError) as error:
             raise CommandError(f"{path}: not readable as JSON: {error}") from None
-    grids = config["grids"] if isinstance(config, dict) and set(config) == {"grids"} else []
-    if not (isinstance(grids, list) and grids and all(isinstance(g, dict) and g for g in grids)):
+    grids = config["grids"] if isinstance(config, dict) and set(config) == {"grids"} else None
+    if not (grids and isinstance(grids, list) and all(isinstance(g, dict) and g for g in grids)):
         raise CommandError(f'{path}: expected {{"grids": [{{flag: values}}, ...]}} alone')
     return [grid_of_arguments(arguments_of(grid)) for grid in grids]
 
@@ -93,14 +93,15 @@ def grid_of_arguments(arguments):
 def values_of(flag, words, known):
     """The values of a flag that its words stand for, each once: ["a,b", "true"] is a, b and True.
     known: the training script's {name: Flag}."""
-    declared = known.get(flag.replace("-", "_"))
+    name = flag.replace("-", "_")
+    kind = known[name].type if name in known else str
     # A comma in a list that is one value begins no other.
-    is_list = declared is not None and declared.type is flag_table.positive_integers
-    parts = words if is_list else ",".join(words).split(",")
+    parts = words if kind is flag_table.positive_integers else ",".join(words).split(",")
     if "" in parts:
         raise CommandError(f"--{flag}: found an empty value, expected one or several")
-    values = list(dict.fromkeys(value for part in parts for value in SWITCHES.get(part, [part])))
-    if len(values) > 1 and not flag_table.may_be_dimension(flag.replace("-", "_")):
+    switches = SWITCHES if kind is bool else {}
+    values = list(dict.fromkeys(value for part in parts for value in switches.get(part, [part])))
+    if len(values) > 1 and not flag_table.may_be_dimension(name):
         raise CommandError(f"--{flag} takes one value, the same for all runs of a comparison")
     return values
 
@@ -112,7 +113,7 @@ def expand(grids):
     checksums = functools.lru_cache(maxsize=None)(mnist_data.checksums)
     for grid in grids:
         grid = {"network": DEFAULTS["network"], **grid}
-        for path in map(path_of, map(str, values_of("network", grid.pop("network"), {}))):
+        for path in map(path_of, values_of("network", grid.pop("network"), {})):
             known = table_of(path)
             values = {flag: values_of(flag, words, known) for flag, words in grid.items()}
             varying = [flag for flag in values if len(values[flag]) > 1]
