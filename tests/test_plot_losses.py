@@ -362,7 +362,7 @@ def test_validation_accuracy_stands_beside_the_loss_with_population_statistics()
     assert accuracy.lines[0].dotted[1] == pytest.approx(0.54)
 
 
-def test_runs_without_batch_norm_have_the_colour_of_their_partners_or_are_grey():
+def test_runs_without_batch_norm_have_the_colour_of_those_with_it_whose_own_flags_make_shades():
     for momentum in (0.9, 0.99):
         for layers in (2, 3):
             settings = {"layers": layers, "batch_norm_momentum": momentum}
@@ -370,10 +370,10 @@ def test_runs_without_batch_norm_have_the_colour_of_their_partners_or_are_grey()
                 write_run(f"runs/fc/with-{layers}-{momentum}", batch_norm=True, **settings)
         write_run(f"runs/fc/plain-{momentum}", batch_norm=False, layers=momentum < 0.95 and 3 or 2)
     colors = {line.label: (line.color, line.dashed) for line in panels_of()[0].lines}
-    plain = {label: look for label, look in colors.items() if "without" in label}
-    (partner,) = [look for label, look in colors.items() if "3 layers" in label and not look[1]]
-    assert sorted(plain.values()) == sorted([(figures.GREY, True), (partner[0], True)])
-    assert len({look[0] for look in colors.values()}) == 4
+    for layers, color in (("2", figures.BLUE), ("3", figures.VERMILION)):
+        looks = [look for label, look in colors.items() if f"{layers} layers" in label]
+        assert {(color, True), (color, False)} <= set(looks)
+    assert len(set(colors.values())) == 5
 
 
 def test_many_curves_of_several_optimizers_are_a_row_of_panels_for_each_on_the_same_scale():

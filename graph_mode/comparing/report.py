@@ -109,10 +109,11 @@ def sections(settings, found):
     yield from diagnostics_section(settings)
 
 
-def table_of(settings, heads, rows):
-    """A table whose rows, (setting, cells), begin with the flags that tell the settings apart."""
-    flags = [flag.replace("_", " ") for flag in settings[0].values]
-    return markdown(flags + heads, [[*map(text_of, s.values.values()), *c] for s, c in rows])
+def table_of(rows):
+    """A table of rows, (Setting, {head: cell}), after the flags that tell the settings apart."""
+    flags = [flag.replace("_", " ") for flag in rows[0][0].values]
+    lines = [[*map(text_of, s.values.values()), *cells.values()] for s, cells in rows]
+    return markdown([*flags, *rows[0][1]], lines)
 
 
 def text_of(value):
@@ -123,17 +124,16 @@ def text_of(value):
 
 def accuracy_section(settings, statistics):
     """Test accuracy of each setting without and with batch norm, and the paired difference."""
-    heads, rows = ["without batch norm (%)"], []
-    for words in ("", ", population")[: len(statistics)]:
-        heads += [f"with{words} (%)", f"difference{words} [95 %]"]
+    rows = []
     for setting in settings:
         without, with_norm = setting.sides[False], setting.sides[True]
-        row = [side_text(without, MOVING)]
-        for each in statistics:
+        cells = {"without batch norm (%)": side_text(without, MOVING)}
+        for each, words in zip(statistics, ("", ", population")):
             sides = results.accuracies(without, MOVING), results.accuracies(with_norm, each)
-            row += [side_text(with_norm, each), difference_text(results.difference(*sides))]
-        rows.append((setting, row))
-    yield from ("### Test accuracy", ACCURACY_NOTE, table_of(settings, heads, rows))
+            cells[f"with{words} (%)"] = side_text(with_norm, each)
+            cells[f"difference{words} [95 %]"] = difference_text(results.difference(*sides))
+        rows.append((setting, cells))
+    yield from ("### Test accuracy", ACCURACY_NOTE, table_of(rows))
     if POPULATION in statistics:
         yield POPULATION_NOTE
 
@@ -165,9 +165,11 @@ def table_of_sides(settings, columns, text):
             found = list(side.values())
             for end in statistics_of(found) if found and with_norm else [MOVING] * bool(side):
                 words = SIDES[with_norm] + (", population" if end == POPULATION else "")
-                cells = [text([r.numbers.get(n + end) for r in found]) for n in columns.values()]
-                rows.append((setting, [words, *cells]))
-    return table_of(settings, ["batch norm", *columns], rows)
+                cells = {"batch norm": words}
+                for head, name in columns.items():
+                    cells[head] = text([result.numbers.get(name + end) for result in found])
+                rows.append((setting, cells))
+    return table_of(rows)
 
 
 def loss_text(losses):
@@ -188,29 +190,27 @@ def speed_text(steps):
 
 def diagnostics_section(settings):
     """What --diagnostics recorded, mean over the seeds, without and with batch norm; or nothing."""
-    layers = []
+    rows = []
     for setting in settings:
         pair = results.pair_of(setting)
-        sides = [pair.sides.get(side, []) for side in SIDES]
         for number, kernel in enumerate(diagnostics.layers_of(pair, NORM), 1):
-            row = [str(number)]
-            for runs in sides:
-                name = f"{INPUTS}/layer_{number}/percentile_"
-                ends = [mean_text(runs, f"{name}{end}", ".2f") for end in (LOW, UPPER)]
-                row.append(NOTHING if NOTHING in ends else " to ".join(ends))
-            row += [mean_text(runs, f"{NORM}/{kernel}", ".2g") for runs in sides]
-            row += [mean_text(runs, f"{WEIGHTS}/{kernel}", ".3g") for runs in sides]
-            row += [mean_text(runs, f"{DEAD}/layer_{number}", ".1%") for runs in sides]
-            layers.append((setting, row))
-    if layers:
-        names = (f"inputs, {LOW}th to {UPPER}th percentile", "gradient norm")
-        names += ("norm of the weights", "dead units")
-        heads = ["layer"] + [f"{name}, {side}" for name in names for side in SIDES.values()]
+            inputs = [f"{INPUTS}/layer_{number}/percentile_{end}" for end in (LOW, UPPER)]
+            cells = {"layer": number}
+            for head, form, *tags in (
+                (f"inputs, {LOW}th to {UPPER}th percentile", ".2f", *inputs),
+                ("gradient norm", ".2g", f"{NORM}/{kernel}"),
+                ("norm of the weights", ".3g", f"{WEIGHTS}/{kernel}"),
+                ("dead units", ".1%", f"{DEAD}/layer_{number}"),
+            ):
+                for side, words in SIDES.items():
+                    cells[f"{head}, {words}"] = means_text(pair.sides.get(side, []), form, *tags)
+            rows.append((setting, cells))
+    if rows:
         yield "### What --diagnostics recorded at the last evaluation"
-        yield table_of(settings, heads, layers)
+        yield table_of(rows)
 
 
-def mean_text(runs, tag, form):
-    """The mean over the runs of the last value of a diagnostic; a dash where none has it."""
-    band = diagnostics.over_seeds(runs, tag)
-    return NOTHING if band is None else format(float(band.mean[-1]), form)
+def means_text(runs, form, *tags):
+    """The mean over the runs of the last value of diagnostics; a dash where none has them."""
+    bands = [diagnostics.over_seeds(runs, tag) for tag in tags]
+    return NOTHING if None in bands else " to ".join(format(b.mean[-1], form) for b in bands)

@@ -13,8 +13,8 @@ from graph_mode.plotting.run_lines import NETWORKS, scalars_of
 from graph_mode.runs.recorded import natural_order
 
 PREFIX = "diagnostics/"  # of each tag
-INPUTS, NORM = "activation_inputs", "gradient_norm"
-WEIGHTS, DEAD = "weight_norm", "dead_units"
+INPUTS, NORM = f"{PREFIX}activation_inputs", f"{PREFIX}gradient_norm"
+WEIGHTS, DEAD = f"{PREFIX}weight_norm", f"{PREFIX}dead_units"
 # Of the inputs to an activation, as graph_mode/train/diagnostics.py measures them.
 LOW, MIDDLE, UPPER = 15, 50, 85
 PERCENTILES = f"{LOW}th, {MIDDLE}th and {UPPER}th percentile"
@@ -28,10 +28,16 @@ INPUTS_CAPTION = (
     f"{PERCENTILES} of the inputs to the activations of each layer, over all its units, mean over "
     "seeds"
 )
-NORMS_CAPTION = "Norm of the gradient of each layer's weights, mean over seeds"
-NORMS_LABEL = "Gradient norm (nats per unit of weight)"
-DEAD_CAPTION = "Share of ReLU units that no image of the sample turns on, mean over seeds"
-WEIGHTS_CAPTION = "Norm (length) of each layer's weights, mean over seeds"
+# kind: its figure's name with a line for each layer, its caption, its y label; the panels' look.
+BY_LAYER = {
+    NORM: ("gradient_norms", "Norm of the gradient of each layer's weights, mean over seeds",
+           "Gradient norm (nats per unit of weight)", {"scale": "log"}),
+    DEAD: ("dead_units",
+           "Share of ReLU units that no image of the sample turns on, mean over seeds",
+           "Dead ReLU units (%)", {"percent": True, "limits": (0, 1)}),
+    WEIGHTS: ("weight_norms", "Norm (length) of each layer's weights, mean over seeds",
+              "Norm of the weights", {"scale": "log"}),
+}  # fmt: skip
 
 
 class Pair(typing.NamedTuple):
@@ -43,7 +49,7 @@ class Pair(typing.NamedTuple):
 
 
 def tags_of(run):
-    tags = [tag[len(PREFIX) :] for tag in scalars_of(run, "train") if tag.startswith(PREFIX)]
+    tags = [tag for tag in scalars_of(run, "train") if tag.startswith(PREFIX)]
     return sorted(tags, key=natural_order)
 
 
@@ -79,9 +85,7 @@ def layers_of(pair, kind):
 
 
 def over_seeds(runs, tag, split="train"):
-    """The curves.Band of a diagnostic of several runs, or of a scalar of another split than
-    "train"; None if none of them has it."""
-    tag = PREFIX + tag if split == "train" else tag
+    """The curves.Band of a scalar of several runs; None if none of them has it."""
     found = [scalars_of(run, split).get(tag) for run in runs]
     found = [(one.steps, curves.finite(one.values)) for one in found if one]
     return curves.mean_and_band(*zip(*found)) if found else None
@@ -92,14 +96,9 @@ def draw_all(pair):
     if layers_of(pair, INPUTS):
         yield ("figure_1", *figure_1(pair))
         yield "activation_inputs", INPUTS_CAPTION, activation_inputs(pair)
-    if layers_of(pair, NORM):
-        yield "gradient_norms", NORMS_CAPTION, by_layer(pair, NORM, NORMS_LABEL, scale="log")
-    if layers_of(pair, DEAD):
-        look = {"percent": True, "limits": (0, 1)}
-        yield "dead_units", DEAD_CAPTION, by_layer(pair, DEAD, "Dead ReLU units (%)", **look)
-    if layers_of(pair, WEIGHTS):
-        figure = by_layer(pair, WEIGHTS, "Norm of the weights", scale="log")
-        yield "weight_norms", WEIGHTS_CAPTION, figure
+    for kind, (name, caption, y_label, look) in BY_LAYER.items():
+        if layers_of(pair, kind):
+            yield name, caption, by_layer(pair, kind, y_label, look)
 
 
 def figure_1(pair):
@@ -114,7 +113,7 @@ def figure_1(pair):
             accuracies.append(line_of(side, band.steps, band.low, band.mean, band.high, label))
         # One unit of one network: the mean of several units would be no unit's.
         same = [run for run in runs if run.flags.get("seed") == seed] or runs
-        inputs.append(band_panel(same[:1], percentiles(f"{layer}/first_unit"), side))
+        inputs.append(band_panel(same[:1], f"{layer}/first_unit", side))
     label = f"Input to the first unit of {words(layer)}\n({PERCENTILES})"
     inputs[0] = inputs[0]._replace(y_label=label)
     panels = [figures.Panel(accuracies, X_LABEL, "Validation accuracy (%)", "accuracy")]
@@ -126,7 +125,8 @@ def figure_1(pair):
         f"{PERCENTILES} of the inputs to the first unit of the last hidden layer, seed {seed}"
     )
     entries = [(line.label, figures.look_of(line)) for line in accuracies]
-    return caption, figures.draw_rows([panels], entries, PANEL_INCHES, title_of(pair))
+    look = {"size": PANEL_INCHES, "entries": entries}
+    return caption, figures.draw([panels], title_of(pair), **look)
 
 
 def activation_inputs(pair):
@@ -134,12 +134,13 @@ def activation_inputs(pair):
     rows = []
     for layer in layers_of(pair, INPUTS):
         rows = [[panel._replace(x_label="") for panel in row] for row in rows]
-        row = [band_panel(runs, percentiles(layer), side) for side, runs in pair.sides.items()]
+        row = [band_panel(runs, layer, side) for side, runs in pair.sides.items()]
         rows.append([row[0]._replace(y_label=words(layer).capitalize()), *row[1:]])
-    return draw(pair, rows, [], ROW_INCHES, f"Input to the activation ({PERCENTILES})")
+    y_label = f"Input to the activation ({PERCENTILES})"
+    return draw(pair, rows, ROW_INCHES, y_label=y_label, entries=[])
 
 
-def by_layer(pair, kind, y_label, **look):
+def by_layer(pair, kind, y_label, look):
     """A line for each layer; look: of the figures.Panel."""
     layers, panels = layers_of(pair, kind), []
     many = len(layers) > len(LAYER_COLORS)
@@ -150,27 +151,24 @@ def by_layer(pair, kind, y_label, **look):
             steps, mean, *_ = over_seeds(runs, f"{kind}/{layer}")
             lines.append(figures.Line(words(layer), color, False, steps.astype(float), mean))
         panels.append(figures.Panel(lines, X_LABEL, "" if panels else y_label, **look))
-    return draw(pair, [panels], figures.legend_entries(panels))
+    return draw(pair, [panels], PANEL_INCHES)
 
 
-def draw(pair, rows, entries, size=PANEL_INCHES, y_label=""):
+def draw(pair, rows, size, **look):
     """The Figure of rows of a panel for each side, each row on one scale."""
     rows = [on_one_scale(row) for row in rows]
     titles = [f"{SIDES[side].capitalize()} (n = {len(pair.sides[side])})" for side in pair.sides]
     rows[0] = titled(rows[0], titles)
-    return figures.draw_rows(rows, entries, size, title_of(pair), y_label)
+    return figures.draw(rows, title_of(pair), size=size, **look)
 
 
 def titled(panels, titles):
     return [panel._replace(title=title) for panel, title in zip(panels, titles)]
 
 
-def percentiles(layer):
-    return [f"{INPUTS}/{layer}/percentile_{percent}" for percent in (LOW, MIDDLE, UPPER)]
-
-
-def band_panel(runs, tags, side):
-    """The Panel of a line in a band, of the tags of its low edge, its middle and its high edge."""
+def band_panel(runs, layer, side):
+    """The Panel of the percentiles of a layer's inputs: a line in a band."""
+    tags = [f"{INPUTS}/{layer}/percentile_{percent}" for percent in (LOW, MIDDLE, UPPER)]
     bands = [over_seeds(runs, tag) for tag in tags]
     line = line_of(side, bands[0].steps, *(band.mean for band in bands))
     return figures.Panel([line], X_LABEL, "")

@@ -90,20 +90,18 @@ NO_WINDOWS = ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")
 BAND = None  # In place of how a line looks: the entry of a legend for a band.
 
 
-def draw(rows, title="", window=False):
-    """A Figure of rows of Panels side by side and their legend; window: pyplot shall know of it."""
+def draw(rows, title="", window=False, size=None, y_label="", entries=None):
+    """A Figure of rows of Panels, of `size` inches each, with one title and one y label for all;
+    size: None for what fits, then a single row has the title of its first panel. entries: [(text,
+    look)] of the legend, where look is what plot() takes, or BAND; None for those of the Panels'
+    lines. window: pyplot shall know of it."""
     panels = sum(rows, [])
-    size = ONE_PANEL_INCHES if len(panels) == 1 else PANEL_INCHES
-    if len(rows) > 1:
-        size = ROW_INCHES
-    else:
-        rows, title = [[panels[0]._replace(title=title), *panels[1:]]], ""
-    return draw_rows(rows, legend_entries(panels), size, title, window=window)
-
-
-def draw_rows(rows, entries, size, title="", y_label="", window=False):
-    """A Figure of rows of Panels, of `size` inches each, with one title and one y label for all.
-    entries: [(text, look)] of the legend, where look is what plot() takes, or BAND."""
+    entries = legend_entries(panels) if entries is None else entries
+    if size is None:
+        size = ONE_PANEL_INCHES if len(panels) == 1 else PANEL_INCHES
+        size = ROW_INCHES if len(rows) > 1 else size
+        if len(rows) == 1:
+            rows, title = [[panels[0]._replace(title=title), *panels[1:]]], ""
     with style():
         from matplotlib import figure as library
 

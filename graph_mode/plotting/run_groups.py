@@ -95,31 +95,26 @@ def differences(run, runs, with_seed=False):
 def with_styles(labels, groups, settings, by_optimizer):
     """The Groups, in the order in which people count their labels.
 
-    Colour tells the optimizer where there are several; else the other settings (None: not known);
-    else batch norm. The line style tells batch norm where colour does not: runs without it have the
-    colour of those with it and the same settings besides, or grey where there is no such pair.
-    Groups of one look get different shades.
+    Colour tells the optimizer where there are several; else the settings besides batch norm and its
+    own flags (None: not known); else batch norm. The line style tells batch norm where colour does
+    not. Groups of one look get different shades.
     """
     in_order = sorted(zip(labels, groups, settings), key=lambda part: natural_order(part[0]))
-    runs = [group[0] for _, group, _ in in_order]
-    optimizers, keys = list(map(optimizer_of, runs)), []
-    sides = [run.flags.get(BATCH_NORM) for run in runs]
+    runs, keys = [group[0] for _, group, _ in in_order], []
     for run, (_, _, some) in zip(runs, in_order):
-        others = {k: v for k, v in (some or {}).items() if k not in (BATCH_NORM, "optimizer")}
+        others = {k: v for k, v in (some or {}).items() if not k.startswith(BATCH_NORM)}
+        others.pop("optimizer", None)
         # Nothing known of a run is no reason to give two such runs one colour.
-        keys.append(run.name if some is None else frozen(others))
-    keys = with_partners(keys, sides, [some or {} for _, _, some in in_order])
-    order, both = list(dict.fromkeys(keys)), len({bool(s) for s in sides if s is not None}) > 1
+        keys.append(frozen(run.name if some is None else others))
+    order, optimizers = list(dict.fromkeys(keys)), list(map(optimizer_of, runs))
+    sides = [run.flags.get(BATCH_NORM) for run in runs]
+    both = len({bool(side) for side in sides if side is not None}) > 1
     if by_optimizer and len(set(optimizers)) > 1:
         colors = [OPTIMIZER_COLORS.get(optimizer, figures.GREY) for optimizer in optimizers]
     elif len(order) == 1 and None not in sides:
         both, colors = False, [figures.BATCH_NORM_COLORS[bool(side)] for side in sides]
     else:
-        order = [key for key in order if key]
-        colors = [
-            figures.PALETTE[order.index(k) % len(figures.PALETTE)] if k else figures.GREY
-            for k in keys
-        ]
+        colors = [figures.PALETTE[order.index(key) % len(figures.PALETTE)] for key in keys]
     dashed = [both and side is not None and not side for side in sides]
     looks = list(zip(colors, dashed))
     shades = {look: iter(figures.shades(look[0], looks.count(look))) for look in looks}
@@ -127,20 +122,3 @@ def with_styles(labels, groups, settings, by_optimizer):
         Group(group, label, next(shades[look]), look[1])
         for (label, group, _), look in zip(in_order, looks)
     ]
-
-
-def with_partners(keys, sides, settings):
-    """The keys, where each run without batch norm has that of its partner: the runs with it whose
-    other settings are the same, whatever the flags of batch norm itself are. Where those have
-    several keys, it has none of them but None, which stands for grey."""
-    bare = [
-        frozen({k: v for k, v in some.items() if not k.startswith(BATCH_NORM) and k != "optimizer"})
-        for some in settings
-    ]
-    found = []
-    for key, side, own in zip(keys, sides, bare):
-        partners = {k for k, s, other in zip(keys, sides, bare) if s and other == own}
-        if side is False and partners:
-            key = partners.pop() if len(partners) == 1 else None
-        found.append(key)
-    return found
