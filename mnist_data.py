@@ -303,12 +303,8 @@ def _times(shape):
     return "x".join(map(str, shape))
 
 
-def _is_path(f):
-    return isinstance(f, (str, os.PathLike))
-
-
 def _name(f):
-    return str(f if _is_path(f) else getattr(f, "name", "data"))
+    return str(getattr(f, "name", "data") if hasattr(f, "read") else f)
 
 
 @contextlib.contextmanager
@@ -317,7 +313,7 @@ def _unpacked(f):
     import gzip
 
     try:
-        with open(f, "rb") if _is_path(f) else io.BytesIO(f.read()) as file:
+        with io.BytesIO(f.read()) if hasattr(f, "read") else open(f, "rb") as file:
             is_packed = file.read(2) == b"\x1f\x8b"
             file.seek(0)
             yield gzip.GzipFile(fileobj=file) if is_packed else file
@@ -365,18 +361,17 @@ def find_files(folder, source_url=DEFAULT_SOURCE_URL, download=False):
         raise DataError(f"{folder}: {error.strerror}, expected a folder to read from") from None
     found = {name: _path_of(name, folder) for name in CANONICAL}
     missing = [name for name, path in found.items() if path is None]
-    if missing and (not download or _is_mnist(source_url)):
-        others = [name for name in present if _is_named_otherwise(name)]
-        if download:
-            files = [path for name, path in found.items() if path and not is_canonical(path, name)]
-            others += map(os.path.basename, files)
-        if others or not download:
-            what = f"no {missing[0]}.gz in it" if os.path.exists(folder) else "no such folder"
-            there = f", but {', '.join(others)}, not of MNIST" if others else ""
-            raise DataError(
-                f"{folder}: {what}{there}; expected the four IDX files of one set under the names"
-                " of MNIST's; or fetch MNIST: python mnist_data.py --download FOLDER"
-            )
+    others = [name for name in present if _is_named_otherwise(name)]
+    if missing and download:
+        files = [path for name, path in found.items() if path and not is_canonical(path, name)]
+        others += map(os.path.basename, files)
+    if missing and (not download or others and _is_mnist(source_url)):
+        what = f"no {missing[0]}.gz in it" if os.path.exists(folder) else "no such folder"
+        there = f", but {', '.join(others)}, not of MNIST" if others else ""
+        raise DataError(
+            f"{folder}: {what}{there}; expected the four IDX files of one set under the names of"
+            " MNIST's; or fetch MNIST: python mnist_data.py --download FOLDER"
+        )
     for name in missing:
         found[name] = maybe_download(f"{name}.gz", folder, f"{source_url}{name}.gz")
     return list(found.values())

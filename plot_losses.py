@@ -54,8 +54,8 @@ def parse_arguments(arguments):
         "depth) of runs (default: runs, without the runs of compare.py in runs/compare)")
     add("--tags", type=tag_patterns, help="which scalars to draw and export; patterns, with commas "
         f"between them (default: {DEFAULT_TAGS}, and validation accuracy beside the loss)")
-    add("--x", choices=("step", "relative", "wall"), default="step", help="the x axis: steps, time "
-        "since a run began, or the clock (UTC, each run by itself)")
+    add("--x", choices=("step", "relative"), default="step", help="the x axis: steps, or time "
+        "since a run began")
     add_scale("--log-y", action="store_true", default=None, help="logarithmic y axis (default: if "
               f"all smoothed values are above 0 and the largest is {figures.LOG_SPAN} times the "
               "smallest, or more)")
@@ -73,10 +73,7 @@ def parse_arguments(arguments):
         "and everything else then goes to standard error")
     add("--show", action="store_true", help="open the figures in windows, too")
     # fmt: on
-    flags = parser.parse_args(arguments)
-    if flags.x == "wall" and flags.group_by:
-        parser.error("--x wall shows each run by itself: leave out --group-by, or use --x relative")
-    return flags
+    return parser.parse_args(arguments)
 
 
 def comma_list(text):

@@ -44,11 +44,6 @@ def version_event():
     return event(file_version="brain.Event:2")
 
 
-def restart_event(step):
-    """The SessionLog.START with which a program says that it goes on from `step`."""
-    return event(step=step, session_log=event_pb2.SessionLog(status=event_pb2.SessionLog.START))
-
-
 def write_event_file(path, messages):
     """Writes the messages, after the version record that begins each file."""
     os.makedirs(os.path.dirname(path), exist_ok=True)

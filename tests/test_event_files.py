@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from made_runs import restart_event, scalar_event, tensor_event, version_event, write_event_file
+from made_runs import scalar_event, tensor_event, version_event, write_event_file
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
 from graph_mode import tensorflow1 as tf
@@ -139,14 +139,9 @@ def test_no_more_memory_is_taken_than_one_record_needs(content):
     assert peak < 8 << 20
 
 
-@pytest.mark.parametrize("same_file", [True, False])
-def test_a_restart_takes_points_back_as_in_tensorboard(same_file):
-    first, restart = b"".join(records(11)), framed(restart_event(5))
-    contents = [first + restart] if same_file else [first, restart]
-    assert losses(read(*contents)[0]) == [0, 1, 2, 3, 4]
-    contents[-1] += b"".join(records(3, first=7))
-    assert losses(read(*contents)[0]) == [0, 1, 2, 3, 4, 7, 8, 9]
-    assert read(first, framed(restart_event(0)))[0] == {}
+def test_a_later_point_of_the_same_step_counts():
+    again = framed(scalar_event(2, loss=7))
+    assert losses(read(b"".join(records(3)), again)[0]) == [0, 1, 7]
 
 
 def test_going_on_from_a_checkpoint_cuts_off_what_was_written_after_it(tmp_path):

@@ -130,7 +130,6 @@ empty = found no scalars in the event files in empty
 --smoothing 1 = expected a number from 0 to 0.999, found '1'
 --smoothing nan = expected a number from 0 to 0.999, found 'nan'
 --format png,jpg = expected png, svg, pdf, found 'jpg'
---x wall --group-by seed = --x wall shows each run by itself
 --log-y --linear-y = not allowed with
 --tags , = expected at least one name
 --tags no,such = no scalar no,such in
@@ -329,12 +328,9 @@ def test_runs_that_differ_only_in_seed_become_one_line_with_its_band_and_count()
     assert "different versions of the code" in notes[0] and "ends at step 1" in notes[1]
 
 
-def test_runs_on_the_clock_are_drawn_one_by_one_and_relative_time_begins_with_each():
+def test_relative_time_begins_with_each_run():
     for seed in (0, 1):
         write_run(f"runs/fc/{seed}", seed=seed, began=BEGAN + 86400 * seed, losses=[1.0] * 601)
-    lines = panels_of(x="wall")[0].lines
-    assert [line.label for line in lines] == [f"with batch norm, seed {seed}" for seed in (0, 1)]
-    assert lines[1].x[0] - lines[0].x[0] == 1.0 and lines[0].x[0] == BEGAN / 86400
     assert panels_of(x="relative")[0].lines[0].x[[0, -1]] == pytest.approx([0, 0.1], abs=1e-6)
 
 
@@ -439,10 +435,10 @@ def test_the_axis_is_logarithmic_for_a_decade_and_values_it_cannot_show_are_said
     assert panels_of(notes=notes)[0].scale == scale
     assert panels_of(notes=notes, log_y=False)[0].scale == "linear"
     assert panels_of(notes=notes, log_y=True)[0].scale == "log"
-    said = [f"fc/a: loss: {lost} of {len(values)} values are nan, infinite"] * 3 * bool(lost)
-    said += ["fc/a: loss: 2 of 6 values are not above 0"] * (0.0 in values)
-    assert [note[: len(words)] for note, words in zip(notes, said)] == said
+    said = [lost, lost, lost + 2 * (0.0 in values)] * bool(lost)
     assert len(notes) == len(said)
+    for note, number in zip(notes, said):
+        assert note.startswith(f"fc/a: loss: {number} of {len(values)} values leave gaps")
 
 
 @pytest.mark.parametrize("count", [1, 40])
@@ -524,7 +520,7 @@ STRANGE = (
 @pytest.mark.parametrize("messages", STRANGE)
 def test_strange_values_draw_without_an_error_or_a_warning(messages, capsys):
     write_event_file("runs/a/tfevents", messages)
-    for x, scale in (("step", "--log-y"), ("relative", "--linear-y"), ("wall", "--log-y")):
+    for x, scale in (("step", "--log-y"), ("relative", "--linear-y")):
         assert run_here("--x", x, scale) == 0
         assert all(": note: " in line for line in capsys.readouterr().err.splitlines())
 

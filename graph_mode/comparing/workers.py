@@ -77,7 +77,7 @@ class Process:
     def __init__(self, environment):
         """environment: {name: value}, to be added to this process's own."""
         self.environment = {**os.environ, **environment}
-        self.lock, self.stopped, self.process = threading.Lock(), False, None
+        self.stopped, self.process = False, None
 
     def train(self, run, folder):
         """Trains a run below `folder`; returns its failure, as for comparison_folder.settle. Raises
@@ -99,14 +99,13 @@ class Process:
         return json.loads(answer)
 
     def start(self):
-        with self.lock:
-            if self.stopped:
-                raise Died("it was stopped")
-            self.log, self.trained = tempfile.TemporaryFile(), 0
-            options = {"stderr": self.log, "env": self.environment, **machine.WORKER_OPTIONS}
-            options.update(stdin=subprocess.PIPE, stdout=subprocess.PIPE, universal_newlines=True)
-            command = [sys.executable, os.path.join(PROJECT, "compare.py"), WORKER]
-            self.process = subprocess.Popen(command, **options)
+        self.log, self.trained = tempfile.TemporaryFile(), 0
+        options = {"stderr": self.log, "env": self.environment, **machine.WORKER_OPTIONS}
+        options.update(stdin=subprocess.PIPE, stdout=subprocess.PIPE, universal_newlines=True)
+        command = [sys.executable, os.path.join(PROJECT, "compare.py"), WORKER]
+        self.process = subprocess.Popen(command, **options)
+        if self.stopped:  # meanwhile
+            self.process.kill()
 
     def end(self):
         """Ends the process, if there is one; returns what its end and its last lines say."""
@@ -129,10 +128,8 @@ class Process:
         return f"its process ended with {how}" + ": " * bool(said) + " | ".join(said)
 
     def stop(self):
-        """For another thread: ends the process, whatever it does, and lets no other start."""
-        with self.lock:
-            self.stopped = True
-            process = self.process
+        """For another thread: ends the process, whatever it does, and any that starts later."""
+        self.stopped, process = True, self.process
         if process:
             process.kill()
 

@@ -44,7 +44,6 @@ class Panel(typing.NamedTuple):
     y_label: str
     scale: str = "linear"  # of y: "linear", "log", or "accuracy": see scale_accuracy
     percent: bool = False  # whether the values are fractions, shown in percent
-    dates: bool = False  # whether x is in days since 1970 (UTC) and shown as dates
     level: typing.Optional[float] = None  # where a thin line is drawn across
     title: str = ""
     limits: tuple = ()  # values that the y axis has to hold besides
@@ -68,7 +67,6 @@ STYLE = {
     "axes.spines.top": False,
     "axes.titlelocation": "left",
     "axes.titlesize": 12,
-    "date.converter": "concise",
     "figure.constrained_layout.use": True,
     "figure.constrained_layout.w_pad": 0.1,
     "grid.color": "#DDDDDD",
@@ -223,8 +221,6 @@ def draw_panel(axes, panel, label_characters):
         panel = panel._replace(y_label=f"{panel.y_label}, {HALVED}")
     if percent or panel.scale == "log":
         axes.yaxis.set_major_formatter(numbers)
-    if panel.dates:
-        axes.xaxis_date()
     lines = list(map(thinned, panel.lines))
     for line in lines:
         draw_line(axes, line, len(lines))
@@ -269,12 +265,11 @@ def scale_accuracy(axes, values):
     Returns whether it is not linear."""
     from matplotlib.ticker import FixedLocator, NullLocator
 
+    def forward(accuracy):
+        return -np.log10(np.maximum(1 - np.asarray(accuracy, float), SMALLEST_ERROR))
+
     fits = bool(len(values) and values.max() > 0.95 and values.min() < 0.8)
     if fits:
-
-        def forward(accuracy):
-            return -np.log10(np.maximum(1 - np.asarray(accuracy, float), SMALLEST_ERROR))
-
         axes.set_yscale("function", functions=(forward, lambda y: 1 - 10.0 ** -np.asarray(y)))
         axes.yaxis.set_major_locator(FixedLocator(ACCURACY_TICKS))
         axes.yaxis.set_minor_locator(NullLocator())

@@ -24,9 +24,9 @@ class Group(typing.NamedTuple):
     dashed: bool
 
 
-def group_runs(runs, names=None, apart=False):
-    """Groups of runs that differ only in their seed, or of one run each if they shall stay apart;
-    with names of flags, of runs with the same values of these and of batch norm.
+def group_runs(runs, names=None):
+    """Groups of runs that differ only in their seed; with names of flags, of runs with the same
+    values of these and of batch norm.
 
     Runs without a seed differ by chance, as if each had another one. A run with the same settings
     and the same seed as another is no further sample: it begins a group of its own. So does each
@@ -42,8 +42,8 @@ def group_runs(runs, names=None, apart=False):
     for run in runs:
         known = run.flags and all(name in run.flags for name in names)
         settings = {name: run.flags[name] for name in names if known}
-        settings = settings or (settings_of(run, apart) if known else None)
-        key = frozen(run.name if apart or settings is None else settings)
+        settings = settings or (settings_of(run) if known else None)
+        key = frozen(run.name if settings is None else settings)
         if not names:
             seed = run.flags.get("seed")
             sample = (key, frozen(seed))
@@ -54,7 +54,7 @@ def group_runs(runs, names=None, apart=False):
     runs, labels = [group[0] for group in groups], []
     for run, some in zip(runs, settings):
         named = ", ".join(words(*flag) for flag in some.items()) if names and some else run.name
-        labels.append(named if names else label_of(run, runs, apart))
+        labels.append(named if names else label_of(run, runs))
     labels = [
         f"{label} ({run.name})" if labels.count(label) > 1 else label
         for run, label in zip(runs, labels)
@@ -62,9 +62,9 @@ def group_runs(runs, names=None, apart=False):
     return with_styles(labels, groups, settings, by_optimizer=not names or "optimizer" in names)
 
 
-def settings_of(run, with_seed=False):
-    """What decides a run's numbers, {flag: value}, with the data by its checksums."""
-    return {**deciding(run.flags, () if with_seed else ("seed",)), "data": run.data}
+def settings_of(run):
+    """What decides a run's numbers but the seed, {flag: value}, the data by its checksums."""
+    return {**deciding(run.flags, without=("seed",)), "data": run.data}
 
 
 def optimizer_of(run):
@@ -72,22 +72,22 @@ def optimizer_of(run):
     return None if optimizer is None else str(optimizer)
 
 
-def label_of(run, runs, with_seed):
+def label_of(run, runs):
     """The optimizer if the runs have several, with or without batch norm, and what else differs."""
     if optimizer_of(run) is None:
         return run.name
     first = [optimizer_of(run)] * (len(set(map(optimizer_of, runs))) > 1)
     first += [words(BATCH_NORM, run.flags[BATCH_NORM])] * (BATCH_NORM in run.flags)
-    found = dict.fromkeys([*first, *differences(run, runs, with_seed)])
+    found = dict.fromkeys([*first, *differences(run, runs)])
     return ", ".join(found) or optimizer_of(run)
 
 
-def differences(run, runs, with_seed=False):
+def differences(run, runs):
     """The settings of a run, as words, in which it differs from any of the runs."""
-    others = [settings_of(other, with_seed) for other in runs]
+    others = list(map(settings_of, runs))
     return [
         words(name, run.flags.get("data_dir", "") if name == "data" else value)
-        for name, value in settings_of(run, with_seed).items()
+        for name, value in settings_of(run).items()
         if any(frozen(other.get(name)) != frozen(value) for other in others)
     ]
 

@@ -13,12 +13,7 @@ NETWORKS = {"fc": "Fully connected network", "conv": "Convolutional network"}
 SPLIT_NAMES = {"train": "Training", "validation": "Validation", "test": "Test"}
 MOST_ENTRIES = 8  # of a legend, if it can be shorter
 LARGEST_FRACTION = 1.001  # which float32 may have rounded up; percent are far above
-X_LABELS = {
-    "step": "Iteration (batch)",
-    "relative": "Time since the run began (min)",
-    "wall": "Time (UTC)",
-}
-SECONDS_A_DAY, LATEST_DAY = 86400, 2_900_000  # of matplotlib's dates
+X_LABELS = {"step": "Iteration (batch)", "relative": "Time since the run began (min)"}
 # The labels of MNIST's training images, and the loss, in nats, of a network that answers how
 # frequent their classes are, whatever it sees.
 MNIST_LABELS = "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"
@@ -92,10 +87,10 @@ def rows_of(plot, say, **look):
 def panels_of(plot, say, with_accuracy=False, group_by=None, x="step", **look):
     """[figures.Panel] of a Plot: its scalar, and beside it, if asked for, validation accuracy. say
     is called with a line for what a person should know; group_by: see run_groups.group_runs; x:
-    "step", "relative" or "wall"; look: smoothing and log_y, None for what fits."""
+    "step" or "relative"; look: smoothing and log_y, None for what fits."""
     runs = [run for run, _ in plot.curves]
     series_of = {run.name: series for run, series in plot.curves}
-    groups = run_groups.group_runs(runs, group_by, apart=x == "wall")
+    groups = run_groups.group_runs(runs, group_by)
     for group in groups:
         if len({frozen(run.versions.get("code")) for run in group.runs}) > 1:
             say(f"{group.label}: the mean of runs that different versions of the code trained")
@@ -127,14 +122,12 @@ def panel_of(plot, groups, say, x, smoothing=0.95, log_y=None):
     scale = "accuracy" if percent and log_y is None else scale
     for run, series in plot.curves:
         values = finite(series.values)
-        known = values[np.isfinite(values)]
-        for lost, what in (
-            (len(values) - len(known), "nan, infinite or too large: gaps in the curve"),
-            (scale == "log" and (known <= 0).sum(), "not above 0: gaps on a logarithmic axis"),
-        ):
-            if lost:
-                say(f"{run.name}: {plot.tag}: {lost} of {len(values)} values are {what}")
-    look = {"percent": percent, "dates": x == "wall", "level": frequencies_loss(plot)}
+        shown = np.nan_to_num(values) > 0 if scale == "log" else np.isfinite(values)
+        if not shown.all():
+            lost = f"{np.count_nonzero(~shown)} of {len(values)} values leave gaps"
+            why = "nan, infinite, too large, or not above 0 on a logarithmic axis"
+            say(f"{run.name}: {plot.tag}: {lost}: {why}")
+    look = {"percent": percent, "level": frequencies_loss(plot)}
     return figures.Panel(lines, X_LABELS[x], y_label_of(plot), scale, **look)
 
 
@@ -169,15 +162,11 @@ def having(runs, tag):
 
 
 def x_values(x, run, series):
-    """float64 [n]: steps, minutes since the run began, or days since 1970."""
+    """float64 [n]: steps, or minutes since the run began."""
     if x == "step":
         return series.steps.astype(np.float64)
-    times = finite(series.wall_times)
-    if x == "relative":
-        of_all = [one.wall_times for tags in run.scalars.values() for one in tags.values()]
-        return (times - np.fmin.reduce(finite(np.concatenate(of_all)))) / 60
-    days = times.clip(0, LATEST_DAY * SECONDS_A_DAY) / SECONDS_A_DAY
-    return np.where(np.isin(days, (0, LATEST_DAY)), np.nan, days)
+    of_all = [one.wall_times for tags in run.scalars.values() for one in tags.values()]
+    return (finite(series.wall_times) - np.fmin.reduce(finite(np.concatenate(of_all)))) / 60
 
 
 def is_accuracy(tag):

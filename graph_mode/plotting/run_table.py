@@ -1,7 +1,6 @@
 """Runs as numbers: the table that plot_losses.py prints, and every point of them as CSV."""
 
 import csv
-import numbers
 
 import numpy as np
 
@@ -40,7 +39,7 @@ def kind_of(tag):
 def final_accuracy(run, split):
     """From result.json, or the last in the event files; None if there is neither."""
     accuracy = run.result.get(f"{split}_accuracy")
-    if isinstance(accuracy, numbers.Real) and not isinstance(accuracy, bool):
+    if type(accuracy) is float:
         return accuracy
     series = scalars_of(run, split).get("accuracy")
     return series.values[-1] if series else None

@@ -12,7 +12,7 @@ import typing
 import numpy as np
 from google.protobuf.message import DecodeError
 from google_crc32c import value as crc32c
-from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.types_pb2 import DT_DOUBLE, DT_FLOAT
 from tensorboard.util import tensor_util
 
@@ -45,32 +45,22 @@ class Points(collections.defaultdict):
     def __init__(self):
         super().__init__(lambda: tuple(map(array.array, "qdd")))
 
-    def take_back(self, first_step):
-        """Leaves out the points from a step on."""
-        for tag, columns in self.items():
-            kept = np.array(columns[0]) < first_step
-            self[tag] = tuple(array.array(c.typecode, np.array(c)[kept].tolist()) for c in columns)
-
     def series(self):
         """{tag: Series} of rising steps, with the last point of each step."""
         found = {}
         for tag in sorted(self):
             steps, *others = (np.array(column)[::-1] for column in self[tag])
             steps, last = np.unique(steps, return_index=True)
-            if len(steps):
-                found[tag] = Series(steps, *(column[last] for column in others))
+            found[tag] = Series(steps, *(column[last] for column in others))
         return found
 
 
 def read_event_file(path, points):
     """Adds every scalar of a file, simple_value and scalar tensor, to Points; returns [Damage].
-    Raises OSError. A program that says from which step on it continues takes back the points from
-    there on, as in TensorBoard: so read the files of a folder in the order of their names."""
+    Raises OSError. A later point of a step counts: so read a folder's files in their order."""
     plugins, damage = set(), []
     with open(path, "rb") as file:
         for _, event in events(file, damage):
-            if event.session_log.status == SessionLog.START:
-                points.take_back(event.step)
             for value in event.summary.value:
                 number = _number(value, plugins)
                 if number is not None:
