@@ -283,6 +283,11 @@ VERMILION with batch norm, learning rate 0.02
 GREEN with batch norm, learning rate 0.2
 VERMILION-- without batch norm, learning rate 0.02
 
+learning_rate=0.1 | learning_rate=0.2 | learning_rate=0.3 batch_norm=false =
+BLUE with batch norm, learning rate 0.1
+VERMILION with batch norm, learning rate 0.2
+#999999-- without batch norm, learning rate 0.3
+
 optimizer="adam" | optimizer="sgd" batch_norm=false =
 BLUE adam, with batch norm
 BLACK-- sgd, without batch norm

@@ -96,8 +96,9 @@ def with_styles(labels, groups, settings, by_optimizer):
     """The Groups, in the order in which people count their labels.
 
     Colour tells the optimizer where there are several; else the settings besides batch norm and its
-    own flags (None: not known); else batch norm. The line style tells batch norm where colour does
-    not. Groups of one look get different shades.
+    own flags (None: not known), grey for a run without batch norm that has no partner with it; else
+    batch norm. The line style tells batch norm where colour does not. Groups of one look get
+    different shades.
     """
     in_order = sorted(zip(labels, groups, settings), key=lambda part: natural_order(part[0]))
     runs, keys = [group[0] for _, group, _ in in_order], []
@@ -115,6 +116,9 @@ def with_styles(labels, groups, settings, by_optimizer):
         both, colors = False, [figures.BATCH_NORM_COLORS[bool(side)] for side in sides]
     else:
         colors = [figures.PALETTE[order.index(key) % len(figures.PALETTE)] for key in keys]
+        partners = {key for key, side in zip(keys, sides) if side}
+        alone = [both and side is False and key not in partners for key, side in zip(keys, sides)]
+        colors = [figures.GREY if grey else color for color, grey in zip(colors, alone)]
     dashed = [both and side is not None and not side for side in sides]
     looks = list(zip(colors, dashed))
     shades = {look: iter(figures.shades(look[0], looks.count(look))) for look in looks}
