@@ -177,10 +177,11 @@ def test_a_mirror_stands_in_and_without_one_a_line_says_why(
     assert os.listdir(str(tmp_path)) == ["new"]
 
 
-def test_a_folder_without_mnist_is_read_from_the_project_s(tmp_path, capfd):
+def test_a_folder_without_mnist_is_read_from_the_project_s(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(mnist_data, "OWN", MNIST)
     data = mnist_data.read_data_sets(tmp_path / "new")
     assert (data.train.num_examples, os.listdir(str(tmp_path))) == (55000, [])
-    assert f"new: no MNIST there, it is read from {mnist_data.OWN}" in capfd.readouterr().err
+    assert f"new: no MNIST there, it is read from {MNIST}" in capfd.readouterr().err
 
 
 def test_offline_is_told_in_one_line(tmp_path, use_mirrors):
