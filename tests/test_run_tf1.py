@@ -314,6 +314,8 @@ def test_a_module_does_what_was_recorded_of_the_original(stand_in, case):
 
 @pytest.mark.parametrize("name", SEEDED)
 def test_a_program_with_a_seed_computes_what_it_computed_on_1_15(stand_in, name):
+    if name == "seeds" and tf.version() < (2, 10):
+        pytest.skip("an LSTM makes an operation there that is counted twice")
     with tf.Graph().as_default(), behavior.of_1_15():
         np.testing.assert_allclose(SEEDED[name](stand_in), RECORDED[name], rtol=1e-4)
 
