@@ -22,6 +22,7 @@ nothing from it. A batch is a copy. What is wrong with files is raised as DataEr
 import collections
 import contextlib
 import errno
+import glob
 import io
 import operator
 import os
@@ -38,6 +39,8 @@ except ImportError as missing:
 
 DEFAULT_SOURCE_URL = "https://storage.googleapis.com/cvdf-datasets/mnist/"
 MIRRORS = (DEFAULT_SOURCE_URL, "https://ossci-datasets.s3.amazonaws.com/mnist/")
+# Where this project has it.
+OWN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "MNIST_data")
 # The address in older programs. It no longer answers, but it shows that MNIST is what they want.
 FORMER_ADDRESS = "http://yann.lecun.com/exdb/mnist/"
 
@@ -94,7 +97,9 @@ def read_data_sets(
     """
     if fake_data:
         return Datasets(*[DataSet([], [], True, one_hot, dtype, seed=seed) for _ in range(3)])
-    paths = find_files(train_dir, source_url or DEFAULT_SOURCE_URL, download)
+    source_url = source_url or DEFAULT_SOURCE_URL
+    folder = _own_if_empty(train_dir) if download and _is_mnist(source_url) else train_dir
+    paths = find_files(folder, source_url, download)
     train_images, test_images = extract_images(paths[0]), extract_images(paths[2])
     train_labels, test_labels = extract_labels(paths[1]), extract_labels(paths[3])
     classes = _classes_of(paths, (train_images, train_labels, test_images, test_labels))
@@ -375,6 +380,16 @@ def find_files(folder, source_url=DEFAULT_SOURCE_URL, download=False):
     for name in missing:
         found[name] = maybe_download(f"{name}.gz", folder, f"{source_url}{name}.gz")
     return list(found.values())
+
+
+def _own_if_empty(folder):
+    """Returns `folder`, or OWN in its place if there is no IDX file in it."""
+    folder = os.fsdecode(folder)
+    is_used = os.path.isfile(folder) or glob.glob(os.path.join(glob.escape(folder), "*-ubyte*"))
+    if is_used or not os.path.isdir(OWN):
+        return folder
+    print(f"mnist_data.py: note: {folder}: no MNIST there, it is read from {OWN}", file=sys.stderr)
+    return OWN
 
 
 def _is_named_otherwise(name):

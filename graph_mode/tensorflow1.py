@@ -39,7 +39,10 @@ def __getattr__(name):
     """Loads TensorFlow when a module first asks for one of its names (PEP 562)."""
     if name.startswith("__"):
         raise AttributeError(name)
-    value = getattr(_load(), name)
+    loaded = _load()
+    if name == "layers" and version() >= (2, 16) and "TF_USE_LEGACY_KERAS" not in os.environ:
+        return importlib.import_module("graph_mode.layers")  # TensorFlow has none of its own.
+    value = getattr(loaded, name)
     globals()[name] = value
     return value
 

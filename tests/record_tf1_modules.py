@@ -119,6 +119,37 @@ def _one_hot(tf, x, training):
     return tf.contrib.layers.one_hot_encoding(tf.argmax(network, 1), 10) + network
 
 
+def _recurrent(tf, x, training):
+    rnn = tf.contrib.rnn
+    cells = [rnn.OutputProjectionWrapper(rnn.GRUCell(3), 4, tf.tanh), rnn.BasicRNNCell(2)]
+    outputs, *_ = rnn.stack_bidirectional_dynamic_rnn(
+        cells[:1] + [rnn.LSTMCell(2)], [rnn.GRUCell(2), cells[1]], x, dtype=tf.float32
+    )
+    inputs, cell = tf.unstack(x, axis=1), rnn.GRUCell(5, name="decoder")
+    decoded, state = tf.contrib.legacy_seq2seq.rnn_decoder(
+        inputs, cell.zero_state(3, tf.float32), cell, lambda output, number: output * number
+    )
+    return tf.concat([tf.reshape(outputs, [3, -1]), *decoded, state], 1)
+
+
+def _sequence_losses(tf, x, training):
+    weights = tf.constant([[1.0, 1.0, 0.5, 0.0], [1.0, 2.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0]])
+    targets = tf.constant([[0, 1, 2, 3], [4, 0, 1, 2], [3, 4, 0, 1]])
+    loss, over_lists = tf.contrib.seq2seq.sequence_loss, tf.contrib.legacy_seq2seq
+    losses = [
+        loss(x, targets, weights),
+        loss(x, targets, weights, True, False),
+        loss(x, targets, weights, False, False),
+        loss(x, targets, weights, False, False, True, True),
+    ]
+    lists = [tf.unstack(each, axis=1) for each in (x, targets, weights)]
+    losses += [over_lists.sequence_loss_by_example(*lists), over_lists.sequence_loss(*lists)]
+    ids = tf.cast(training, tf.int32) + [[0, 1], [2, 2]]
+    embedded = tf.contrib.layers.embed_sequence(ids, 5, 3)
+    losses.append(tf.stop_gradient(embedded))  # whose gradient is of slices
+    return tf.concat([tf.reshape(each, [-1]) for each in losses], 0)
+
+
 # Name: the shape of the inputs, and a function of (tf, inputs, training) -> outputs.
 CASES = {
     "fully_connected, 3 axes": (SEQUENCES, _layer("fully_connected", 4, activation_fn=None)),
@@ -153,6 +184,8 @@ CASES = {
     "optimize_loss": (VECTORS, _trained(_optimize_loss)),
     "create_train_op": (VECTORS, _trained(_create_train_op)),
     "static_rnn, LSTMBlockCell, GRUBlockCellV2": (SEQUENCES, _static_rnn),
+    "stacked recurrences, decoder": (SEQUENCES, _recurrent),
+    "sequence losses, embedding": (SEQUENCES, _sequence_losses),
 }  # fmt: skip
 
 INITIALIZERS = {
@@ -216,10 +249,78 @@ def initial_values(tf, name):
     return np.array([[values.std(), np.abs(values).max()] for values in found])
 
 
+def seeds(tf):
+    """The seeds of the random operations of a graph with a seed of its own."""
+    tf.set_random_seed(7)
+    x, training = tf.placeholder(tf.float32, [None, 8, 8, 2]), tf.placeholder(tf.bool, [])
+    x = tf.nn.dropout(tf.layers.conv2d(x, 3, 3, activation=tf.nn.relu), 0.5)
+    x = tf.layers.batch_normalization(tf.layers.conv2d_transpose(x, 4, 2, 2), training=True)
+    x = tf.layers.dropout(tf.layers.flatten(tf.layers.max_pooling2d(x, 2, 2)), training=training)
+    x = tf.contrib.layers.batch_norm(tf.contrib.layers.fully_connected(x, 6))
+    x = tf.layers.dense(tf.reshape(x, [-1, 2, 3]), 5)
+    cells = [tf.nn.rnn_cell.DropoutWrapper(tf.nn.rnn_cell.LSTMCell(4), 0.5) for _ in range(2)]
+    cell = tf.nn.rnn_cell.MultiRNNCell(cells)
+    x, _ = tf.nn.dynamic_rnn(cell, x, dtype=tf.float32)
+    tf.matmul(x[:, -1], tf.get_variable("w", [4, 2])) + tf.Variable(tf.random_normal([2]))
+    operations = tf.get_default_graph().get_operations()
+    return [each.get_attr("seed2") for each in operations if "Random" in each.type]
+
+
+def batches(tf):
+    """The labels of batches of two sets that the graph's seed shuffles."""
+    make = tf.contrib.learn.datasets.mnist.DataSet
+    images, labels = np.zeros([20, 2, 2, 1], np.uint8), np.arange(20)
+    tf.set_random_seed(5)
+    sets = [make(images, labels), make(images, labels, seed=3)]
+    return [label for _ in range(4) for each in sets for label in each.next_batch(7)[1]]
+
+
+def words(tf):
+    """Texts as numbers, and the size of the vocabulary."""
+    found, texts = [], ["the cat the Hat", "no cat, it's a dog the"]
+    for frequency in (0, 1):
+        processor = tf.contrib.learn.preprocessing.VocabularyProcessor(4, frequency)
+        found += [each for row in processor.fit_transform(texts) for each in row]
+        found += [*next(processor.transform(["the new dog"])), len(processor.vocabulary_)]
+    return found
+
+
+def estimator(tf):
+    """What a model of an Estimator computes after training in two parts, and its predictions."""
+    inputs = np.random.RandomState(0).randn(60, 4).astype(np.float32)
+    labels = (inputs.sum(1) > 0).astype(np.int32)
+
+    def model_fn(features, labels, mode, params):
+        hidden = tf.layers.dense(features["x"], params["units"], tf.nn.relu)
+        logits = tf.layers.dense(hidden, 2)
+        if mode == tf.estimator.ModeKeys.PREDICT:
+            return tf.estimator.EstimatorSpec(mode, predictions={"p": tf.nn.softmax(logits)})
+        loss = tf.losses.sparse_softmax_cross_entropy(labels, logits)
+        step = tf.train.AdamOptimizer(0.01).minimize(loss, tf.train.get_global_step())
+        right = {"accuracy": tf.metrics.accuracy(labels, tf.argmax(logits, 1))}
+        return tf.estimator.EstimatorSpec(mode, None, loss, step, right)
+
+    config = tf.estimator.RunConfig(tf_random_seed=1, save_checkpoints_steps=7)
+    model = tf.estimator.Estimator(model_fn, params={"units": 8}, config=config)
+    feed = tf.estimator.inputs.numpy_input_fn
+    model.train(feed({"x": inputs}, labels, 25, None, shuffle=False), steps=9)
+    model.train(lambda: tf.data.Dataset.from_tensors(({"x": inputs}, labels)).repeat(3))
+    model.train(feed({"x": inputs}, labels, shuffle=True), max_steps=12)
+    found = model.evaluate(feed({"x": inputs}, labels, 25, shuffle=False))
+    predicted = model.predict(feed({"x": inputs[:3]}, batch_size=2, shuffle=False))
+    return [*(found[name] for name in sorted(found)), *(each["p"][0] for each in predicted)]
+
+
+SEEDED = {each.__name__: each for each in (seeds, batches, words, estimator)}
+
+
 def main():
     import tensorflow as tf
 
     record = {name: initial_values(tf, name) for name in INITIALIZERS}
+    for name, program in SEEDED.items():
+        with tf.Graph().as_default():
+            record[name] = program(tf)
     for case in CASES:
         for what, value in observe(tf, case).items():
             record[f"{case}: {what}"] = value

@@ -139,3 +139,9 @@ def test_the_batch_size_may_stay_open():
         session.run(tf.global_variables_initializer())
         for count in (1, 7):
             assert session.run(logits, {images: np.ones([count, 4, 3, 2])}).shape == (count, 5)
+
+
+def test_a_script_that_asks_for_tf_layers_gets_these_where_tensorflow_has_none(monkeypatch):
+    monkeypatch.delenv("TF_USE_LEGACY_KERAS", raising=False)
+    monkeypatch.delitem(vars(tf), "layers", raising=False)
+    assert (tf.layers is layers) == (tf.version() >= (2, 16))

@@ -89,6 +89,7 @@ def start_server():
 @pytest.fixture(autouse=True)
 def use_mirrors(monkeypatch):
     monkeypatch.setattr(mnist_data, "TIMEOUT", 0.5)
+    monkeypatch.setattr(mnist_data, "OWN", "")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     return lambda *urls: monkeypatch.setattr(mnist_data, "MIRRORS", urls)
 
@@ -174,6 +175,13 @@ def test_a_mirror_stands_in_and_without_one_a_line_says_why(
     assert line.startswith(str(tmp_path / "none" / LABELS) + ": no such file")
     assert f"{first.url}{LABELS}: {TOLD[answer]}" in line.replace("cut off, ", "")
     assert os.listdir(str(tmp_path)) == ["new"]
+
+
+def test_a_folder_without_mnist_is_read_from_the_project_s(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(mnist_data, "OWN", MNIST)
+    data = mnist_data.read_data_sets(tmp_path / "new")
+    assert (data.train.num_examples, os.listdir(str(tmp_path))) == (55000, [])
+    assert f"new: no MNIST there, it is read from {MNIST}" in capfd.readouterr().err
 
 
 def test_offline_is_told_in_one_line(tmp_path, use_mirrors):

@@ -1,55 +1,83 @@
-"""Lists the TensorFlow names that a program uses, with their lines, without running it."""
+"""Says which TensorFlow names a program uses that are missing here, without running it."""
 
 import ast
+import contextlib
+import modulefinder
+import os
 import sys
+import tokenize
 
 from graph_mode import command_line
 from graph_mode.tf1 import importing, missing
 
 
-def check(program):
-    """Prints a line for each name of a Program: there or missing. Returns 2 if missing.
+def check(program, verbose=False):
+    """Prints whether all names of a Program and its own modules are there, then what is missing.
 
-    Names that the program reaches in other ways, by getattr() for one, are not seen.
+    `verbose`: then what is there, too. Returns 2 if something is missing. Names that the program
+    reaches in other ways, by getattr() for one, are not seen.
     """
-    gone = 0
-    for name, source in program.pieces:
-        for line, path in sorted(set(uses(source))):
-            verdict = _verdict(path)
-            gone += verdict.startswith("missing")
-            use = f"{name}, line {line}: {importing.shown(path)}: {verdict}"
-            print(command_line.printable(use, sys.stdout))
+    uses = sorted(set(_uses_of_all(program)))
+    paths = {path for _, _, path in uses}
+    verdicts = {path: _verdict(path) for path in paths}
+    gone = sum(verdict != "there" for verdict in verdicts.values())
+    names = f"{len(paths)} names are"
+    lines = [f"{gone} of {names} missing" if gone else f"all {names} there"]
+    for place, line, path in uses:
+        if verbose or verdicts[path] != "there":
+            lines.append(f"{place}, line {line}: {importing.shown(path)}: {verdicts[path]}")
+    print(command_line.printable("\n".join(lines), sys.stdout, keep="\n"))
     return 2 if gone else 0
 
 
-def uses(source):
-    """Yields (line, path) of each TensorFlow name in a program, such as (3, tensorflow.matmul)."""
-    tree = ast.parse(source)
+def _uses_of_all(program):
+    """Yields (file or cell, line, path) of the program and of the modules that lie beside it."""
+    yield from uses(program.pieces)
+    folder = os.path.dirname(program.path) if program.module is None else ""
+    finder = modulefinder.ModuleFinder([folder or os.curdir])
+    with contextlib.suppress(SyntaxError):  # of a module, of which importing it will tell
+        if program.module is not None:
+            finder.import_hook(program.module)
+        for code in program.codes if program.module is None else ():
+            finder.scan_code(code, finder.add_module("__main__"))
+    for module in finder.modules.values():
+        file = os.path.normpath(module.__file__ or program.path)
+        if not os.path.samefile(file, program.path):
+            with tokenize.open(file) as opened:
+                yield from uses([(file, opened.read())])
+
+
+def uses(pieces):
+    """Yields (name, line, path) of each TensorFlow name, such as (old.py, 3, tensorflow.matmul).
+
+    `pieces`: (name, source) of parts of one program, which share their names.
+    """
     paths = {}  # of the program's names for TensorFlow and for what is in it
-    for node in ast.walk(tree):
+    nodes = [(name, node) for name, source in pieces for node in ast.walk(ast.parse(source))]
+    for name, node in nodes:
         if isinstance(node, ast.Import):
             imported = [(alias.name, alias.asname) for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             imported = [(f"{node.module}.{a.name}", a.asname or a.name) for a in node.names]
         else:
             continue
-        for path, name in imported:
+        for path, own in imported:
             if path.split(".")[0] == "tensorflow":
                 path = path.replace(".*", "")
-                paths[name or "tensorflow"] = path if name else "tensorflow"
-                yield node.lineno, path
-    for node in ast.walk(tree):
+                paths[own or "tensorflow"] = path if own else "tensorflow"
+                yield name, node.lineno, path
+    for _, node in nodes:
         # slim = tf.contrib.slim
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             path = _path(node.value, paths)
             if path is not None:
                 paths[node.targets[0].id] = path
-    inner = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    for node in ast.walk(tree):
+    inner = {id(node.value) for _, node in nodes if isinstance(node, ast.Attribute)}
+    for name, node in nodes:
         if isinstance(node, ast.Attribute) and id(node) not in inner:
             path = _path(node, paths)
             if path is not None:
-                yield node.lineno, path
+                yield name, node.lineno, path
 
 
 def _path(node, paths):

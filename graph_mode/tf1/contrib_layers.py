@@ -8,6 +8,7 @@ import contextlib
 import functools
 
 from graph_mode import tensorflow1 as tf
+from graph_mode.tf1 import seeds
 from graph_mode.tf1.framework import add_arg_scope, model_variable
 from graph_mode.tf1.missing import refuse
 
@@ -64,10 +65,9 @@ def sum_regularizer(regularizer_list, scope=None):
     regularizers = [each for each in regularizer_list if each is not None]
 
     def regularizer(weights):
-        with tf.name_scope(scope or "sum_regularizer", values=[weights]) as name:
-            penalties = [each(weights) for each in regularizers]
-            penalties = [penalty for penalty in penalties if penalty is not None]
-            return tf.add_n(penalties, name=name) if penalties else None
+        penalties = [each(weights) for each in regularizers]
+        penalties = [penalty for penalty in penalties if penalty is not None]
+        return tf.add_n(penalties, name=scope or "sum_regularizer") if penalties else None
 
     return regularizer if regularizers else None
 
@@ -108,9 +108,7 @@ def _weighted(
         _join(variables_collections, weights=layer.kernel, biases=layer.bias)
         if normalizer_fn is not None:
             outputs = normalizer_fn(outputs, **(normalizer_params or {}))
-        if activation_fn is not None:
-            outputs = activation_fn(outputs)
-        return _collect(outputs, outputs_collections, variable_scope.name)
+        return _collect(outputs, outputs_collections, variable_scope.name, activation_fn)
 
 
 # After what is named, the three take the arguments of _weighted from activation_fn on.
@@ -228,9 +226,8 @@ def batch_norm(
         if updates_collections is None:
             with tf.control_dependencies(updates):
                 outputs = tf.identity(outputs)
-        if activation_fn is not None:
-            outputs = activation_fn(outputs)
-        return _collect(outputs, outputs_collections, variable_scope.name)
+        seeds.add(0 if is_layer else -3)
+        return _collect(outputs, outputs_collections, variable_scope.name, activation_fn)
 
 
 @contextlib.contextmanager
@@ -265,9 +262,7 @@ def layer_norm(
         mean, variance = tf.nn.moments(inputs, axes, keep_dims=True)
         epsilon = 1e-3 if dtype == tf.float16 else 1e-12
         outputs = tf.nn.batch_normalization(inputs, mean, variance, beta, gamma, epsilon)
-        if activation_fn is not None:
-            outputs = activation_fn(outputs)
-        return _collect(outputs, outputs_collections, variable_scope.name)
+        return _collect(outputs, outputs_collections, variable_scope.name, activation_fn)
 
 
 @add_arg_scope
@@ -299,6 +294,19 @@ def one_hot_encoding(
     with tf.name_scope(scope, "OneHotEncoding", [labels, num_classes]) as name:
         outputs = tf.one_hot(labels, num_classes, on_value=on_value, off_value=off_value)
         return _collect(outputs, outputs_collections, name)
+
+
+def embed_sequence(
+    ids, vocab_size=None, embed_dim=None, unique=False, initializer=None, regularizer=None,
+    trainable=True, scope=None, reuse=None,
+):  # fmt: skip
+    """ids [n, t] -> [n, t, embed_dim], by a variable of `vocab_size` rows."""
+    with tf.variable_scope(scope, "EmbedSequence", [ids], reuse=reuse):
+        shape = None if reuse and None in (vocab_size, embed_dim) else [vocab_size, embed_dim]
+        embeddings = model_variable(
+            "embeddings", shape, None, initializer, regularizer, trainable=trainable
+        )
+        return tf.nn.embedding_lookup(embeddings, ids)
 
 
 def repeat(inputs, repetitions, layer, *args, **kwargs):
@@ -359,30 +367,21 @@ def optimize_loss(
             rate = tf.get_variable("learning_rate", [], initializer=initializer, trainable=False)
         if rate is not None and learning_rate_decay_fn is not None:
             rate = learning_rate_decay_fn(rate, global_step)
-            tf.summary.scalar("learning_rate", rate)
         if not isinstance(optimizer, tf.train.Optimizer):
             make = OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer
             optimizer = make() if rate is None else make(rate)
         gradients = optimizer.compute_gradients(
             loss, variables, colocate_gradients_with_ops=colocate_gradients_with_ops
         )
-        _record_norm("gradient_norm", gradients)
         if callable(clip_gradients):
             gradients = clip_gradients(gradients)
         elif clip_gradients is not None:
             values, trained = zip(*gradients)
             gradients = list(zip(tf.clip_by_global_norm(values, clip_gradients)[0], trained))
         tf.summary.scalar("loss", loss)
-        if clip_gradients is not None:
-            _record_norm("clipped_gradient_norm", gradients)
         step = global_step if increment_global_step else None
         with tf.control_dependencies([optimizer.apply_gradients(gradients, step, name="train")]):
             return tf.identity(loss)
-
-
-def _record_norm(name, gradients):
-    norm = tf.global_norm([gradient for gradient, _ in gradients])
-    tf.summary.scalar(f"global_norm/{name}", norm)
 
 
 def _model_variable(getter, name, trainable, are_trainable=True, **keywords):
@@ -404,8 +403,9 @@ def _join(collections, **variables):
                 tf.add_to_collection(collection, variable)
 
 
-def _collect(outputs, collections, name):
-    """`outputs`, which joins the collections under the alias `name`."""
+def _collect(outputs, collections, name, activation_fn=None):
+    """activation_fn(outputs), which joins the collections under the alias `name`."""
+    outputs = outputs if activation_fn is None else activation_fn(outputs)
     if collections:
         outputs.aliases = [*getattr(outputs, "aliases", ()), name.rstrip("/")]
         tf.add_to_collections(collections, outputs)

@@ -12,45 +12,64 @@ import importlib
 import importlib.abc
 import importlib.machinery
 import os
+import re
+import runpy
 import sys
 import types
 
 from graph_mode import tensorflow1 as tf
-from graph_mode.tf1 import (
-    contrib_layers,
-    framework,
-    input_data,
-    missing,
-    mnist,
-    rnn,
-    slim,
-)
+from graph_mode.tf1 import behavior, input_data, missing
 
-# The version that a program sees, because it decides by it which API it may use.
-VERSION = "1.15.5"
+
+def _with_sentinel(_sentinel=None, labels=None, logits=None, name=None):
+    return tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits, name=name)
+
+
+# The modules of this folder, by what they stand for.
+MODULES = {
+    "contrib.framework": "framework", "contrib.layers": "contrib_layers", "contrib.learn": "learn",
+    "contrib.legacy_seq2seq": "seq2seq", "contrib.losses": "slim_losses",
+    "contrib.metrics": "metrics", "contrib.rnn": "rnn", "contrib.seq2seq": "seq2seq",
+    "contrib.slim": "slim", "examples.tutorials.mnist.input_data": "input_data",
+    "examples.tutorials.mnist.mnist": "mnist",
+}  # fmt: skip
+if not hasattr(tf, "estimator"):  # from TensorFlow 2.16 on
+    MODULES.update({"estimator": "estimator", "python.estimator": "estimator"})
 
 # What the program finds under a name.
 PROVIDED = {
-    "tensorflow.VERSION": VERSION,
-    "tensorflow.__version__": VERSION,
-    "tensorflow.contrib.distributions": tf.distributions,
-    "tensorflow.contrib.framework": framework,
-    "tensorflow.contrib.layers": contrib_layers,
-    "tensorflow.contrib.learn.datasets.mnist": input_data,
-    "tensorflow.contrib.learn.python.learn.datasets.mnist": input_data,
-    "tensorflow.contrib.losses": slim.losses,
-    "tensorflow.contrib.rnn": rnn,
-    "tensorflow.contrib.slim": slim,
-    "tensorflow.examples.tutorials.mnist.input_data": input_data,
-    "tensorflow.examples.tutorials.mnist.mnist": mnist,
-    "tensorflow.keras.datasets.mnist.load_data": input_data.load_data,
-    "tensorflow.python.ops.rnn_cell": tf.nn.rnn_cell,
+    "VERSION": "1.15.5",  # by which a program decides what it may use
+    "__version__": "1.15.5",
+    "contrib.distributions": tf.distributions,
+    "contrib.util.constant_value": tf.get_static_value,
+    "contrib.util.make_ndarray": tf.make_ndarray,
+    "contrib.util.make_tensor_proto": tf.make_tensor_proto,
+    "keras.datasets.mnist.load_data": input_data.load_data,
+    "nn.sigmoid_cross_entropy_with_logits": _with_sentinel,
+    "python.framework.graph_util": tf.graph_util,
+    "python.ops.rnn": tf.nn,
+    "python.ops.rnn_cell": tf.nn.rnn_cell,
+    "python.ops.rnn_cell_impl": tf.nn.rnn_cell,
 }
+for path, module in MODULES.items():
+    PROVIDED[path] = importlib.import_module(f"graph_mode.tf1.{module}")
+PROVIDED = {f"tensorflow.{path}": value for path, value in PROVIDED.items()}
+with tf.Graph().as_default():
+    # For programs that ask for the type of a tensor: isinstance() knows a class above it.
+    PROVIDED["tensorflow.Tensor"] = type(tf.constant(0))
 
 # What has moved to another package.
 MOVED = {"tensorflow.contrib.tensorboard.plugins.projector": "tensorboard.plugins.projector"}
-
 KNOWN = [*PROVIDED, *MOVED]
+
+# Where the parts of tf.contrib were defined. Each has the names of the whole part here.
+INNER = re.compile(r"(tensorflow\.contrib\.\w+)\.python(\.|$)")
+INNER_MODULE = re.compile(
+    "(core_)?rnn_cell|framework|initializers|layers|learn|learning|loss|losses|loss_ops|metrics|"
+    "metric_ops|ops|optimizers|python|regularizers|rnn|seq2seq|slim|util|utils|variables"
+)
+
+OURS = os.path.dirname(os.path.dirname(os.path.realpath(__file__))) + os.sep
 
 
 class StandIn(types.ModuleType):
@@ -71,6 +90,9 @@ class StandIn(types.ModuleType):
         real = self.__dict__["real"]
         if path == "tensorflow.compat.v1":
             return root()
+        is_inner = INNER.match(path) and INNER_MODULE.fullmatch(name)
+        if is_inner and not _is_module(getattr(real, name, None)):
+            return StandIn(path, real)
         if path in PROVIDED:
             return _wrapped(path, PROVIDED[path])
         with contextlib.suppress(AttributeError):
@@ -88,9 +110,12 @@ class StandIn(types.ModuleType):
         return sorted(inside.union(dir(self.__dict__["real"])))
 
 
+def _is_module(value):
+    return isinstance(value, types.ModuleType)
+
+
 def _wrapped(path, value):
-    """A module in a stand-in, whose missing names end in one sentence; anything else as it is."""
-    return StandIn(path, value) if isinstance(value, types.ModuleType) else value
+    return StandIn(path, value) if _is_module(value) else value
 
 
 def _importable(path):
@@ -122,18 +147,24 @@ def find(path):
     found = root()
     for name in path.split(".")[1:]:
         try:
-            found = getattr(found, name)
+            value = getattr(found, name)
         except missing.MissingName:
             raise missing.MissingModule(missing.sentence(shown(path)), name=path) from None
+        # Of contrib.framework.python.ops.arg_scope, the function has the name of its module.
+        if not INNER.match(path) or _is_module(value):
+            found = value
     return found
 
 
 def import_for_program(name, globals=None, locals=None, fromlist=(), level=0):
     """The program's __import__."""
-    if level == 0 and name.split(".")[0] == "tensorflow":
-        module = find(name)
+    top = name.split(".")[0]
+    if level == 0 and top in ("tensorflow", "keras"):
+        # Keras was a package of its own, and is the same.
+        path = name if top == "tensorflow" else f"tensorflow.{name}"
+        module = find(path)
         if not fromlist:
-            return root()
+            return root() if top == "tensorflow" else find("tensorflow.keras")
         for wanted in fromlist:
             if wanted == "*":
                 # A stand-in's own tf is not the program's.
@@ -141,21 +172,29 @@ def import_for_program(name, globals=None, locals=None, fromlist=(), level=0):
             elif not hasattr(module, wanted):
                 find(f"{module.__name__}.{wanted}")
         return module
+    if level == 0 and top == "scipy":
+        behavior.restore_scipy()
     module = builtins.__import__(name, globals, locals, fromlist, level)
-    return _importlib_for_program() if module is importlib else module
+    return _runs_modules(module) if module in (importlib, runpy) else module
 
 
-def _importlib_for_program():
-    """importlib, with an import_module that finds what the program's __import__ finds."""
-    module = types.ModuleType("importlib")
-    vars(module).update(vars(importlib))
+@functools.lru_cache(maxsize=None)
+def _runs_modules(module):
+    """importlib or runpy, for whose modules the program's __import__ is meant, too."""
+    made = types.ModuleType(module.__name__)
+    vars(made).update(vars(module))
 
     def import_module(name, package=None):
         is_tensorflow = name.split(".")[0] == "tensorflow"
         return find(name) if is_tensorflow else importlib.import_module(name, package)
 
-    module.import_module = import_module
-    return module
+    if module is importlib:
+        made.import_module = import_module
+    else:
+        given = {"__builtins__": program_builtins()}
+        made.run_module = functools.partial(runpy.run_module, init_globals=given)
+        made.run_path = functools.partial(runpy.run_path, init_globals=given)
+    return made
 
 
 def program_builtins():
@@ -191,9 +230,9 @@ class ProgramFinder(importlib.abc.MetaPathFinder):
 
     def is_own(self, file):
         """Whether the innermost folder of sys.path around `file` is one of the program's."""
-        if not os.path.isfile(file):
-            return False
         file = os.path.realpath(file)
+        if not os.path.isfile(file) or file.startswith(OURS):
+            return False
         folders = [os.path.realpath(folder or os.getcwd()) for folder in sys.path]
         around = [f for f in folders if file.startswith(f + os.sep)]
         return bool(around) and max(around, key=len) not in self.library

@@ -1,19 +1,11 @@
 """Names that a program asks for in vain, and what to say of each in one sentence."""
 
+import importlib.util
+
 BEFORE_1_0 = {
     "tf.all_variables": "tf.global_variables",
-    "tf.audio_summary": "tf.summary.audio",
-    "tf.batch_cholesky": "tf.cholesky",
-    "tf.batch_matmul": "tf.matmul",
-    "tf.batch_matrix_inverse": "tf.matrix_inverse",
-    "tf.complex_abs": "tf.abs",
     "tf.histogram_summary": "tf.summary.histogram",
-    "tf.image.per_image_whitening": "tf.image.per_image_standardization",
-    "tf.image_summary": "tf.summary.image",
-    "tf.inv": "tf.reciprocal",
-    "tf.listdiff": "tf.setdiff1d",
     "tf.merge_all_summaries": "tf.summary.merge_all",
-    "tf.merge_summary": "tf.summary.merge",
     "tf.mul": "tf.multiply",
     "tf.neg": "tf.negative",
     "tf.nn.bidirectional_rnn": "tf.nn.static_bidirectional_rnn",
@@ -31,37 +23,17 @@ GONE = {
     "tf.contrib.crf": "the package tensorflow-addons (up to TensorFlow 2.15)",
     "tf.contrib.data": "tf.data",
     "tf.contrib.eager": "eager execution, which TensorFlow 2 has by itself",
-    "tf.contrib.estimator": "a training loop with tf.Session",
     "tf.contrib.keras": "tf.keras",
-    "tf.contrib.learn": "a training loop with tf.Session",
-    "tf.contrib.legacy_seq2seq": "tf.nn.static_rnn and tf.nn.dynamic_rnn",
-    "tf.contrib.metrics": "tf.metrics",
-    "tf.contrib.rnn": "the cells of tf.nn.rnn_cell",
-    "tf.contrib.seq2seq": "tf.nn.dynamic_rnn",
-    "tf.contrib.summary": "tf.summary",
-    "tf.contrib.training": "tf.train",
-    "tf.estimator": "a training loop with tf.Session",
-    "tf.nn.seq2seq": "tf.nn.static_rnn and tf.nn.dynamic_rnn",
-    "tf.contrib.slim": "tf.layers or tf.train",
     "tf.contrib.layers": "tf.layers",
-}
-
-NUMPY = {
-    "bool": "bool",
-    "complex": "complex",
-    "float": "float",
-    "int": "int",
-    "long": "int",
-    "object": "object",
-    "product": "np.prod",
-    "str": "str",
-    "unicode": "str",
-    "cumproduct": "np.cumprod",
-    "alltrue": "np.all",
-    "sometrue": "np.any",
-    "in1d": "np.isin",
-    "tostring": "tobytes",
-    "row_stack": "np.vstack",
+    "tf.contrib.learn": "tf.estimator.Estimator with a model function",
+    "tf.contrib.learn.preprocessing": "VocabularyProcessor, which is there",
+    "tf.contrib.legacy_seq2seq": "rnn_decoder there, or tf.nn.dynamic_rnn",
+    "tf.contrib.rnn": "the cells of tf.nn.rnn_cell",
+    "tf.contrib.seq2seq": "sequence_loss there, or tf.nn.raw_rnn for decoders",
+    "tf.contrib.slim": "tf.layers or tf.train",
+    "tf.contrib.training": "tf.train",
+    "tf.estimator": "tf.estimator.Estimator with a model function",
+    "tf.nn.seq2seq": "tf.contrib.legacy_seq2seq",
 }
 
 
@@ -99,12 +71,9 @@ def sentence(name):
     return f"{name} is not in this TensorFlow, nor provided here: replace it in the program"
 
 
-def numpy_sentence(message):
-    """What to say of a name that NumPy removed, by NumPy's `message`; None of any other name."""
-    if "was removed in the NumPy" in message:
-        return message
-    name = message.split("attribute '")[-1].split("'")[0]
-    if name not in NUMPY:
-        return None
-    shown = f"np.{name}" if "module 'numpy'" in message else f"the array's {name}"
-    return f"NumPy no longer has {shown}: use {NUMPY[name]}"
+def module_sentence(name):
+    """What to say of the missing module `name`."""
+    package = name.split(".")[0]
+    if package != name and importlib.util.find_spec(package) is not None:
+        return f"the program imports {name}, which the installed {package} does not have (any more)"
+    return f"the program imports {name}, which is not installed here: install it"

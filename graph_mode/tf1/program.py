@@ -4,6 +4,7 @@ A notebook is run too: its code cells in order, without the lines that only IPyt
 """
 
 import builtins
+import contextlib
 import json
 import linecache
 import os
@@ -15,7 +16,7 @@ import traceback
 import types
 import warnings
 
-from graph_mode.tf1 import importing, missing
+from graph_mode.tf1 import behavior, importing, missing
 
 # A line of a notebook that is not Python: %magic, !command, help? and x = !command.
 NOT_PYTHON = re.compile(r"^\s*(%%?[A-Za-z]|!|\?|\w+\s*=\s*(!|%[A-Za-z])|[\w.]+\?{1,2}\s*$)")
@@ -27,11 +28,12 @@ CELL_OF_OTHER_LANGUAGE = re.compile(
 class Program:
     """The program at `path`: `pieces`, a list of (name, source), one for each cell of a notebook.
 
-    Raises OSError if it cannot be read, Unusable if it is not a program.
+    `module`: its dotted name, for `python -m`. Raises OSError if it cannot be read, Unusable if it
+    is not a program.
     """
 
-    def __init__(self, path, say):
-        self.path = path
+    def __init__(self, path, say, module=None):
+        self.path, self.module = path, module
         if path.endswith(".ipynb"):
             self.pieces = list(_cells(path, say))
         else:
@@ -54,6 +56,10 @@ class Program:
         module = types.ModuleType("__main__")
         module.__file__ = os.path.abspath(self.path) if sys.version_info >= (3, 9) else self.path
         module.__builtins__ = builtins
+        if self.module is not None:  # as of `python -m`
+            sys.path[0] = os.getcwd()
+            is_package = self.path.endswith("__main__.py")
+            module.__package__ = self.module if is_package else self.module.rpartition(".")[0]
         if of_tensorflow_1:
             sys.meta_path.insert(0, finder)
             module.__builtins__ = importing.program_builtins()
@@ -61,8 +67,9 @@ class Program:
             warnings.filterwarnings("ignore", r"`(tf|[Ll]ayer)\.")
         sys.modules["__main__"] = module
         try:
-            for code in self.codes:
-                exec(code, module.__dict__)
+            with behavior.of_1_15() if of_tensorflow_1 else contextlib.ExitStack():
+                for code in self.codes:
+                    exec(code, module.__dict__)
         except Exception as error:
             sys.stdout.flush()
             return self._report(error, finder)
@@ -87,6 +94,13 @@ class Program:
             message = f"{frames[-1].filename}, line {frames[-1].lineno}: {message}"
         sys.stderr.write(f"run_tf1.py: error: {message}\n")
         return 2
+
+
+def path_of(module):
+    """The file in the current folder that `python -m module` runs."""
+    path = module.replace(".", os.sep)
+    main = os.path.join(path, "__main__.py")
+    return main if os.path.isfile(main) else f"{path}.py"
 
 
 class Unusable(Exception):
@@ -168,10 +182,10 @@ def _sentence(error):
         return syntax_sentence(error)
     if getattr(error, "one_line", False):
         return str(error)
-    if isinstance(error, AttributeError) and "numpy" in str(error).lower():
-        return missing.numpy_sentence(str(error))
+    if isinstance(error, AttributeError) and ("NumPy" in str(error) or "'numpy'" in str(error)):
+        return str(error).split("\n")[0]
     if isinstance(error, ModuleNotFoundError) and error.name:
-        return f"the program imports {error.name}, which is not installed here: install it"
+        return missing.module_sentence(error.name)
     return None
 
 

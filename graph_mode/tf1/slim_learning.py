@@ -1,20 +1,12 @@
 """Stands for slim.learning: a training operation and the loop around it."""
 
-import time
+import sys
 
 from graph_mode import tensorflow1 as tf
 from graph_mode.tf1.contrib_layers import after_updates
 from graph_mode.tf1.missing import refuse
 
 _GLOBAL_STEP = object()
-
-
-def clip_gradient_norms(gradients_to_variables, max_norm):
-    """(gradient, variable) pairs whose gradients are no longer than `max_norm` each."""
-    return [
-        (gradient if gradient is None else tf.clip_by_norm(gradient, max_norm), variable)
-        for gradient, variable in gradients_to_variables
-    ]
 
 
 def create_train_op(
@@ -28,14 +20,12 @@ def create_train_op(
         global_step = tf.train.get_or_create_global_step()
     total_loss = after_updates(total_loss, update_ops)
     gradients = optimizer.compute_gradients(
-        total_loss,
-        variables_to_train,
-        gate_gradients=gate_gradients,
-        aggregation_method=aggregation_method,
-        colocate_gradients_with_ops=colocate_gradients_with_ops,
-    )
+        total_loss, variables_to_train, gate_gradients, aggregation_method,
+        colocate_gradients_with_ops,
+    )  # fmt: skip
     if clip_gradient_norm > 0:
-        gradients = clip_gradient_norms(gradients, clip_gradient_norm)
+        longest = clip_gradient_norm
+        gradients = [(g if g is None else tf.clip_by_norm(g, longest), v) for g, v in gradients]
     step = optimizer.apply_gradients(gradients, global_step=global_step)
     with tf.name_scope("train_op"):
         if check_numerics:
@@ -57,28 +47,20 @@ def train(
     """
     refuse("slim.learning.train", **refused)
     with (graph or tf.get_default_graph()).as_default():
-        if global_step is None:
-            global_step = tf.train.get_or_create_global_step()
-        supervisor = tf.train.Supervisor(
-            logdir=logdir,
-            global_step=global_step,
-            init_fn=init_fn,
-            saver=saver or tf.train.Saver(),
+        step = tf.train.get_or_create_global_step() if global_step is None else global_step
+        shown, loss = {"global step": step, "loss": train_op}, None
+        hooks = [tf.train.LoggingTensorHook(shown, log_every_n_steps or sys.maxsize)]
+        if number_of_steps is not None:
+            hooks.append(tf.train.StopAtStepHook(last_step=number_of_steps))
+        with tf.train.MonitoredTrainingSession(
+            checkpoint_dir=logdir,
+            scaffold=tf.train.Scaffold(saver=saver, init_fn=init_fn and (lambda _, s: init_fn(s))),
+            hooks=hooks,
+            save_checkpoint_secs=save_interval_secs,
+            save_summaries_steps=None,
             save_summaries_secs=save_summaries_secs,
-            save_model_secs=save_interval_secs,
-        )
-        with supervisor.managed_session(config=session_config) as session:
-            loss, step = None, session.run(global_step)
-            while not supervisor.should_stop() and step != number_of_steps:
-                start = time.time()
-                loss, step = session.run([train_op, global_step])
-                if log_every_n_steps and step % log_every_n_steps == 0:
-                    tf.logging.info(
-                        "global step %d: loss = %.4f (%.3f sec/step)",
-                        step,
-                        loss,
-                        time.time() - start,
-                    )
-            if logdir:
-                supervisor.saver.save(session, supervisor.save_path, global_step=global_step)
+            config=session_config,
+        ) as session:
+            while not session.should_stop():
+                loss = session.run(train_op)
         return loss
