@@ -35,17 +35,8 @@ FLAGS = [
 
 def fast(named):
     """What --fast stands for. named: the flags that are given besides."""
-    return {
-        "batch_norm": True,
-        "batch_norm_momentum": 0.9,
-        "schedule": "one-cycle",
-        "learning_rate": 0.02,
-        "num_batches": 430,
-        "layers": 3,
-        "stride_every": 1,
-        "filters_step": 16,
-        "kernel_size": 5,
-    }
+    network = {"layers": 3, "stride_every": 1, "filters_step": 16, "kernel_size": 5}
+    return {**commands.FAST, **network, "num_batches": 430}
 
 
 def network(images, training, num_classes, flags):

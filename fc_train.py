@@ -59,14 +59,7 @@ def complete(parser, flags):
 
 def fast(named):
     """What --fast stands for. named: the flags that are given besides."""
-    recipe = {
-        "batch_norm": True,
-        "batch_norm_momentum": 0.9,
-        "schedule": "one-cycle",
-        "learning_rate": 0.02,
-        "num_batches": 400,
-        "batch_size": 256,
-    }
+    recipe = {**commands.FAST, "num_batches": 400, "batch_size": 256}
     return recipe if {"layers", "hidden_units"} & set(named) else {**recipe, "layers": 2}
 
 

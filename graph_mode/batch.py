@@ -3,13 +3,13 @@
 One operation seldom keeps two cores busy: it is over before the second has begun. So a batch is
 split, and each core takes a slice through the layers. A batch in one slice is a tensor.
 
-A Batch stands for the whole tensor. Arithmetic, indexing and the layers of layers.py work slice by
-slice, batch.apply does so for functions that compute each example by itself, and an operation of
-TensorFlow gets all slices joined into one tensor. Whatever would give something else than the
-whole tensor raises a TypeError.
+A Batch stands for the whole tensor. Arithmetic, indexing, the layers of layers.py and batch.apply
+work slice by slice, and an operation of TensorFlow gets all slices joined into one tensor. Whatever
+would give something else than the whole tensor raises a TypeError.
 """
 
 import contextlib
+import itertools
 import operator
 import re
 
@@ -98,18 +98,15 @@ def _is_by_example(function, values):
 
 def _split_again(result, sizes):
     """The result for the whole batch as a Batch, where it has as many rows as that."""
-    shape = getattr(result, "shape", None)
-    if tf.is_tensor(result) and shape.ndims and shape.as_list()[0] == sum(sizes):
+    has_rows = tf.is_tensor(result) and result.shape.ndims
+    if has_rows and result.shape.as_list()[0] == sum(sizes):
         return Batch(tf.split(result, sizes), sizes)
     return result
 
 
 def _scope(function):
-    """A name scope called as the function, if that can be one.
-
-    TensorBoard's graph takes five operations such as Relu, Relu_1, ... for one series and draws
-    them beside the network, as one node; boxes stay where they are.
-    """
+    """A name scope called as the function, if that can be one: TensorBoard's graph would draw
+    Relu, Relu_1, ... as one node beside the network."""
     name = getattr(function, "__name__", "")
     can_be_one = re.match("[A-Za-z][A-Za-z0-9_]*$", name)
     return tf.name_scope(name) if can_be_one else contextlib.ExitStack()
@@ -120,6 +117,13 @@ def _refuse_variables(getter, name, *_arguments, **_keywords):
         f"a function of each slice cannot use the variable {name}: call tf.get_variable outside, "
         "and a layer with the batch itself"
     )
+
+
+def _refusing(problem):
+    def refuse(*_arguments, **_keywords):
+        raise TypeError(f"a Batch {problem}")
+
+    return refuse
 
 
 class BatchError(AttributeError, TypeError):
@@ -133,7 +137,8 @@ class Batch:
 
     def __init__(self, slices, sizes):
         _register_conversion()
-        for result, size in zip(slices, sizes):
+        self.slices, self.sizes = list(slices), list(sizes)
+        for result, size in zip(self.slices, sizes):
             shape = getattr(result, "shape", "none")
             rank = getattr(shape, "ndims", 0)
             if rank == 0 or (rank and shape.as_list()[0] not in (None, size)):
@@ -141,7 +146,6 @@ class Batch:
                     f"a slice of {size} examples must give a tensor with {size} rows, found shape "
                     f"{shape}: use batch.joined to compute with the whole batch"
                 )
-        self.slices, self.sizes = list(slices), list(sizes)
 
     @property
     def dtype(self):
@@ -162,56 +166,30 @@ class Batch:
         indices = index if isinstance(index, tuple) else (index,)
         # The ellipsis stands for the axes that the other indices leave.
         named = sum(i is not Ellipsis and i is not None for i in indices)
-        rank = self.shape.ndims
-        keeps_examples = (isinstance(indices[0], slice) and indices[0] == slice(None)) or (
-            indices[0] is Ellipsis and rank is not None and named < rank
-        )
-        if keeps_examples:
-            return slice_by_slice(lambda x: x[index], self)
-        return joined(self)[index]
-
-    def __neg__(self):
-        return slice_by_slice(operator.neg, self)
-
-    def __abs__(self):
-        return slice_by_slice(operator.abs, self)
-
-    def __invert__(self):
-        return slice_by_slice(operator.invert, self)
+        if indices[0] is Ellipsis:
+            keeps_examples = named < (self.shape.ndims or 0)
+        else:
+            keeps_examples = isinstance(indices[0], slice) and indices[0] == slice(None)
+        return slice_by_slice(lambda x: x[index], self) if keeps_examples else joined(self)[index]
 
     def __repr__(self):
         return f"<Batch of shape {self.shape} in slices of {self.sizes}>"
 
-    def __iter__(self):
-        raise TypeError("a Batch cannot be iterated over: use batch.apply, or its .slices")
-
-    def __len__(self):
-        raise TypeError("a Batch has no len(): use .shape, or tf.shape(batch)")
-
-    def __bool__(self):
-        raise TypeError("a Batch is neither true nor false: use tf.cond, or compare with None")
-
-    def __contains__(self, value):
-        raise TypeError("a Batch cannot be searched by `in`: use tf.reduce_any(tf.equal(...))")
-
-    def __eq__(self, other):
-        raise TypeError("a Batch cannot be compared by == or !=: use tf.equal or tf.not_equal")
-
-    __ne__ = __eq__
+    __iter__ = _refusing("cannot be iterated over: use batch.apply, or its .slices")
+    __len__ = _refusing("has no len(): use .shape, or tf.shape(batch)")
+    __bool__ = _refusing("is neither true nor false: use tf.cond, or compare with None")
+    __contains__ = _refusing("cannot be searched by `in`: use tf.reduce_any(tf.equal(...))")
+    __eq__ = __ne__ = _refusing("cannot be compared by == or !=: use tf.equal or tf.not_equal")
+    __array__ = _refusing("has no values for NumPy: use the function of tf, or session.run")
     __hash__ = object.__hash__
-
-    def __array__(self, *_arguments, **_keywords):
-        raise TypeError("a Batch has no values for NumPy: use the function of tf, or session.run")
 
     def __getattr__(self, name):
         raise BatchError(f"a Batch has no attribute {name}: use batch.joined to get the tensor")
 
 
 def _combined(operation, first, second):
-    """operation(first, second) of a Batch and something else, or of two Batches.
-
-    Slice by slice where that is what the whole tensors give, else of the whole tensors.
-    """
+    """operation(first, second) of a Batch and something else, or of two Batches: slice by slice
+    where that is what the whole tensors give."""
     batch = first if isinstance(first, Batch) else second
     if isinstance(first, (list, tuple)) or isinstance(second, (list, tuple)):
         raise TypeError(
@@ -223,10 +201,8 @@ def _combined(operation, first, second):
     is_sliced = _multiplies_slices if operation is operator.matmul else _broadcasts_slices
     if not is_sliced(first, second):
         return operation(joined(first), joined(second))
-    columns = [
-        x.slices if isinstance(x, Batch) else [x] * len(batch.sizes) for x in (first, second)
-    ]
-    return Batch([operation(*slices) for slices in zip(*columns)], batch.sizes)
+    slices = [x.slices if isinstance(x, Batch) else itertools.repeat(x) for x in (first, second)]
+    return Batch(map(operation, *slices), batch.sizes)
 
 
 def _broadcasts_slices(first, second):
@@ -237,10 +213,9 @@ def _broadcasts_slices(first, second):
     if isinstance(first, Batch) and isinstance(second, Batch):
         return ranks[0] == ranks[1] and first.sizes == second.sizes
     batch, tensor = (first, second) if isinstance(first, Batch) else (second, first)
-    rank = tensor.shape.ndims
-    return rank < batch.shape.ndims or (
-        rank == batch.shape.ndims and tensor.shape.as_list()[0] == 1
-    )
+    if tensor.shape.ndims == batch.shape.ndims:
+        return tensor.shape.as_list()[0] == 1
+    return tensor.shape.ndims < batch.shape.ndims
 
 
 def _multiplies_slices(first, second):
@@ -251,6 +226,9 @@ def _multiplies_slices(first, second):
 
 
 def _add_operators():
+    for name in ("neg", "abs", "invert"):
+        operation = getattr(operator, name)
+        setattr(Batch, f"__{name}__", lambda x, of=operation: slice_by_slice(of, x))
     both_ways = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul")
     for name in both_ways + ("and_", "or_", "xor"):
         operation, method = getattr(operator, name), name.rstrip("_")

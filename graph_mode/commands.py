@@ -12,6 +12,14 @@ from graph_mode.command_line import CommandError
 from graph_mode.runs import record
 from graph_mode.runs.folder import default_name
 
+# What the recipes of --fast share.
+FAST = {
+    "batch_norm": True,
+    "batch_norm_momentum": 0.9,
+    "schedule": "one-cycle",
+    "learning_rate": 0.02,
+}
+
 
 class Script:
     """A training script.

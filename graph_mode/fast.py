@@ -1,12 +1,11 @@
 """Fast forms of layers, each equal to the plain one. `*_applies` says where layers.py uses one.
 
 Batch normalization: everything is passes over memory, so what counts is how many, and over rows of
-which length. A few channels make short rows, which are slow to walk over; fold(x) makes them
-longer. Where oneDNN computes TensorFlow's fused operations, they join several passes in one.
+which length. A few channels make short rows; fold(x) makes them longer. Where oneDNN computes
+TensorFlow's fused operations, they join several passes in one.
 
 Convolution: without oneDNN (before TensorFlow 2.9), one with few channels takes up to twice as long
-as a transposed one, and the gradient of its kernel longer still. For stride 1, two identities give
-both by faster operations.
+as a transposed one, and the gradient of its kernel longer still: two identities give both by it.
 """
 
 import collections
@@ -42,14 +41,11 @@ def without(*forms):
 
 
 def _is_on(form):
-    return form not in _switched_off and not _in_a_branch()
-
-
-def _in_a_branch():
-    """Whether a branch of tf.cond is being built, where TensorFlow 1.15 differentiates no
-    tf.custom_gradient."""
+    """Whether it is used, as it is not in a branch of tf.cond on TensorFlow 1.15, which
+    differentiates no tf.custom_gradient there."""
     name = getattr(tf.get_default_graph(), "name", "")
-    return tf.version() < (2, 0) and re.search(r"_(true|false)_[0-9]+$", name) is not None
+    in_a_branch = tf.version() < (2, 0) and re.search(r"_(true|false)_[0-9]+$", name)
+    return form not in _switched_off and not in_a_branch
 
 
 def batch_norm_applies(inputs):
@@ -84,12 +80,11 @@ def normalize(inputs, gamma, beta, epsilon):
                 dy.set_shape(x.shape)  # A tf.cond around the layer can lose it.
             times = fold_for_gradient(slices[0])
             rows = [fold(x, times) for x in slices]
-            direct, d_gammas, d_betas = zip(
-                *[
-                    gradient_at_fixed_moments(fold(dy, times), x, gamma, *moments, epsilon)
-                    for dy, x in zip(d_results, rows)
-                ]
-            )
+            of_slices = [
+                gradient_at_fixed_moments(fold(dy, times), x, gamma, *moments, epsilon)
+                for dy, x in zip(d_results, rows)
+            ]
+            direct, d_gammas, d_betas = zip(*of_slices)
             d_gamma, d_beta = unfold_sum(d_gammas, channels), unfold_sum(d_betas, channels)
             scale = gamma * tf.rsqrt(moments.variance + epsilon) / count
             through_moments = [
@@ -162,16 +157,9 @@ def normalize_by(x, mean, variance, gamma, beta, epsilon):
     """gamma * (x - mean) / sqrt(variance + epsilon) + beta; vectors [c], x perhaps folded."""
     if is_fused(x):
         # Not folded here: TensorFlow joins this operation with a ReLU that takes its output as is.
-        vectors = [for_columns_of(x, vector) for vector in (gamma, beta, mean, variance)]
-        return tf.raw_ops.FusedBatchNormV3(
-            x=x,
-            scale=vectors[0],
-            offset=vectors[1],
-            mean=vectors[2],
-            variance=vectors[3],
-            epsilon=epsilon,
-            is_training=False,
-        ).y
+        vectors = {"scale": gamma, "offset": beta, "mean": mean, "variance": variance}
+        vectors = {name: for_columns_of(x, vector) for name, vector in vectors.items()}
+        return tf.raw_ops.FusedBatchNormV3(x=x, **vectors, epsilon=epsilon, is_training=False).y
     rows = fold(x)
     scale = gamma * tf.rsqrt(variance + epsilon)
     outputs = rows * for_columns_of(rows, scale) + for_columns_of(rows, beta - scale * mean)
@@ -185,16 +173,9 @@ def gradient_at_fixed_moments(dy, x, gamma, mean, variance, epsilon):
     """
     gamma, mean, variance = (for_columns_of(x, vector) for vector in (gamma, mean, variance))
     if is_fused(x):
-        return tf.raw_ops.FusedBatchNormGradV3(
-            y_backprop=dy,
-            x=x,
-            scale=gamma,
-            reserve_space_1=mean,
-            reserve_space_2=variance,
-            reserve_space_3=tf.zeros([0]),
-            epsilon=epsilon,
-            is_training=False,
-        )[:3]
+        forward = {"reserve_space_1": mean, "reserve_space_2": variance}
+        forward.update(reserve_space_3=tf.zeros([0]), epsilon=epsilon, is_training=False)
+        return tf.raw_ops.FusedBatchNormGradV3(y_backprop=dy, x=x, scale=gamma, **forward)[:3]
     inverse_std = tf.rsqrt(variance + epsilon)
     d_beta = tf.reduce_sum(dy, axis=example_axes(x))
     d_gamma = (tf.reduce_sum(dy * x, axis=example_axes(x)) - d_beta * mean) * inverse_std

@@ -63,9 +63,7 @@ integer_from_0 = _type(int, "a whole number of at least 0", lambda value: value 
 positive_integers = _type(
     lambda text: [positive_integer(each) for each in text.split(",")], "", lambda values: True
 )
-positive_number = _type(
-    float, "a finite number above 0", lambda value: value > 0 and math.isfinite(value)
-)
+positive_number = _type(float, "a finite number above 0", lambda value: 0 < value < math.inf)
 fraction = _type(float, "a number from 0 to below 1", lambda value: 0 <= value < 1)
 # One that both TensorFlow and NumPy take.
 seed = _type(
@@ -73,9 +71,7 @@ seed = _type(
 )
 # TensorFlow takes its files' names in UTF-8 alone: encode() raises ValueError for any other.
 path = _type(
-    str,
-    "a path in UTF-8 (if it is, set PYTHONUTF8=1)",
-    lambda text: b"\0" not in text.encode("utf-8"),
+    str, "a path in UTF-8 (if it is, set PYTHONUTF8=1)", lambda text: b"\0" not in text.encode()
 )
 folder_name = _type(
     str,
@@ -84,7 +80,7 @@ folder_name = _type(
         text not in ("", ".", "..")
         and os.path.basename(text) == text
         and "\0" not in text
-        and len(text.encode("utf-8")) <= LONGEST_NAME
+        and len(text.encode()) <= LONGEST_NAME
     ),
 )
 
@@ -285,27 +281,14 @@ def parser(description, own=(), own_group=None):
 
 
 def _add(group, flag):
+    shared = {"dest": flag.name, "default": flag.default}
+    on, off = as_word(flag.name, True), as_word(flag.name, False)
     if flag.type is bool:
-        group.add_argument(
-            as_word(flag.name, True), action="store_true", default=flag.default, help=flag.help
-        )
-        group.add_argument(
-            as_word(flag.name, False),
-            action="store_false",
-            dest=flag.name,
-            default=flag.default,
-            help=argparse.SUPPRESS,
-        )
+        group.add_argument(on, action="store_true", help=flag.help, **shared)
+        group.add_argument(off, action="store_false", help=argparse.SUPPRESS, **shared)
         return
-    group.add_argument(
-        "--" + flag.name.replace("_", "-"),
-        type=flag.type,
-        default=flag.default,
-        choices=flag.choices,
-        metavar=flag.metavar,
-        nargs=flag.nargs,
-        help=flag.help,
-    )
+    shared.update((key, getattr(flag, key)) for key in ("type", "choices", "metavar", "nargs"))
+    group.add_argument(on, help=flag.help, **shared)
 
 
 def as_word(name, value):
@@ -366,21 +349,17 @@ def apply_recorded(parsed, known, namespace, arguments, recorded, run):
     _check_recorded(parsed, known, recorded, run)
     named = on_command_line(parsed, arguments)
     expected = {name: flag.default for name, flag in known.items() if is_recorded(name)}
+    # Another number of batches would change the learning rate of those already done.
+    is_scheduled = recorded.get("schedule", "constant") != "constant"
     for name, value in {**expected, **recorded}.items():
-        if name in named and named[name] != value:
-            if known[name].may_change and not _moves_a_schedule(name, recorded):
-                continue
+        if name not in named or named[name] == value:
+            setattr(namespace, name, value)
+        elif not known[name].may_change or (name == "num_batches" and is_scheduled):
             unset = value is None or value is False
             has = "the default" if unset else as_word(name, value)
             raise CommandError(
                 f"{as_word(name, named[name])} contradicts {run}, which has {has}: leave it out"
             )
-        setattr(namespace, name, value)
-
-
-def _moves_a_schedule(name, recorded):
-    """Whether another value of the flag would change the learning rate of batches already done."""
-    return name == "num_batches" and recorded.get("schedule", "constant") != "constant"
 
 
 def _check_recorded(parsed, known, recorded, run):

@@ -5,8 +5,8 @@ tensor, or a Batch (see batch.py), and gives back the same. What tf.layers can d
 raises a ValueError.
 """
 
+import collections
 import contextlib
-import typing
 import zlib
 
 from graph_mode import batch, fast
@@ -28,22 +28,17 @@ ACTIVATIONS = ("relu", "sigmoid", "tanh", "softmax", "elu", "selu", "softplus", 
 BATCH, AVERAGES, EITHER, FROZEN = "batch", "averages", "either", "frozen"
 
 
-class Layer(typing.NamedTuple):
+LAYER = "kind name inputs outputs variables moments normalized_by"
+
+
+class Layer(collections.namedtuple("Layer", LAYER, defaults=[None, None])):
     """A layer as it was built.
 
     kind: the name of its function; name: its variable scope; inputs, outputs: tensors or Batches;
-    variables: the trainable ones by name, {"kernel": variable, ...}; moments: of a batch
-    normalization, the mean [c] and the variance [c] that its averages follow; normalized_by: of a
-    batch normalization, BATCH, AVERAGES, EITHER or FROZEN.
+    variables: the trainable ones by name, {"kernel": variable, ...}. Of a batch normalization,
+    moments: the mean [c] and the variance [c] that its averages follow; normalized_by: BATCH,
+    AVERAGES, EITHER or FROZEN.
     """
-
-    kind: str
-    name: str
-    inputs: typing.Any
-    outputs: typing.Any
-    variables: dict
-    moments: tuple = None
-    normalized_by: str = None
 
 
 _recordings = []
@@ -182,31 +177,25 @@ def max_pooling2d(
     inputs, pool_size, strides, padding="valid", data_format="channels_last", name=None
 ):
     """The largest value of each window: [n, h, w, c] -> [n, h', w', c]."""
-    return _pooling(
-        "max_pooling2d", tf.nn.max_pool, inputs, pool_size, strides, padding, data_format, name
-    )
+    sizes = _pair("pool_size", pool_size), _pair("strides", strides)
+    return _pooling("max_pooling2d", tf.nn.max_pool, inputs, sizes, padding, data_format, name)
 
 
 def average_pooling2d(
     inputs, pool_size, strides, padding="valid", data_format="channels_last", name=None
 ):
     """The mean of each window, without the padding: [n, h, w, c] -> [n, h', w', c]."""
-    return _pooling(
-        "average_pooling2d", tf.nn.avg_pool, inputs, pool_size, strides, padding, data_format, name
-    )  # fmt: skip
+    sizes = _pair("pool_size", pool_size), _pair("strides", strides)
+    return _pooling("average_pooling2d", tf.nn.avg_pool, inputs, sizes, padding, data_format, name)
 
 
-def _pooling(kind, pool, inputs, pool_size, strides, padding, data_format, name):
+def _pooling(kind, pool, inputs, sizes, padding, data_format, name):
     axis, padding = _channel_axis(data_format), _padding(padding)
-    sizes = [
-        (1,) + _pair(argument, value) + (1,)
-        for argument, value in (("pool_size", pool_size), ("strides", strides))
-    ]
+    sizes = [(1,) + size + (1,) for size in sizes]
     inputs = _checked(inputs, kind, "4 axes", lambda rank: rank == 4)
     with tf.variable_scope(None, default_name=name or kind) as scope:
-        outputs = batch.slice_by_slice(
-            lambda x: pool(x, *sizes, padding), _move_axis(inputs, axis, 3)
-        )
+        last = _move_axis(inputs, axis, 3)
+        outputs = batch.slice_by_slice(lambda x: pool(x, *sizes, padding), last)
         return _record(kind, scope, inputs, _move_axis(outputs, 3, axis), {})
 
 
@@ -288,10 +277,12 @@ def batch_normalization(
     the batch's, and the updates of the moving averages join tf.GraphKeys.UPDATE_OPS; otherwise they
     are the moving averages.
     """
-    _refuse(
-        renorm=renorm, renorm_clipping=renorm_clipping, virtual_batch_size=virtual_batch_size,
-        adjustment=adjustment,
-    )  # fmt: skip
+    for argument, value in (
+        ("renorm", renorm), ("renorm_clipping", renorm_clipping),
+        ("virtual_batch_size", virtual_batch_size), ("adjustment", adjustment),
+    ):  # fmt: skip
+        if value:
+            raise ValueError(f"{argument} is not supported here, found {value!r}: leave it out")
     inputs = _checked(inputs, "batch_normalization", "1 axis or more", lambda rank: rank >= 1)
     axis = _one_axis(axis, inputs)
     last = inputs.shape.ndims - 1
@@ -300,42 +291,37 @@ def batch_normalization(
     epsilon = max(epsilon, SMALLEST_FUSED_EPSILON) if is_fused else epsilon
     shape, dtype = [_size(inputs, axis)], inputs.dtype
     dtype = tf.float32 if dtype in (tf.float16, tf.bfloat16) else dtype
-
-    def moving_average(variable, initializer):
-        return _variable(variable, shape, dtype, initializer, None, None, trainable=False)
-
     with _variable_scope(name, "batch_normalization", reuse) as scope:
         variables = {}
         if scale:
-            variables["gamma"] = _variable(
-                "gamma", shape, dtype, gamma_initializer, gamma_regularizer, gamma_constraint,
-                trainable,
-            )  # fmt: skip
+            settings = gamma_initializer, gamma_regularizer, gamma_constraint, trainable
+            variables["gamma"] = _variable("gamma", shape, dtype, *settings)
         if center:
-            variables["beta"] = _variable(
-                "beta", shape, dtype, beta_initializer, beta_regularizer, beta_constraint, trainable
-            )
-        moving_mean = moving_average("moving_mean", moving_mean_initializer)
-        moving_variance = moving_average("moving_variance", moving_variance_initializer)
+            settings = beta_initializer, beta_regularizer, beta_constraint, trainable
+            variables["beta"] = _variable("beta", shape, dtype, *settings)
+        moving_mean = _variable("moving_mean", shape, dtype, moving_mean_initializer)
+        moving_variance = _variable("moving_variance", shape, dtype, moving_variance_initializer)
         gamma = variables.get("gamma", tf.ones(shape, dtype))
         beta = variables.get("beta", tf.zeros(shape, dtype))
         x = _move_axis(batch.joined(inputs) if axis == 0 else inputs, axis, last)
-        form = fast if fast.batch_norm_applies(x) else _Plain
         moving = tf.convert_to_tensor(moving_mean), tf.convert_to_tensor(moving_variance)
         is_training = _static(training)
-        if is_training:
-            outputs, *moments = form.normalize(x, gamma, beta, epsilon)
+        is_fast = is_training is not None and fast.batch_norm_applies(x)
+        if is_training and is_fast:
+            outputs, *moments = fast.normalize(x, gamma, beta, epsilon)
         else:
-            moments = moving
-            if is_training is None:
-                moments = tf.cond(training, lambda: _Plain.moments(x, dtype), lambda: moving)
-                form = _Plain
+            moments = _if_training(training, lambda: _moments(x, dtype), lambda: moving)
+            normalize_by = fast.normalize_by if is_fast else _normalize_by
             outputs = batch.slice_by_slice(
-                lambda x: form.normalize_by(x, *moments, gamma, beta, epsilon), x
+                lambda x: normalize_by(x, *moments, gamma, beta, epsilon), x
             )
         if trainable and is_training is not False:
             if is_fused:  # by tf.layers, which then averages the unbiased variance
-                moments = [moments[0], moments[1] * _unbiased(x, dtype, training)]
+                count = tf.cast(fast.example_count(batch.slices_of(x)), dtype)
+                ratio = _if_training(
+                    training, lambda: count / tf.maximum(count - 1, 1), lambda: tf.ones([], dtype)
+                )
+                moments = moments[0], moments[1] * ratio
             # Where the flag turns out false, each average is itself the value: nothing changes.
             for average, value in zip((moving_mean, moving_variance), moments):
                 update = average.assign_sub((1 - momentum) * (average - value), read_value=False)
@@ -348,38 +334,17 @@ def batch_normalization(
         )
 
 
-class _Plain:
-    """Batch normalization as the paper writes it."""
-
-    @staticmethod
-    def normalize(inputs, gamma, beta, epsilon):
-        """The normalized batch, its mean [c] and its biased variance [c] (algorithm 1)."""
-        mean, variance = _Plain.moments(inputs, gamma.dtype)
-        outputs = batch.slice_by_slice(
-            lambda x: _Plain.normalize_by(x, mean, variance, gamma, beta, epsilon), inputs
-        )
-        return outputs, mean, variance
-
-    @staticmethod
-    def moments(inputs, dtype):
-        """Mean and biased variance of each channel over the whole batch, [c]."""
-        whole = tf.cast(batch.joined(inputs), dtype)
-        all_but_last = list(range(whole.shape.ndims - 1))
-        mean = tf.reduce_mean(whole, axis=all_but_last)
-        return mean, tf.reduce_mean(tf.square(whole - mean), axis=all_but_last)
-
-    @staticmethod
-    def normalize_by(x, mean, variance, gamma, beta, epsilon):
-        xhat = (tf.cast(x, gamma.dtype) - mean) / tf.sqrt(variance + epsilon)
-        return tf.cast(gamma * xhat + beta, x.dtype)
+def _moments(inputs, dtype):
+    """Mean and biased variance of each channel over the whole batch, [c]."""
+    whole = tf.cast(batch.joined(inputs), dtype)
+    all_but_last = fast.example_axes(whole)
+    mean = tf.reduce_mean(whole, axis=all_but_last)
+    return mean, tf.reduce_mean(tf.square(whole - mean), axis=all_but_last)
 
 
-def _unbiased(x, dtype, training):
-    """n / (n - 1) for the n values of a channel, or 1 while not training."""
-    count = tf.cast(fast.example_count(batch.slices_of(x)), dtype)
-    return _if_training(
-        training, lambda: count / tf.maximum(count - 1, 1), lambda: tf.ones([], dtype)
-    )
+def _normalize_by(x, mean, variance, gamma, beta, epsilon):
+    xhat = (tf.cast(x, gamma.dtype) - mean) / tf.sqrt(variance + epsilon)
+    return tf.cast(gamma * xhat + beta, x.dtype)
 
 
 def _if_training(training, if_true, if_false):
@@ -407,7 +372,7 @@ def _variable_scope(name, kind, reuse):
     return tf.variable_scope(name, default_name=kind)
 
 
-def _variable(name, shape, dtype, initializer, regularizer, constraint, trainable):
+def _variable(name, shape, dtype, initializer, regularizer=None, constraint=None, trainable=False):
     """The variable, new or shared. A new one's regularizer joins the REGULARIZATION_LOSSES."""
     if isinstance(initializer, str):
         if initializer not in INITIALIZERS:
@@ -511,9 +476,3 @@ def _move_axis(values, source, target):
     order = list(range(values.shape.ndims))
     order.insert(target, order.pop(source))
     return batch.slice_by_slice(lambda x: tf.transpose(x, order), values)
-
-
-def _refuse(**arguments):
-    for name, value in arguments.items():
-        if value:
-            raise ValueError(f"{name} is not supported here, found {value!r}: leave it out")

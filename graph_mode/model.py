@@ -22,12 +22,8 @@ def normalize(layer, position, training, flags):
     """
     if not flags.batch_norm or flags.batch_norm_position != position:
         return layer
-    return layers.batch_normalization(
-        layer,
-        momentum=flags.batch_norm_momentum,
-        epsilon=flags.batch_norm_epsilon,
-        training=training,
-    )
+    momentum, epsilon = flags.batch_norm_momentum, flags.batch_norm_epsilon
+    return layers.batch_normalization(layer, -1, momentum, epsilon, training=training)
 
 
 def example_losses(logits, labels, loss):

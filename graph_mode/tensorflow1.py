@@ -70,10 +70,8 @@ def aligned(array):
 
 
 def has_onednn():
-    """Whether oneDNN computes convolutions and fused operations here: TensorFlow is asked.
-
-    Where it is so, the operations that TensorFlow has left of a small convolution are oneDNN's.
-    """
+    """Whether oneDNN computes convolutions and fused operations here: those that TensorFlow makes
+    of a small convolution are oneDNN's then."""
     if "onednn" not in _known:
         loaded, ran = _load(), _load().RunMetadata()
         options = loaded.RunOptions(output_partition_graphs=True)

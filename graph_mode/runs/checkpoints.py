@@ -1,13 +1,11 @@
 """Checkpoints: everything a run needs to continue, bit for bit, as if it had never stopped.
 
 A checkpoint holds the model's variables, the optimizer's, the step, the order and the position of
-the batches, their random numbers and the best validation loss so far.
-tf.train.Saver writes the data under another name and renames it, then the index; only then is an
-older one removed: a kill at any instant leaves a checkpoint that can be used. What a folder holds
-is read off the names in it, and each part of a checkpoint carries its checksum.
+the batches, their random numbers and the best validation loss so far. tf.train.Saver writes the
+data under another name and renames it, then the index; only then is an older one removed: a kill at
+any instant leaves a checkpoint that can be used. What a folder holds is read off the names in it.
 """
 
-import collections
 import contextlib
 import glob
 import os
@@ -43,15 +41,11 @@ class Checkpoints:
             "batches/random_position": (tf.int64, []),
             "best_validation_loss": (tf.float64, []),
         }
-        self._examples = examples
-        self._state = collections.OrderedDict()
-        self._fed = {}
+        self._examples, self._state, self._fed = examples, {}, {}
         with tf.name_scope("checkpoint"):
             for name, (dtype, shape) in state.items():
-                self._fed[name] = tf.placeholder(dtype, shape)
-                self._state[name] = tf.Variable(
-                    self._fed[name], trainable=False, collections=[], name=name
-                )
+                self._fed[name] = fed = tf.placeholder(dtype, shape)
+                self._state[name] = tf.Variable(fed, trainable=False, collections=[], name=name)
             self._set_state = [variable.initializer for variable in self._state.values()]
             variables = tf.global_variables() + list(self._state.values())
             self._saver = tf.train.Saver(variables, max_to_keep=None, save_relative_paths=True)
@@ -62,11 +56,8 @@ class Checkpoints:
         return validation_loss is not None and validation_loss < self.best_validation_loss
 
     def save(self, session, run, step, validation_loss=None, is_due=True):
-        """Saves the session after `step` if it is due, and as the best if `validation_loss` is the
-        lowest so far.
-
-        run: the run's folder.
-        """
+        """Saves the session after `step` to the run's folder if it is due, and as the best if
+        `validation_loss` is the lowest so far."""
         is_best = self.is_best(validation_loss)
         if is_best:
             self.best_validation_loss = validation_loss
@@ -97,10 +88,8 @@ class Checkpoints:
         _keep_only(place, _found(place)[-kept:])
 
     def restore(self, session, run):
-        """Sets the session and the data set to the run's last usable checkpoint.
-
-        Raises CommandError if there is none.
-        """
+        """Sets the session and the data set to the run's last usable checkpoint. Raises
+        CommandError if there is none."""
         reason = "none is there"
         for path in reversed(_found(folder(run))):
             try:
@@ -135,8 +124,7 @@ def best_folder(run):
 
 def latest(run):
     """The path of the run's last checkpoint, or None."""
-    paths = _found(folder(run))
-    return paths[-1] if paths else None
+    return next(reversed(_found(folder(run))), None)
 
 
 def find(path):

@@ -17,7 +17,8 @@ def check_folder(folder):
 
 
 def export(network, examples, flags, checkpoint, folder):
-    """Writes the network with the checkpoint's variables into the new `folder`.
+    """Writes the network with the checkpoint's variables into the new `folder`. Raises CommandError
+    where the disk refuses; then nothing is left.
 
     Two signatures, both from `images` to `probabilities` float32 [n, classes] and `classes` int64
     [n]: serving_default takes uint8 images [n, h, w, c] as in the files, float_images takes float32
@@ -40,18 +41,14 @@ def export(network, examples, flags, checkpoint, folder):
         }
         with _whole_folder(folder) as temporary:
             builder = tf.saved_model.Builder(temporary)
-            builder.add_meta_graph_and_variables(
-                session, [tf.saved_model.tag_constants.SERVING], signatures
-            )
+            tags = [tf.saved_model.tag_constants.SERVING]
+            builder.add_meta_graph_and_variables(session, tags, signatures)
             builder.save()
 
 
 @contextlib.contextmanager
 def _whole_folder(folder):
-    """Gives a temporary name beside `folder`, which becomes `folder` if the block succeeds.
-
-    Raises CommandError where the disk refuses; then nothing is left.
-    """
+    """Gives a temporary name beside `folder`, which becomes `folder` if the block succeeds."""
     path = os.path.abspath(folder)
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)

@@ -66,23 +66,23 @@ class Run:
         return run
 
     def go_on_from(self, first_step, settings):
-        """Takes the run back to its checkpoint before `first_step`: every step is there once.
-
-        Goes: what a run that was killed wrote after its checkpoint; what the run wrote at its end,
-        if it had come to one; half-written files. Raises CommandError where an event file is
-        damaged.
-        """
+        """Takes the run back to its checkpoint before `first_step`: what it wrote after that or at
+        its end goes, and half-written files. Raises CommandError where an event file is damaged."""
         from graph_mode.runs import event_writer
 
-        for split in ("",) + SPLITS:
-            # The test set is measured at a run's end alone.
-            last_step = -1 if split == "test" else first_step - 1
-            for path in self._files(split, "events.out.tfevents.*"):
-                with _in_use(path):
+        try:
+            for split in ("",) + SPLITS:
+                # The test set is measured at a run's end alone.
+                last_step = -1 if split == "test" else first_step - 1
+                for path in self._files(split, "events.out.tfevents.*"):
                     event_writer.drop_events_after(path, last_step)
-        for path in self._files("", ".*.part") + self._files("", record.RESULT):
-            with _in_use(path):
+            for path in self._files("", ".*.part") + self._files("", record.RESULT):
                 os.remove(path)
+        except PermissionError as error:  # as on Windows, of a file that a program holds open
+            raise CommandError(
+                f"{path}: {error.strerror}; if TensorBoard shows this run, close it, then resume "
+                "again"
+            ) from None
         record.write_json(os.path.join(self.folder, record.SETTINGS), settings)
         self._open()
 
@@ -144,15 +144,4 @@ def _make_folder(log_dir, network, name):
     except OSError as error:
         raise CommandError(
             f"cannot write runs to {log_dir}: {error.strerror}; name another folder with --log-dir"
-        ) from None
-
-
-@contextlib.contextmanager
-def _in_use(path):
-    """Says what to do where Windows refuses to change a file that another program holds open."""
-    try:
-        yield
-    except PermissionError as error:
-        raise CommandError(
-            f"{path}: {error.strerror}; if TensorBoard shows this run, close it, then resume again"
         ) from None

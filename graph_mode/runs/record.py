@@ -12,6 +12,7 @@ import subprocess
 
 from graph_mode import flags as flag_table
 from graph_mode import machine
+from graph_mode import tensorflow1 as tf
 from graph_mode.command_line import OWN_MODULES, CommandError
 from graph_mode.output_file import output_file
 
@@ -38,24 +39,29 @@ LARGEST_THREADS = 1 << 12
 PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
-def settings_of(network, flags, table, checksums, resolved, versions):
-    """The content of settings.json: flags, versions, the SHA-256 of each data file, `resolved`.
+def settings_of(script, flags, resolved):
+    """The content of settings.json for a run of the commands.Script with these flags, and with what
+    trainer.resolve() made of them."""
+    import numpy as np  # not for --help
 
-    table: {name: flags.Flag} of the script; versions: {name: value} of what is not known here, as
-    of TensorFlow.
-    """
+    import mnist_data
+
+    recorded = filter(flag_table.is_recorded, script.table)
     return {
-        "network": network,
-        "flags": {name: getattr(flags, name) for name in table if flag_table.is_recorded(name)},
+        "network": script.name,
+        "flags": {name: getattr(flags, name) for name in recorded},
         "versions": {
             "python": platform.python_version(),
-            **versions,
+            "tensorflow": tf.VERSION,
+            "numpy": np.__version__,
+            "onednn": tf.has_onednn(),
+            "script": source_of(script.network),
             "code": code_version(),
             "numbers": NUMBERS,
             "processor": machine.processor(),
             "environment": environment(),
         },
-        "data": checksums,
+        "data": mnist_data.checksums(flags.data_dir),
         "resolved": resolved,
     }
 
@@ -146,24 +152,23 @@ def read_settings(folder):
 
     The file is data from who knows where: its parts are of the types that settings_of() gives.
     """
-    path = os.path.join(folder, SETTINGS)
+    path, found = os.path.join(folder, SETTINGS), "something else"
     try:
         with open(path, encoding="utf-8") as file:
             settings = json.load(file)
         if _are_settings(settings):
             return {**settings, "data": contents_of(settings["data"])}
-        found = "something else"
     except OSError as error:
         found = error.strerror
     except (ValueError, RecursionError):
-        found = "something else"
+        pass
     raise CommandError(f"{path}: expected the settings of a run, found {found}")
 
 
 def contents_of(data):
     """A run's {file: SHA-256} as mnist_data.checksums gives it. An older run has the names of its
     files, and of packed ones the SHA-256 of those: what is in MNIST's is known."""
-    import mnist_data  # loads NumPy: not for --help
+    import mnist_data
 
     return {
         name.replace(".idx", "-idx").split(".gz")[0]: mnist_data.UNPACKED.get(str(digest), digest)
@@ -172,12 +177,10 @@ def contents_of(data):
 
 
 def _are_settings(value):
-    return (
-        isinstance(value, dict)
-        and isinstance(value.get("network"), str)
-        and all(isinstance(value.get(key), dict) for key in ("flags", "data"))
-        and isinstance(value.get("versions", {}), dict)
-        and ("resolved" not in value or _are_resolved(value["resolved"], value["flags"]))
+    types = {"network": str, "flags": dict, "data": dict, "versions": dict}
+    found = {"versions": {}, **value} if isinstance(value, dict) else {}
+    return all(isinstance(found.get(key), kind) for key, kind in types.items()) and (
+        "resolved" not in found or _are_resolved(found["resolved"], found["flags"])
     )
 
 

@@ -81,8 +81,7 @@ def _ink(grey, path):
     if min(grey.shape) < 5:
         raise CommandError(problem)
     # Noise must not count as ink: it is smoothed at a scale at which a stroke is not.
-    image = Image.fromarray(grey.astype(np.uint8))
-    smooth = image.filter(ImageFilter.GaussianBlur(max(grey.shape) / 300))
+    smooth = _image(grey).filter(ImageFilter.GaussianBlur(max(grey.shape) / 300))
     grey = np.asarray(smooth, np.float32)
     # The paper is what is seen along the border.
     paper = np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]]))
@@ -102,17 +101,18 @@ def _ink(grey, path):
 
 def _paper(grey):
     """Returns the picture without what is dark and narrow, as no shadow is: a closing."""
-    size = grey.shape[::-1]
-    small = Image.fromarray(grey.astype(np.uint8))
+    small = _image(grey)
     small.thumbnail((48, 48), Image.BOX)
-    reach = 2 * (max(small.size) // 5) + 1
-    margin = reach // 2
-    padded = np.pad(np.asarray(small), margin, mode="edge")
-    closed = Image.fromarray(padded).filter(ImageFilter.MaxFilter(reach))
-    closed = closed.filter(ImageFilter.MinFilter(reach))
-    inside = np.asarray(closed)[margin:-margin, margin:-margin]
-    paper = np.asarray(Image.fromarray(inside).resize(size, Image.BICUBIC), np.float32)
-    return np.maximum(paper, grey)
+    margin = max(small.size) // 5
+    reach = 2 * margin + 1
+    padded = _image(np.pad(np.asarray(small), margin, mode="edge"))
+    closed = padded.filter(ImageFilter.MaxFilter(reach)).filter(ImageFilter.MinFilter(reach))
+    paper = ImageOps.crop(closed, margin).resize(grey.shape[::-1], Image.BICUBIC)
+    return np.maximum(np.asarray(paper, np.float32), grey)
+
+
+def _image(values):
+    return Image.fromarray(np.rint(values).astype(np.uint8))
 
 
 def _without_specks(ink, path):
@@ -124,13 +124,13 @@ def _without_specks(ink, path):
     pieces = _pieces(cells > 0.4)
     inside = {(row, column) for row in range(1, rows - 1) for column in range(1, columns - 1)}
     inner = [piece for piece in pieces if inside.issuperset(piece)]
-    largest = max(map(len, pieces))
-    is_left_out = inner and max(map(len, inner)) > largest / 4
-    if any(piece not in inner and len(piece) >= largest / 4 for piece in pieces):
+    quarter = max(map(len, pieces)) / 4
+    is_left_out = any(len(piece) > quarter for piece in inner)
+    if any(piece not in inner and len(piece) >= quarter for piece in pieces):
         what = "was left out" if is_left_out else "was read as ink"
         say(f"{path}: what touches the border of the picture {what}")
-    if is_left_out:
-        pieces, largest = inner, max(map(len, inner))
+    pieces = inner if is_left_out else pieces
+    largest = max(map(len, pieces))
     large = sum(len(piece) >= largest / 3 for piece in pieces)
     if large > 1:
         say(f"{path}: found {large} separate pieces of ink, expected one digit")
@@ -146,8 +146,7 @@ def _without_specks(ink, path):
 
 def _pieces(cells):
     """Returns the connected pieces of a boolean array [rows, columns], as lists of positions."""
-    left = set(zip(*np.nonzero(cells)))
-    pieces = []
+    left, pieces = set(zip(*np.nonzero(cells))), []
     while left:
         piece = [left.pop()]
         for row, column in piece:
@@ -167,16 +166,15 @@ def _thickened(ink, thinnest):
     missing = int(round((thinnest - 2 * area / edge) / 2))
     if missing < 1:
         return ink
-    image = Image.fromarray(np.rint(255 * ink).astype(np.uint8))
-    return np.asarray(image.filter(ImageFilter.MaxFilter(2 * missing + 1)), np.float32) / 255
+    thick = _image(255 * ink).filter(ImageFilter.MaxFilter(2 * missing + 1))
+    return np.asarray(thick, np.float32) / 255
 
 
 def _resized(ink, scale):
     """Returns `ink` in another size, with its strongest at 1."""
     size = [max(1, int(round(length * scale))) for length in ink.shape[::-1]]
-    image = Image.fromarray(np.rint(255 * ink).astype(np.uint8))
-    resized = np.asarray(image.resize(size, Image.BOX if scale < 1 else Image.BICUBIC), np.float32)
-    return resized / max(resized.max(), 1)
+    image = _image(255 * ink).resize(size, Image.BOX if scale < 1 else Image.BICUBIC)
+    return np.asarray(image, np.float32) / max(np.max(image), 1)
 
 
 def _start(mass, length):

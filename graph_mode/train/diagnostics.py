@@ -4,7 +4,6 @@ Measured on one fixed sample of training images, in training mode (batch norm ta
 mean and variance), without changing any variable: a run trains the same with and without it.
 """
 
-import collections
 import os
 
 import numpy as np
@@ -28,25 +27,16 @@ class Diagnostics:
             found = tf.gradients(tf.reduce_mean(self._tower.losses), variables)
             gradients = [pair for pair in zip(variables, found) if pair[1] is not None]
             self._norms = {
-                "gradient_norm": norms_by_layer({v.op.name: value for v, value in gradients}),
-                "weight_norm": norms_by_layer({v.op.name: v.read_value() for v in variables}),
+                "gradient_norm": norms_by_layer(gradients),
+                "weight_norm": norms_by_layer([(v, v.read_value()) for v in variables]),
             }
 
     def write(self, session, writer, step):
         """Measures and writes the scalars, with diagnostics/ before each tag."""
-        measured = self.measure(session)
-        writer.add_scalars(step, **{f"diagnostics/{tag}": v for tag, v in measured.items()})
-
-    def measure(self, session):
-        """{tag: value} of everything."""
-        fed = self._tower
-        activations = fed.tower.activations
-        feed = {
-            fed.images: self._examples.images[:SAMPLE_IMAGES],
-            fed.labels: self._examples.labels[:SAMPLE_IMAGES],
-        }
-        with evaluation.unchanged(session, fed):
-            inputs, norms = session.run([[op.inputs[0] for op in activations], self._norms], feed)
+        activations = self._tower.tower.activations
+        fetches = [operation.inputs[0] for operation in activations], self._norms
+        sample = self._examples, SAMPLE_IMAGES
+        inputs, norms = evaluation.fetch_first(session, self._tower, fetches, *sample)
         scalars = {
             f"{kind}/{layer}": n for kind, some in norms.items() for layer, n in some.items()
         }
@@ -58,14 +48,14 @@ class Diagnostics:
             scalars.update(percentiles(first, values[..., 0]))
             if operation.type == "Relu":
                 scalars[f"dead_units/{layer}"] = share_of_dead_units(values)
-        return {tag: float(value) for tag, value in scalars.items()}
+        writer.add_scalars(step, **{f"diagnostics/{tag}": float(v) for tag, v in scalars.items()})
 
 
 def norms_by_layer(tensors):
-    """{layer: norm of all its tensors together} from {layer/variable: tensor}."""
-    of_layer = collections.OrderedDict()
-    for name, tensor in tensors.items():
-        of_layer.setdefault(os.path.dirname(name), []).append(tensor)
+    """{layer: norm of all its tensors together} from [(variable, tensor)]."""
+    of_layer = {}
+    for variable, tensor in tensors:
+        of_layer.setdefault(os.path.dirname(variable.op.name), []).append(tensor)
     return {layer: tf.global_norm(some) for layer, some in of_layer.items()}
 
 

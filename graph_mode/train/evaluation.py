@@ -6,7 +6,6 @@ weights as they are, so the two together tell how good the weights are, and how 
 """
 
 import concurrent.futures
-import contextlib
 import math
 import typing
 
@@ -28,6 +27,10 @@ class Evaluation(typing.NamedTuple):
     loss: float
     accuracy: float
     logits: np.ndarray
+
+    def line(self, name):
+        """Loss and accuracy as a script prints them."""
+        return f"{name} loss: {self.loss:>3.5f}, {name} accuracy: {self.accuracy:>3.5f}"
 
 
 class Measured(typing.NamedTuple):
@@ -60,16 +63,8 @@ def measure(session, inference, population, images, labels, take=True):
 
 def evaluate(session, inference, images, labels):
     """The Evaluation of uint8 images [n, h, w, c] and labels [n] by a program.FedTower."""
-
-    def evaluate_from(start):
-        some = slice(start, start + IMAGES_PER_CALL)
-        feed = {inference.images: images[some], inference.labels: labels[some]}
-        return session.run([inference.logits, inference.losses], feed)
-
-    # An operation computes with few threads, so each core takes some of the images.
-    at_once = 1 if inference.in_order else machine.cores()
-    with unchanged(session, inference), concurrent.futures.ThreadPoolExecutor(at_once) as calls:
-        logits, losses = zip(*calls.map(evaluate_from, range(0, len(labels), IMAGES_PER_CALL)))
+    fetches = inference.logits, inference.losses
+    logits, losses = zip(*fetch(session, inference, fetches, images, labels, IMAGES_PER_CALL))
     logits = np.concatenate(logits)
     return Evaluation(
         loss=float(np.concatenate(losses).mean(dtype=np.float64)),
@@ -78,25 +73,39 @@ def evaluate(session, inference, images, labels):
     )
 
 
-@contextlib.contextmanager
-def unchanged(session, *towers):
-    """Gives the variables that measuring by program.FedTowers may change their values back."""
-    variables = [variable for tower in towers for variable in tower.changes]
-    before = session.run(variables)
+def fetch(session, tower, fetches, images, labels, size):
+    """What the fetches give for each `size` of the images in turn, by a program.FedTower, a list.
+
+    Variables that the tower changes get their values back.
+    """
+
+    def run_from(start):
+        some = slice(start, start + size)
+        return session.run(fetches, {tower.images: images[some], tower.labels: labels[some]})
+
+    before = session.run(tower.changes)
+    # An operation computes with few threads, so each core takes some of the images.
+    at_once = 1 if tower.in_order else machine.cores()
     try:
-        yield
+        with concurrent.futures.ThreadPoolExecutor(at_once) as calls:
+            return list(calls.map(run_from, range(0, len(labels), size)))
     finally:
-        for variable, value in zip(variables, before):
+        for variable, value in zip(tower.changes, before):
             session.run(variable.initializer, {variable.initializer.inputs[1]: value})
+
+
+def fetch_first(session, tower, fetches, examples, count):
+    """What the fetches give for the first `count` of the examples, as fetch()."""
+    images, labels = examples.images[:count], examples.labels[:count]
+    return fetch(session, tower, fetches, images, labels, count)[0]
 
 
 class Population:
     """The network at inference with population statistics in place of the moving averages.
 
-    Algorithm 2 of Ioffe and Szegedy (2015): E[x] and Var[x] are the means, over batches of training
-    images in training mode, of what the moving averages would follow; for a batch normalization
-    that is used several times, over all its uses. The images are the first of the training set;
-    nothing that trains is changed.
+    Algorithm 2 of Ioffe and Szegedy (2015): E[x] and Var[x] are the means, over batches of the
+    first training images in training mode and over all uses of the batch normalization, of what the
+    moving averages would follow. Nothing that trains is changed.
     """
 
     def __init__(self, program, examples):
@@ -104,8 +113,12 @@ class Population:
         self._in_training = program.fed_tower("population", training=True)
         self._moments, self._set, self._fed = [], [], []
         self._statistics = statistics = {}
+        moments = {}  # by the name of the moving average, in each use of its batch normalization
+        for layer in normalizations(self._in_training.tower.layers):
+            for average, value in zip(AVERAGES, layer.moments):
+                moments.setdefault(f"{layer.name}/{average}", []).append(value)
         with tf.name_scope("population_statistics"):
-            for name, values in _moments_by_average(self._in_training.tower.layers).items():
+            for name, values in moments.items():
                 fed = tf.placeholder(values[0].dtype, values[0].shape)
                 own = tf.Variable(fed, trainable=False, collections=[], name="population")
                 statistics[name] = own
@@ -120,24 +133,15 @@ class Population:
 
     def statistics(self, session, layer):
         """The mean [c] and the variance [c] last taken for the batch normalization `layer`."""
-        names = ("moving_mean", "moving_variance")
-        return session.run([self._statistics[f"{layer}/{name}"] for name in names])
+        return session.run([self._statistics[f"{layer}/{name}"] for name in AVERAGES])
 
     def take(self, session):
         """Takes the statistics afresh, for the weights as they are."""
         images, labels = self._examples.images, self._examples.labels
         size = min(POPULATION_BATCH, len(labels))
-        starts = range(0, min(len(labels), POPULATION_IMAGES) - size + 1, size)
-        tower = self._in_training
-
-        def moments_from(start):
-            some = slice(start, start + size)
-            feed = {tower.images: images[some], tower.labels: labels[some]}
-            return session.run(self._moments, feed)
-
-        at_once = 1 if tower.in_order else machine.cores()
-        with unchanged(session, tower), concurrent.futures.ThreadPoolExecutor(at_once) as calls:
-            by_batch = list(calls.map(moments_from, starts))
+        count = min(len(labels), POPULATION_IMAGES) // size * size
+        images, labels = images[:count], labels[:count]
+        by_batch = fetch(session, self._in_training, self._moments, images, labels, size)
         means = [np.mean(values, axis=0, dtype=np.float64) for values in zip(*by_batch)]
         session.run(self._set, dict(zip(self._fed, means)))
 
@@ -146,31 +150,21 @@ def population_of(program, examples):
     """The Population of a network with batch normalization; None for one without it, and, after a
     note, for one whose batch normalization is not that of layers.py, which does not tell its
     moments."""
-    layers = program.inference.tower.layers
+    layers = normalizations(program.inference.tower.layers)
     known = [f"{layer.name}/{average}" for layer in layers for average in AVERAGES]
-    foreign = [
-        variable.op.name
-        for variable in tf.global_variables()
-        if variable.op.name.endswith(AVERAGES) and variable.op.name not in known
-    ]
+    averages = [v.op.name for v in tf.global_variables() if v.op.name.endswith(AVERAGES)]
+    foreign = [name for name in averages if name not in known]
     if foreign:
         command_line.say(
             f"no population statistics: {foreign[0]} is an average of a batch normalization that "
             "is not graph_mode.layers.batch_normalization"
         )
         return None
-    has_any = any(layer.kind == "batch_normalization" for layer in layers)
-    return Population(program, examples) if has_any else None
+    return Population(program, examples) if layers else None
 
 
-def _moments_by_average(layers):
-    """{name of the moving average: what it follows, in each use of its batch normalization}."""
-    found = {}
-    for layer in layers:
-        if layer.kind == "batch_normalization":
-            for average, value in zip(AVERAGES, layer.moments):
-                found.setdefault(f"{layer.name}/{average}", []).append(value)
-    return found
+def normalizations(layers):
+    return [layer for layer in layers if layer.kind == "batch_normalization"]
 
 
 def lag(moving, population, labels, momentum):

@@ -17,11 +17,8 @@ class Histograms:
         self._tower = program.fed_tower("histograms", training=True)
         with tf.name_scope("histograms"):
             # Not tf.summary.histogram, which would name the tags after the scope.
-            each = [
-                tf.raw_ops.HistogramSummary(tag=tag, values=value)
-                for tag, value in self._values().items()
-            ]
-            self._summary = tf.summary.merge(each)
+            histogram, values = tf.raw_ops.HistogramSummary, self._values().items()
+            self._summary = tf.summary.merge([histogram(tag=tag, values=v) for tag, v in values])
 
     def _values(self):
         variables = tf.trainable_variables()
@@ -35,16 +32,11 @@ class Histograms:
             values[f"activations/layer_{number}"] = operation.outputs[0]
         values["activations/logits"] = self._tower.logits
         for variable in tf.global_variables():
-            if variable.op.name.endswith(("moving_mean", "moving_variance")):
+            if variable.op.name.endswith(evaluation.AVERAGES):
                 values[f"moving_averages/{variable.op.name}"] = variable
         return values
 
     def write(self, session, writer, step):
         """Writes the histograms after this step."""
-        feed = {
-            self._tower.images: self._examples.images[: self._count],
-            self._tower.labels: self._examples.labels[: self._count],
-        }
-        with evaluation.unchanged(session, self._tower):
-            found = session.run(self._summary, feed)
-        tensorboard.add_serialized(writer, step, found)
+        arguments = session, self._tower, self._summary, self._examples, self._count
+        tensorboard.add_serialized(writer, step, evaluation.fetch_first(*arguments))

@@ -40,8 +40,7 @@ class StepEvents(Hook):
 
     def __init__(self, training):
         self._writer = training.run.train
-        constant = training.flags.schedule == "constant"
-        self._left_out = {"learning_rate"} if constant else set()
+        self._left_out = ["learning_rate"] if training.flags.schedule == "constant" else []
 
     def after_call(self, call):
         steps = range(call.first, call.last + 1)
@@ -57,8 +56,7 @@ class FiniteLosses(Hook):
 
     def __init__(self, training):
         self._folder, self._allowed = training.run.folder, training.flags.allow_nonfinite
-        self._advice = "try a smaller --learning-rate"
-        self._advice += "" if training.flags.batch_norm else " or --batch-norm"
+        self._or = "" if training.flags.batch_norm else " or --batch-norm"
 
     def after_call(self, call):
         losses = call.scalars["loss"]
@@ -74,7 +72,7 @@ class FiniteLosses(Hook):
         good = checkpoints.latest(self._folder)
         return CommandError(
             f"{what} at batch {step}; last good checkpoint: {good or 'none yet'}; "
-            f"{self._advice}, or continue with --allow-nonfinite",
+            f"try a smaller --learning-rate{self._or}, or continue with --allow-nonfinite",
             NONFINITE,
         )
 
@@ -102,28 +100,19 @@ class Validation(Hook):
             run.validation.add_scalars(call.last, **measured.scalars())
             self._finite_losses.check(self.loss, "validation loss", call.last)
             if schedule.is_validation_printed(call.last, flags):
-                print_evaluation(call.last, "Validation", measured.moving)
+                print_line(f"Batch: {call.last:>2}: {measured.moving.line('Validation')}")
         if schedule.is_batch_printed(call.last, flags):
             found = self._training.measure("train", call.batch, with_population=False).moving
-            print_evaluation(call.last, "Training", found)
+            print_line(f"Batch: {call.last:>2}: {found.line('Training')}")
             run.train.add_scalars(call.last, accuracy=found.accuracy)
 
 
-def print_evaluation(step, name, found):
-    print_line(
-        f"Batch: {step:>2}: {name} loss: {found.loss:>3.5f}, "
-        f"{name} accuracy: {found.accuracy:>3.5f}"
-    )
-
-
 class Measuring(Hook):
-    """--histograms or --diagnostics, by the schedule.
+    """--histograms and --diagnostics, by the schedule: each of `measures` has
+    write(session, writer, step)."""
 
-    measure: has write(session, writer, step).
-    """
-
-    def __init__(self, training, measure):
-        self._training, self._measure = training, measure
+    def __init__(self, training, measures):
+        self._training, self._measures = training, measures
 
     def is_due(self, step):
         return schedule.is_measured(step, self._training.flags)
@@ -134,8 +123,8 @@ class Measuring(Hook):
 
     def write(self, step):
         """Measures and writes, whether due or not."""
-        training = self._training
-        self._measure.write(training.session, training.run.train, step)
+        for measure in self._measures:
+            measure.write(self._training.session, self._training.run.train, step)
 
 
 class Saving(Hook):
@@ -144,8 +133,7 @@ class Saving(Hook):
     def __init__(self, training, validation, finite_losses, finite):
         self._training, self._validation = training, validation
         self._finite_losses, self._variables_are_finite = finite_losses, finite
-        flags = training.flags
-        self._every = flags.checkpoint_every or flags.validate_every
+        self._every = training.flags.checkpoint_every or training.flags.validate_every
 
     def is_due(self, step):
         return step % self._every == 0
@@ -163,9 +151,8 @@ class Saving(Hook):
         if not (is_finite or training.flags.allow_nonfinite):
             raise self._finite_losses.not_finite("a variable was nan or inf", step)
         training.run.flush()
-        training.checkpoints.save(
-            training.session, training.run.folder, step, validation_loss, is_due
-        )
+        folder = training.run.folder
+        training.checkpoints.save(training.session, folder, step, validation_loss, is_due)
 
 
 def measure_end(training):

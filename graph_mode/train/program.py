@@ -5,9 +5,9 @@ puts into the graph's collections (the updates of moving averages, penalties of 
 reaches another. So they can be built in any order.
 """
 
+import collections
 import contextlib
 import re
-import typing
 import zlib
 
 import numpy as np
@@ -31,7 +31,7 @@ class NetworkError(ValueError):
     one_line = True
 
 
-class Tower(typing.NamedTuple):
+class Tower(collections.namedtuple("Tower", "logits layers activations updates penalties")):
     """The network once.
 
     logits: [n, classes], a tensor or a Batch; layers: the layers.Layer list; activations: the
@@ -39,29 +39,18 @@ class Tower(typing.NamedTuple):
     scalars that training minimizes besides the loss.
     """
 
-    logits: typing.Any
-    layers: list
-    activations: list
-    updates: list
-    penalties: list
+
+FED_TOWER = "images labels logits losses tower changes in_order"
 
 
-class FedTower(typing.NamedTuple):
+class FedTower(collections.namedtuple("FedTower", FED_TOWER)):
     """A Tower from two placeholders, images uint8 [n, h, w, c] and labels uint8 [n], to the losses
     [n].
 
     changes: the variables that the network itself may change when it computes them, as in spectral
-    normalization; see evaluation.unchanged. in_order: whether the numbers depend on the order of
+    normalization; see evaluation.fetch. in_order: whether the numbers depend on the order of
     the calls, since it changes variables or draws random numbers.
     """
-
-    images: typing.Any
-    labels: typing.Any
-    logits: typing.Any
-    losses: typing.Any
-    tower: Tower
-    changes: list
-    in_order: bool
 
 
 class Program:
@@ -75,9 +64,7 @@ class Program:
     """
 
     def __init__(self, network, examples, flags):
-        self._network = network
-        self._examples = examples
-        self._flags = flags
+        self._network, self._examples, self._flags = network, examples, flags
         tf.set_random_seed(flags.seed)
         self._is_built = False
         self.inference = self.fed_tower("evaluation", training=False, boxed=False)
@@ -97,11 +84,9 @@ class Program:
             recorded = stack.enter_context(layers.recorded())
             # In the first use, two layers of one name are an error, as without this program.
             reuse = tf.AUTO_REUSE if self._is_built else None
-            for getter in [shared] + ([variable] if variable else []):
-                scope = tf.variable_scope(
-                    tf.get_variable_scope(), reuse=reuse, custom_getter=getter
-                )
-                stack.enter_context(scope)
+            for getter in filter(None, (shared, variable)):
+                scope = tf.get_variable_scope()
+                stack.enter_context(tf.variable_scope(scope, reuse=reuse, custom_getter=getter))
             before = len(graph.get_operations())
             logits = self._network(images, training, self._examples.num_classes, self._flags)
             made = graph.get_operations()[before:]
@@ -162,23 +147,20 @@ class Program:
                 stack.enter_context(layers.dropped_by(step))
             tower = self.tower(scale(images), training, variable)
             losses = model.example_losses(tower.logits, labels, self._flags.loss)
-        changes, draws = _effects_of(losses)
-        in_order = bool(changes) or draws
-        return FedTower(images, labels, tower.logits, losses, tower, changes, in_order)
+        return FedTower(images, labels, tower.logits, losses, tower, *_effects_of(losses))
 
     def training_loop(self, slices, backward=None):
-        """The Loop of up to STEPS_PER_CALL training steps, each batch in this many slices.
-
-        backward(layers, labels, flags), if given, takes the place of tf.gradients: from the
-        layers.Layer list of the forward pass and labels [n] it makes the (gradient, variable) pairs
-        of the mean loss.
-        """
         return Loop(self, self._examples, self._flags, slices, backward)
 
 
 class Loop:
-    """Training steps inside the graph. A call is fed the training set and the indices of its
-    batches, and returns the scalars of every step."""
+    """Training steps inside the graph, each batch in this many slices. A call is fed the training
+    set and the indices of its batches, and returns the scalars of every step.
+
+    backward(layers, labels, flags), if given, takes the place of tf.gradients: from the
+    layers.Layer list of the forward pass and labels [n] it makes the (gradient, variable) pairs of
+    the mean loss.
+    """
 
     def __init__(self, program, examples, flags, slices, backward):
         self._program, self._examples, self._flags = program, examples, flags
@@ -188,7 +170,7 @@ class Loop:
             self._labels = tf.placeholder(tf.uint8, examples.labels.shape, "labels")
             self.indices = tf.placeholder(tf.int32, [STEPS_PER_CALL, flags.batch_size], "indices")
             self.steps = tf.placeholder(tf.int32, [], "steps")
-            self._stop = _variable(False, "stop")
+            self._stop = tf.Variable(False, trainable=False, collections=[], name="stop")
             self.request_stop = self._stop.assign(True)
         # Here and not in the loop: what is made in a compiled function is not found afterwards.
         tf.train.get_or_create_global_step()
@@ -241,9 +223,8 @@ class Loop:
         with layers.dropped_by(tf.train.get_global_step().read_value()):
             tower = self._program.tower(images, training=True)
         loss = model.mean_loss(tower.logits, labels, self._flags.loss)
-        gradients = None
-        if self._backward:
-            gradients = self._backward(tower.layers, labels, self._flags)
+        backward = self._backward
+        gradients = backward(tower.layers, labels, self._flags) if backward else None
         return model.train_step(loss, tower.penalties, tower.updates, self._flags, gradients)
 
 
@@ -270,7 +251,7 @@ def _last_operation(tensor):
 
 def _effects_of(tensor):
     """The variables that may be changed by the operations that the tensor waits for, and whether
-    one of these draws random numbers from a state of its own."""
+    there are any, or one of these operations draws random numbers from a state of its own."""
     by_handle = {variable.handle.op.name: variable for variable in tf.global_variables()}
     waiting, seen, changed, draws = [tensor.op], {tensor.op.name}, set(), False
     while waiting:
@@ -283,7 +264,7 @@ def _effects_of(tensor):
             if source.name not in seen:
                 seen.add(source.name)
                 waiting.append(source)
-    return [by_handle[name] for name in sorted(changed)], draws
+    return [by_handle[name] for name in sorted(changed)], bool(changed) or draws
 
 
 @contextlib.contextmanager
@@ -335,8 +316,3 @@ class _Getter:
             self._regularized.add(name)
             tf.add_to_collection(tf.GraphKeys.REGULARIZATION_LOSSES, regularizer(variable))
         return variable
-
-
-def _variable(value, name):
-    """A variable that no checkpoint and no optimizer sees."""
-    return tf.Variable(value, trainable=False, collections=[], name=name)

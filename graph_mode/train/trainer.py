@@ -11,12 +11,14 @@ import numpy as np
 import mnist_data
 from graph_mode import command_line, machine
 from graph_mode import tensorflow1 as tf
-from graph_mode.command_line import CommandError, Stopped
+from graph_mode.command_line import CommandError
 from graph_mode.output_file import output_file
 from graph_mode.runs import checkpoints, record
 from graph_mode.runs.folder import Run
 from graph_mode.show import model_table, tensorboard
-from graph_mode.train import diagnostics, evaluation, histograms, hooks, program
+from graph_mode.train import evaluation, hooks, program
+from graph_mode.train.diagnostics import Diagnostics
+from graph_mode.train.histograms import Histograms
 from graph_mode.train.training import Interruption, Training, print_line, train_batches
 
 # Slices with fewer examples cost more to start than they save.
@@ -41,7 +43,7 @@ def train(script, flags, further_hooks=()):
             "it where there is one"
         )
     config = configuration(flags, resolved)
-    settings = settings_to_record(script, flags, resolved)
+    settings = record.settings_of(script, flags, resolved)
     with tf.Graph().as_default(), contextlib.ExitStack() as stack:
         network = program.Program(script.network, data.train, flags)
         loop = network.training_loop(resolved["slices"], backward)
@@ -50,28 +52,24 @@ def train(script, flags, further_hooks=()):
         finite = program.all_variables_are_finite()
         saved = checkpoints.Checkpoints(data.train)
         population = evaluation.population_of(network, data.train)
-        measures = [histograms.Histograms(network, data.train, flags)] if flags.histograms else []
-        measures += (
-            [diagnostics.Diagnostics(network, data.train, flags)] if flags.diagnostics else []
-        )
+        wanted = (Histograms, flags.histograms), (Diagnostics, flags.diagnostics)
+        measures = [kind(network, data.train, flags) for kind, is_wanted in wanted if is_wanted]
         session = stack.enter_context(tf.quiet_session(config))
         session.run(tf.global_variables_initializer())
         loop.prepare(session)
-        interruption = Interruption(lambda: session.run(loop.request_stop))
-        stack.enter_context(interruption)
+        interruption = stack.enter_context(Interruption(lambda: session.run(loop.request_stop)))
         shown = graph_def, model_table.rows(network.inference.tower.layers)
         run, first_step = open_run(script, flags, data, settings, shown, session, saved, stack)
         training = Training(session, loop, network.inference, population, data, flags, run, saved)
         clock, losses = hooks.Clock(), hooks.FiniteLosses(training)
         validation = hooks.Validation(training, losses)
         saving = hooks.Saving(training, validation, losses, finite)
-        measuring = [hooks.Measuring(training, measure) for measure in measures]
-        every = [clock, hooks.StepEvents(training), losses, validation, *measuring, saving]
+        measuring = hooks.Measuring(training, measures)
+        every = [clock, hooks.StepEvents(training), losses, validation, measuring, saving]
         last = train_batches(training, first_step, every + list(further_hooks), interruption)
         if last < flags.num_batches - 1:
-            raise stopped(run, script, flags, saving, last, interruption)
-        for each in measuring:
-            each.write(flags.num_batches)
+            raise interruption.stopped(stop(run, script, flags, saving, last))
+        measuring.write(flags.num_batches)
         result = clock.result(flags.num_batches, first_step)
         finals, of_test = hooks.measure_end(training)
         result.update(finals)
@@ -79,31 +77,14 @@ def train(script, flags, further_hooks=()):
         write_end(training, result, of_test.moving)
         run.write_result(result)
         if interruption.signal is not None:
-            raise Stopped(
-                f"interrupted by {interruption.name} after the last batch; the run is complete: "
-                f"{run.folder}",
-                interruption.exit_code,
-            )
+            where = f"after the last batch; the run is complete: {run.folder}"
+            raise interruption.stopped(where)
     return run.folder, data
 
 
-def settings_to_record(script, flags, resolved):
-    """The content of settings.json for a run of the script with these flags."""
-    versions = {
-        "tensorflow": tf.VERSION,
-        "numpy": np.__version__,
-        "onednn": tf.has_onednn(),
-        "script": record.source_of(script.network),
-    }
-    checksums = mnist_data.checksums(flags.data_dir)
-    return record.settings_of(script.name, flags, script.table, checksums, resolved, versions)
-
-
 def load_while_importing(flags):
-    """The data sets of --data-dir, unpacked while TensorFlow is imported: as load_data().
-
-    What is wrong with the data is mostly found at once, and then nothing is imported.
-    """
+    """load_data() while TensorFlow is imported. What is wrong with the data is mostly found at
+    once, and then nothing is imported."""
     with concurrent.futures.ThreadPoolExecutor(1) as thread:
         loading = thread.submit(load_data, flags)
         if not concurrent.futures.wait([loading], timeout=FOUND_WITHIN).done:
@@ -140,13 +121,9 @@ def evaluate(script, data, flags, checkpoint):
             measured = evaluation.measure(
                 session, network.inference, population, examples.images, examples.labels
             )
-            name = split.capitalize()
             for before, found in zip(("", "With population statistics: "), measured):
                 if found:
-                    print_line(
-                        f"{before}{name} loss: {found.loss:>3.5f}, "
-                        f"{name} accuracy: {found.accuracy:>3.5f}"
-                    )
+                    print_line(before + found.line(split.capitalize()))
 
 
 def predict(script, data, flags, checkpoint, folder):
@@ -212,21 +189,16 @@ def resolve(flags, one_slice=False):
     The slices of a batch, and the threads inside an operation: those that --slices leaves of the
     cores, since the slices are computed side by side.
     """
-    device = flags.device if flags.device != "auto" else "cpu"
+    device = "cpu" if flags.device == "auto" else flags.device
     if device == "gpu" and not tf.has_gpu():
         raise CommandError(
             "--device gpu: TensorFlow found no GPU here: leave --device out, or install a "
             "TensorFlow with CUDA"
         )
-    # Smaller slices cost more to start than they save.
     most = max(1, flags.batch_size // SMALLEST_SLICE)
     slices = 1 if one_slice or device == "gpu" else min(flags.slices, most)
-    threads = flags.threads or machine.cores()
-    return {
-        "slices": slices,
-        "operation_threads": max(1, threads // slices),
-        "device": device,
-    }
+    threads = max(1, (flags.threads or machine.cores()) // slices)
+    return {"slices": slices, "operation_threads": threads, "device": device}
 
 
 def configuration(flags, resolved):
@@ -237,10 +209,8 @@ def configuration(flags, resolved):
 
 
 def open_run(script, flags, data, settings, shown, session, saved, stack):
-    """The run, new or the one of --resume, and the step to begin with. `stack` closes the run.
-
-    shown: of the network, the GraphDef and the rows of model_table.
-    """
+    """The run, new or the one of --resume, and the step to begin with. `stack` closes the run;
+    shown: of the network, the GraphDef and the rows of model_table."""
     if flags.resume:
         run = Run.resume(flags.resume)
         stack.callback(run.close)
@@ -261,10 +231,8 @@ def open_run(script, flags, data, settings, shown, session, saved, stack):
 
 
 def resume(run, flags, settings, session, saved):
-    """Sets session and data to the run's last checkpoint; returns the step to go on with.
-
-    Raises CommandError where the run cannot go on.
-    """
+    """Sets session and data to the run's last checkpoint; returns the step to go on with. Raises
+    CommandError where the run cannot go on."""
     before = record.read_settings(run.folder)
     if before["data"] != settings["data"]:
         raise CommandError(
@@ -289,18 +257,14 @@ def resume(run, flags, settings, session, saved):
     return first_step
 
 
-def stopped(run, script, flags, saving, last, interruption):
-    """Saves the run after a signal; returns the Stopped that says how to continue."""
-    name, exit_code = interruption.name, interruption.exit_code
+def stop(run, script, flags, saving, last):
+    """Saves the run after a signal; returns after which batch it stopped, and how to continue."""
     if last < 0:
         run.remove()
-        return Stopped(f"interrupted by {name} before the first batch", exit_code)
+        return "before the first batch"
     saving.save(last)
-    return Stopped(
-        f"interrupted by {name} after batch {last}; to continue: "
-        f"{command_to_continue(run.folder, script, flags)}",
-        exit_code,
-    )
+    how = command_to_continue(run.folder, script, flags)
+    return f"after batch {last}; to continue: {how}"
 
 
 def command_to_continue(folder, script, flags):
@@ -315,10 +279,8 @@ def command_to_continue(folder, script, flags):
 
 
 def write_end(training, result, of_test):
-    """Writes what is known at the end: pictures of the mistakes, the accuracy of each class.
-
-    of_test: the evaluation.Evaluation of the test set with moving averages.
-    """
+    """Writes what is known at the end: pictures of the mistakes and the accuracy of each class, of
+    the test set with moving averages."""
     run, test = training.run, training.data.test
     images = {}
     try:

@@ -4,6 +4,7 @@ A session call trains up to STEPS_PER_CALL steps. It ends early wherever a hook 
 is printed, written, measured and saved sees the network after exactly that step.
 """
 
+import collections
 import concurrent.futures
 import contextlib
 import os
@@ -11,10 +12,10 @@ import signal
 import sys
 import threading
 import time
-import typing
 import warnings
 
 from graph_mode import command_line, machine
+from graph_mode.command_line import Stopped
 from graph_mode.train import evaluation
 from graph_mode.train.program import STEPS_PER_CALL
 
@@ -27,22 +28,16 @@ with warnings.catch_warnings():
 HEARD_WITHIN = 0.1
 
 
-class Training(typing.NamedTuple):
+TRAINING = "session loop inference population data flags run checkpoints"
+
+
+class Training(collections.namedtuple("Training", TRAINING)):
     """A run while it trains, which its hooks work with.
 
     loop: the program.Loop; inference: the program.FedTower with moving averages; population: the
     evaluation.Population, or None without batch norm; data: mnist_data.Datasets; run: the
     folder.Run; checkpoints: its Checkpoints.
     """
-
-    session: typing.Any
-    loop: typing.Any
-    inference: typing.Any
-    population: typing.Any
-    data: typing.Any
-    flags: typing.Any
-    run: typing.Any
-    checkpoints: typing.Any
 
     def measure(self, split, indices=slice(None), with_population=True, take=True):
         """The evaluation.Measured of a split, or of its examples with these indices.
@@ -55,19 +50,12 @@ class Training(typing.NamedTuple):
         return evaluation.measure(self.session, self.inference, population, images, labels, take)
 
 
-class Call(typing.NamedTuple):
+class Call(collections.namedtuple("Call", "first last batch scalars started ended")):
     """A session call that has ended.
 
     first, last: the steps that it trained, both included; batch: the indices of the last step's
     images; scalars: {name: float32 [last + 1 - first]}; started, ended: seconds since the epoch.
     """
-
-    first: int
-    last: int
-    batch: typing.Any
-    scalars: dict
-    started: float
-    ended: float
 
 
 class Hook:
@@ -87,12 +75,9 @@ def train_batches(training, first_step, hooks, interruption=None):
     interruption: an Interruption, whose signal ends the training after the step at hand.
     """
     step, num_batches = first_step, training.flags.num_batches
+    hidden = not (sys.stderr.isatty() or machine.ipython())
     progress = tqdm(
-        total=num_batches,
-        initial=first_step,
-        unit="batch",
-        leave=False,
-        disable=not (sys.stderr.isatty() or machine.ipython()),
+        total=num_batches, initial=first_step, unit="batch", leave=False, disable=hidden
     )
     with progress, concurrent.futures.ThreadPoolExecutor(1) as thread:
         while step < num_batches:
@@ -112,10 +97,9 @@ def train_batches(training, first_step, hooks, interruption=None):
 
 def _end_of_call(first, num_batches, hooks):
     """The last step of the call that begins with `first`."""
-    for step in range(first, min(first + STEPS_PER_CALL, num_batches)):
-        if any(hook.is_due(step) for hook in hooks):
-            return step
-    return step
+    steps = range(first, min(first + STEPS_PER_CALL, num_batches))
+    due = (step for step in steps if any(hook.is_due(step) for hook in hooks))
+    return next(due, steps[-1])
 
 
 def _call(training, first, last):
@@ -170,13 +154,9 @@ class Interruption:
         for number, handler in self._former.items():
             signal.signal(number, handler)
 
-    @property
-    def name(self):
-        return machine.SIGNALS[self.signal]
-
-    @property
-    def exit_code(self):
-        return 128 + self.signal
+    def stopped(self, where):
+        """The Stopped that says by what the training was interrupted, and where."""
+        return Stopped(f"interrupted by {machine.SIGNALS[self.signal]} {where}", 128 + self.signal)
 
     def _handle(self, number, _frame):
         if self.signal is not None and not machine.ipython():
