@@ -5,6 +5,7 @@ python docs/explanations.py --batch-norm --fixed-lengths --learning-rate 0.06
 python compare.py --config docs/results/why.json
 """
 
+import functools
 import math
 import os
 import sys
@@ -99,10 +100,15 @@ def fixed_length(flags):
     return constraint
 
 
+@functools.lru_cache(maxsize=None)
+def training_images(data_dir):
+    data = mnist_data.read_data_sets(data_dir, dtype="uint8", reshape=False, download=False)
+    return data.train.images
+
+
 def further_images(count, data_dir):
     """The last training images, float32 [count, height, width, channels]."""
-    data = mnist_data.read_data_sets(data_dir, dtype="uint8", reshape=False, download=False)
-    return tf.cast(tf.constant(data.train.images[-count:]), tf.float32) / 255
+    return tf.cast(tf.constant(training_images(data_dir)[-count:]), tf.float32) / 255
 
 
 script = commands.Script(NETWORK, network, FLAGS, __doc__)
