@@ -7,7 +7,8 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from graph_mode.runs.record import NUMBERS, PROJECT
+from graph_mode.machine import PROJECT
+from graph_mode.runs.record import NUMBERS
 
 
 def stale(folder):

@@ -14,6 +14,7 @@ import os
 import typing
 
 from graph_mode.command_line import CommandError, OneLineParser
+from graph_mode.machine import PROJECT
 
 # What a flag does to a run: it decides the run's numbers; says where or with what it runs and is
 # written; says what happens or is written besides; or says what to do with a run, and is not
@@ -28,9 +29,7 @@ DEVICES = ("auto", "cpu", "gpu")
 LARGEST_SEED = 2**31 - 1
 # File systems take 255 bytes; this leaves room for the -2, -3, ... of a name that is taken.
 LONGEST_NAME = 240
-DEFAULT_DATA_DIR = os.path.join(
-    os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "MNIST_data"
-)
+DEFAULT_DATA_DIR = os.path.join(PROJECT, "MNIST_data")
 # What tells runs apart stands first in tables, in this order.
 TOLD_FIRST = ("batch_norm", "optimizer", "learning_rate", "layers", "batch_size")
 # What people type who know a flag by another name, and what to say to them.
@@ -106,144 +105,137 @@ class Flag(typing.NamedTuple):
     nargs: str = None
 
 
-NETWORK, TRAINING, FILES = "the network", "training", "files"
-MODES = "with what was trained before"
-
-SHARED = [
-    Flag("batch_norm", bool, False, "normalize every hidden layer (default: off)", group=NETWORK),
+NETWORK = [
+    Flag("batch_norm", bool, False, "normalize every hidden layer (default: off)"),
     Flag(
         "batch_norm_momentum", fraction, 0.99, "share of the old value in each update of the "
         "moving averages, which evaluation uses; try 0.9 for runs of under 1000 batches",
-        metavar="SHARE", group=NETWORK,
+        metavar="SHARE",
     ),
-    Flag(
-        "batch_norm_epsilon", positive_number, 0.001, "added to the variance", metavar="NUMBER",
-        group=NETWORK,
-    ),
+    Flag("batch_norm_epsilon", positive_number, 0.001, "added to the variance", metavar="NUMBER"),
     Flag(
         "batch_norm_position", str, "before", "normalize before or after the activation",
-        choices=("before", "after"), group=NETWORK,
+        choices=("before", "after"),
     ),
-    Flag("hidden_bias", bool, False, "give the hidden layers a bias", group=NETWORK),
+    Flag("hidden_bias", bool, False, "give the hidden layers a bias"),
     Flag(
         "weight_gain", positive_number, 1.0, "variance of the initial weights, as a multiple of "
-        "Glorot's 2 / (inputs + outputs); a gain of 2 is He's, where a layer has as many "
-        "outputs as inputs",
-        metavar="GAIN", group=NETWORK,
+        "Glorot's 2 / (inputs + outputs); a gain of 2 is He's, where a layer has as many outputs "
+        "as inputs", metavar="GAIN",
     ),
     Flag(
-        "loss", str, "sigmoid",
-        "cross-entropy of one sigmoid per class, or of one softmax over the classes",
-        choices=LOSSES, group=NETWORK,
+        "loss", str, "sigmoid", "cross-entropy of one sigmoid per class, or of one softmax over "
+        "the classes", choices=LOSSES,
     ),
-    Flag("optimizer", str, "adam", "update rule", choices=OPTIMIZERS, group=TRAINING),
+]  # fmt: skip
+TRAINING = [
+    Flag("optimizer", str, "adam", "update rule", choices=OPTIMIZERS),
+    Flag("learning_rate", positive_number, 0.002, "step size of the update rule", metavar="RATE"),
     Flag(
-        "learning_rate", positive_number, 0.002, "step size of the update rule", metavar="RATE",
-        group=TRAINING,
+        "schedule", str, "constant", "how the learning rate changes: constant, not at all; cosine, "
+        "down to 0 along half a cosine; one-cycle, up to its value and down again",
+        choices=SCHEDULES,
     ),
-    Flag(
-        "schedule", str, "constant", "how the learning rate changes: constant, not at all; "
-        "cosine, down to 0 along half a cosine; one-cycle, up to its value and down again",
-        choices=SCHEDULES, group=TRAINING,
-    ),
-    Flag(
-        "num_batches", positive_integer, 3000, "training steps", metavar="N", group=TRAINING,
-        may_change=True,
-    ),
-    Flag("batch_size", positive_integer, 128, "images per step", metavar="N", group=TRAINING),
+    Flag("num_batches", positive_integer, 3000, "training steps", metavar="N", may_change=True),
+    Flag("batch_size", positive_integer, 128, "images per step", metavar="N"),
     Flag(
         "seed", seed, 0, "decides the initial weights and the order of the batches. The same seed "
         "gives the same numbers, as long as the code, TensorFlow, the kind of processor, --slices "
-        "and --threads are the same (settings.json records them)", metavar="N", group=TRAINING,
+        "and --threads are the same (settings.json records them)", metavar="N",
     ),
     Flag(
-        "validate_every", positive_integer, 500, "batches between evaluations on the "
-        "validation set, --histograms and --diagnostics; they are also made after batch 0, 10, 20, "
-        "50, 100 and 200, and at the end", metavar="N", group=TRAINING, role=EXTRA,
+        "validate_every", positive_integer, 500, "batches between evaluations on the validation "
+        "set, --histograms and --diagnostics; they are also made after batch 0, 10, 20, 50, 100 "
+        "and 200, and at the end", metavar="N", role=EXTRA,
     ),
     Flag(
         "allow_nonfinite", bool, False, "continue when the loss becomes nan or inf; otherwise that "
-        "ends the run", group=TRAINING, role=EXTRA, may_change=True,
+        "ends the run", role=EXTRA, may_change=True,
     ),
     Flag(
         "slices", positive_integer, 2, "compute each batch in up to this many slices side by side, "
-        "each of at least 16 images; with --xla, --manual-gradients or a GPU, in one",
-        metavar="N", group=TRAINING,
+        "each of at least 16 images; with --xla, --manual-gradients or a GPU, in one", metavar="N",
     ),
     Flag(
         "threads", integer_from_0, 0, "processor threads to use; 0 means one per core that may be "
         "used. If there are more threads than slices, each operation uses several", metavar="N",
-        group=TRAINING, role=PLACE, may_change=True, grid=False,
+        role=PLACE, may_change=True, grid=False,
     ),
     Flag(
-        "device", str, "auto", "where to compute; auto means the CPU, where these small "
-        "networks were measured", choices=DEVICES, group=TRAINING, grid=False,
+        "device", str, "auto", "where to compute; auto means the CPU, where these small networks "
+        "were measured", choices=DEVICES, grid=False,
     ),
     Flag(
         "xla", bool, False, "compile the training loop with XLA (TensorFlow 2.5 or later). "
         "Compiling takes seconds, so the fully connected network is faster from about 10,000 "
-        "batches on; the convolutional one is much slower with it", group=TRAINING,
+        "batches on; the convolutional one is much slower with it",
     ),
+]  # fmt: skip
+FILES = [
     Flag(
         "data_dir", str, DEFAULT_DATA_DIR, "the four IDX files of MNIST or of any set in its "
-        "format (default: the MNIST_data beside the script)", metavar="FOLDER", group=FILES,
-        role=PLACE, may_change=True,
+        "format (default: the MNIST_data beside the script)", metavar="FOLDER", role=PLACE,
+        may_change=True,
     ),
     Flag(
-        "validation_size", positive_integer, 5000, "how many of the first training images are "
-        "kept for validation", metavar="N", group=FILES,
+        "validation_size", positive_integer, 5000, "how many of the first training images are kept "
+        "for validation", metavar="N",
     ),
     Flag(
-        "log_dir", path, "runs", "where runs are written", metavar="FOLDER", group=FILES,
-        role=PLACE, grid=False,
+        "log_dir", path, "runs", "where runs are written", metavar="FOLDER", role=PLACE, grid=False,
     ),
     Flag(
         "run_name", folder_name, None, "the run's folder below LOG_DIR/<network> (default: the "
         "optimizer, with or without batch norm, and the flags that are not default); a name that "
-        "is taken gets -2, -3, ...", metavar="NAME", group=FILES, role=PLACE, grid=False,
+        "is taken gets -2, -3, ...", metavar="NAME", role=PLACE, grid=False,
     ),
     Flag(
         "checkpoint_every", positive_integer, None, "batches between checkpoints (default: "
-        "--validate-every)", metavar="N", group=FILES, role=EXTRA, may_change=True,
+        "--validate-every)", metavar="N", role=EXTRA, may_change=True,
     ),
     Flag(
         "histograms", bool, False, "write histograms for TensorBoard: weights, gradients, inputs "
-        "and outputs of each activation, and the moving averages of batch norm", group=FILES,
-        role=EXTRA, may_change=True,
+        "and outputs of each activation, and the moving averages of batch norm", role=EXTRA,
+        may_change=True,
     ),
     Flag(
         "diagnostics", bool, False, "write percentiles of the inputs to each activation, the norms "
-        "of gradients and weights, and the share of dead ReLU units", group=FILES,
-        role=EXTRA, may_change=True,
+        "of gradients and weights, and the share of dead ReLU units", role=EXTRA, may_change=True,
     ),
+]  # fmt: skip
+TRAINED = [
     Flag(
         "resume", path, None, "continue the run in this folder, with its own flags; with "
-        "--schedule constant, --num-batches may be raised", metavar="RUN", group=MODES, role=MODE,
-        grid=False,
+        "--schedule constant, --num-batches may be raised", metavar="RUN",
     ),
     Flag(
         "evaluate", path, None, "train nothing: print loss and accuracy of a checkpoint, or of the "
-        "last one of a run", metavar="CHECKPOINT", group=MODES, role=MODE, grid=False,
+        "last one of a run", metavar="CHECKPOINT",
     ),
     Flag(
         "predict", str, None, "with --evaluate: print the class of the digit in each of these "
         "pictures and its probability (with --loss sigmoid, its share of the classes' sum), and "
-        "write what the network saw to predictions.png beside the checkpoints",
-        metavar="PICTURE", group=MODES, role=MODE, grid=False, nargs="+",
+        "write what the network saw to predictions.png beside the checkpoints", metavar="PICTURE",
+        nargs="+",
     ),
     Flag(
         "checkpoint_scope", path, None, "with --evaluate: the scope that the checkpoint's "
-        "variables are in", metavar="SCOPE", group=MODES, role=MODE, grid=False,
+        "variables are in", metavar="SCOPE",
     ),
     Flag(
         "export", path, None, "write the trained network, or the one that --evaluate names, as a "
-        "SavedModel", metavar="FOLDER", group=MODES, role=MODE, grid=False,
+        "SavedModel", metavar="FOLDER",
     ),
 ]  # fmt: skip
+SHARED = [flag._replace(group="the network") for flag in NETWORK]
+SHARED += [flag._replace(group="training") for flag in TRAINING]
+SHARED += [flag._replace(group="files") for flag in FILES]
+of_trained = {"group": "with what was trained before", "role": MODE, "grid": False}
+SHARED += [flag._replace(**of_trained) for flag in TRAINED]
 # Of scripts that have a recipe for it.
 FAST = Flag(
     "fast", bool, False, "train by a short recipe (see above); flags that are given replace "
-    "those of the recipe", group=TRAINING, role=MODE, grid=False,
+    "those of the recipe", group="training", role=MODE, grid=False,
 )  # fmt: skip
 _SHARED = {flag.name: flag for flag in SHARED + [FAST]}
 
@@ -261,11 +253,6 @@ def decides_numbers(name):
 def is_recorded(name):
     """Whether settings.json holds the flag."""
     return name not in _SHARED or _SHARED[name].role != MODE
-
-
-def may_be_dimension(name):
-    """Whether a grid of runs may give the flag several values."""
-    return name not in _SHARED or _SHARED[name].grid
 
 
 def parser(description, own=(), own_group=None):

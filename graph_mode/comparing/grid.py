@@ -15,7 +15,8 @@ import mnist_data
 from graph_mode import flags as flag_table
 from graph_mode import names
 from graph_mode.command_line import CommandError
-from graph_mode.runs.record import PROJECT, source_checksum
+from graph_mode.machine import PROJECT
+from graph_mode.runs.record import source_checksum
 
 OWN_NETWORKS = ("fc", "conv")
 NEEDED = ("NETWORK", "FLAGS", "parse_flags", "main")  # of a training script
@@ -94,14 +95,15 @@ def values_of(flag, words, known):
     """The values of a flag that its words stand for, each once: ["a,b", "true"] is a, b and True.
     known: the training script's {name: Flag}."""
     name = flag.replace("-", "_")
-    kind = known[name].type if name in known else str
+    declared = known.get(name, flag_table.Flag(name))
     # A comma in a list that is one value begins no other.
-    parts = words if kind is flag_table.positive_integers else ",".join(words).split(",")
+    is_list = declared.type is flag_table.positive_integers
+    parts = words if is_list else ",".join(words).split(",")
     if "" in parts:
         raise CommandError(f"--{flag}: found an empty value, expected one or several")
-    switches = SWITCHES if kind is bool else {}
+    switches = SWITCHES if declared.type is bool else {}
     values = list(dict.fromkeys(value for part in parts for value in switches.get(part, [part])))
-    if len(values) > 1 and not flag_table.may_be_dimension(name):
+    if len(values) > 1 and not declared.grid:
         raise CommandError(f"--{flag} takes one value, the same for all runs of a comparison")
     return values
 

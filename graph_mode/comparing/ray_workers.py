@@ -9,7 +9,8 @@ from pathlib import Path
 import mnist_data
 from graph_mode.command_line import CommandError, Stopped
 from graph_mode.comparing import workers
-from graph_mode.runs.record import PROJECT, SETTINGS, read_json, write_json
+from graph_mode.machine import PROJECT
+from graph_mode.runs.record import SETTINGS, read_json, write_json
 
 
 def connect(address, runs):

@@ -19,7 +19,6 @@ from contextlib import redirect_stderr, redirect_stdout
 from graph_mode import machine
 from graph_mode.command_line import CommandError, Stopped
 from graph_mode.comparing import comparison_folder, grid
-from graph_mode.runs.record import PROJECT
 
 ATTEMPTS = 3  # A run whose process dies may have been killed for another's sake.
 # TensorFlow keeps the graph of every network with a tf.custom_gradient, 10 MB a run, until the
@@ -102,7 +101,7 @@ class Process:
         self.log, self.trained = tempfile.TemporaryFile(), 0
         options = {"stderr": self.log, "env": self.environment, **machine.WORKER_OPTIONS}
         options.update(stdin=subprocess.PIPE, stdout=subprocess.PIPE, universal_newlines=True)
-        command = [sys.executable, os.path.join(PROJECT, "compare.py"), WORKER]
+        command = [sys.executable, os.path.join(machine.PROJECT, "compare.py"), WORKER]
         self.process = subprocess.Popen(command, **options)
         if self.stopped:  # meanwhile
             self.process.kill()

@@ -36,7 +36,6 @@ LIBRARY_VARIABLES = re.compile(
     "OVERRIDE|SET|XLA)_(?!ONEDNN_OPTS)|(XLA|ONEDNN|DNNL|OMP|KMP|MKL|NVIDIA_TF32)_"
 )
 LARGEST_THREADS = 1 << 12
-PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 def settings_of(script, flags, resolved):
@@ -118,7 +117,7 @@ def environment():
     )
 
 
-def code_version(project=PROJECT):
+def code_version(project=machine.PROJECT):
     """The version of this project's code: git's commit, with "-changed" behind it if a Python file
     that git knows is not as committed; "unknown" where git does not know."""
     try:
