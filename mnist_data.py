@@ -366,7 +366,9 @@ def find_files(folder, source_url=DEFAULT_SOURCE_URL, download=False):
         raise DataError(f"{folder}: {error.strerror}, expected a folder to read from") from None
     found = {name: _path_of(name, folder) for name in CANONICAL}
     missing = [name for name, path in found.items() if path is None]
-    others = [name for name in present if _is_named_otherwise(name)]
+    # IDX files with names of their own, as EMNIST's have.
+    idx = [name for name in present if "-ubyte" in name and not name.endswith(".part")]
+    others = [n for n in idx if n.replace(".idx", "-idx").split(".gz")[0] not in CANONICAL]
     if missing and download:
         files = [path for name, path in found.items() if path and not is_canonical(path, name)]
         others += map(os.path.basename, files)
@@ -390,12 +392,6 @@ def _own_if_empty(folder):
         return folder
     print(f"mnist_data.py: note: {folder}: no MNIST there, it is read from {OWN}", file=sys.stderr)
     return OWN
-
-
-def _is_named_otherwise(name):
-    """Whether this is a name of an IDX file, but none of the four, as EMNIST's are."""
-    known = name.replace(".idx", "-idx").split(".gz")[0] in CANONICAL
-    return "-ubyte" in name and not known and not name.endswith(".part")
 
 
 def _path_of(name, folder):

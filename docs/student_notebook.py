@@ -17,9 +17,8 @@ TO_WRITE_IN = "**Your answer** (double-click here, and write below):\n\n"
 def student(notebook):
     """The student's notebook as text, of the solution as nbformat 4 holds it."""
     made = copy.deepcopy(notebook)
-    made["cells"] = [
-        _without_answer(cell) for cell in made["cells"] if "solution" not in _tags(cell)
-    ]
+    cells = [cell for cell in made["cells"] if "solution" not in _tags(cell)]
+    made["cells"] = list(map(_without_answer, cells))
     return json.dumps(made, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 

@@ -48,10 +48,8 @@ def slices_of(values):
 
 
 def by_example(function):
-    """Declares that the function computes each example by itself; returns it. A decorator.
-
-    batch.apply calls it for each slice then, which is faster than for the whole batch.
-    """
+    """A decorator for a function that computes each example by itself: batch.apply then calls it
+    for each slice, which is faster than for the whole batch."""
     function.computes_by_example = True
     return function
 
@@ -67,14 +65,14 @@ def apply(function, *values):
     with _scope(function):
         if not batches or _is_by_example(function, values):
             return slice_by_slice(function, *values)
-        return _split_again(function(*map(joined, values)), batches[0].sizes)
+        result, sizes = function(*map(joined, values)), batches[0].sizes
+        rows = result.shape.as_list()[:1] if tf.is_tensor(result) and result.shape.ndims else []
+        return Batch(tf.split(result, sizes), sizes) if rows == [sum(sizes)] else result
 
 
 def slice_by_slice(function, *values):
-    """function(*values) for each slice, for a function that computes each example by itself.
-
-    A Batch beside a tensor, or beside a Batch of other slice sizes, is joined first.
-    """
+    """function(*values) for each slice, for a function that computes each example by itself. A
+    Batch beside a tensor, or beside a Batch of other slice sizes, is joined first."""
     batches = [value for value in values if isinstance(value, Batch)]
     if not batches:
         return function(*values)
@@ -87,21 +85,12 @@ def slice_by_slice(function, *values):
 
 
 def _is_by_example(function, values):
-    """Whether the function is known to compute each example by itself."""
     if getattr(function, "computes_by_example", False):
         return True
     known = [getattr(place, name, None) for place in (tf, tf.nn, tf.math) for name in ELEMENTWISE]
     if min(value.shape.ndims or 0 for value in values) > 1:
         known += [getattr(tf.nn, name) for name in ALONG_LAST_AXIS]
     return any(function is each for each in known)
-
-
-def _split_again(result, sizes):
-    """The result for the whole batch as a Batch, where it has as many rows as that."""
-    has_rows = tf.is_tensor(result) and result.shape.ndims
-    if has_rows and result.shape.as_list()[0] == sum(sizes):
-        return Batch(tf.split(result, sizes), sizes)
-    return result
 
 
 def _scope(function):

@@ -56,10 +56,8 @@ class UndeclaredFlag(AttributeError):
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """argparse, with errors of one line, the defaults shown in --help, and the nearest flag named.
-
-    other_names: {word: text}, what to say to who types --word.
-    """
+    """argparse, with errors of one line, the defaults shown in --help, and the nearest flag named;
+    other_names: {word: text}, what to say to who types --word."""
 
     def __init__(self, other_names=None, **kwargs):
         # An abbreviated flag would change its meaning as soon as a second flag shares the prefix.

@@ -51,12 +51,8 @@ def _is_on(form):
 def batch_norm_applies(inputs):
     """Whether `normalize` takes these inputs: float [n, c], or [n, h, w, c] with h, w known."""
     sizes = inputs.shape.as_list()[1:]
-    return (
-        _is_on("batch_norm")
-        and len(sizes) in (1, 3)
-        and None not in sizes
-        and inputs.dtype in (tf.float32, tf.float64)
-    )
+    has_shape = len(sizes) in (1, 3) and None not in sizes
+    return has_shape and inputs.dtype in (tf.float32, tf.float64) and _is_on("batch_norm")
 
 
 def normalize(inputs, gamma, beta, epsilon):
@@ -167,10 +163,8 @@ def normalize_by(x, mean, variance, gamma, beta, epsilon):
 
 
 def gradient_at_fixed_moments(dy, x, gamma, mean, variance, epsilon):
-    """The gradients of normalize_by, given dy: of a folded x, of gamma and of beta.
-
-    Those of gamma and beta are for each column; unfold_sum adds up those of a channel.
-    """
+    """The gradients of normalize_by, given dy: of a folded x; of gamma and of beta for each column,
+    of which unfold_sum adds up those of a channel."""
     gamma, mean, variance = (for_columns_of(x, vector) for vector in (gamma, mean, variance))
     if is_fused(x):
         forward = {"reserve_space_1": mean, "reserve_space_2": variance}
@@ -221,20 +215,13 @@ def unfold_sum(sums, channels):
 def convolution_applies(kernel, strides, padding):
     """Whether `convolution` takes an odd kernel for this TensorFlow: stride 1, padding "SAME"."""
     height, width = kernel.shape.as_list()[:2]
-    return (
-        _is_on("convolution")
-        and strides == (1, 1)
-        and padding == "SAME"
-        and height % 2 == width % 2 == 1
-        and not tf.has_onednn()
-    )
+    is_its_kind = strides == (1, 1) and padding == "SAME" and height % 2 == width % 2 == 1
+    return is_its_kind and _is_on("convolution") and not tf.has_onednn()
 
 
 def convolution(x, kernel):
-    """x [n, h, w, c] convolved with an odd kernel [k, l, c, f], stride 1, "SAME": [n, h, w, f].
-
-    It is the transposed convolution with the kernel rotated by 180 degrees.
-    """
+    """x [n, h, w, c] convolved with an odd kernel [k, l, c, f], stride 1, "SAME": [n, h, w, f], as
+    the transposed convolution with the kernel rotated by 180 degrees."""
 
     @tf.custom_gradient
     def convolve(x, kernel):
@@ -254,16 +241,9 @@ def transposed(y, kernel):
 
 
 def kernel_gradient(x, dy, kernel_shape):
-    """The gradient of convolution(x, kernel) by the kernel.
-
-    x is convolved with dy, channels and examples in each other's place: at each of k x l shifts,
-    the sum over all examples and pixels.
-    """
+    """The gradient of convolution(x, kernel) by the kernel: x is convolved with dy, channels and
+    examples in each other's place: at each of k x l shifts, the sum over examples and pixels."""
     height, width = kernel_shape[0] // 2, kernel_shape[1] // 2
-    shifts = tf.nn.conv2d(
-        tf.transpose(x, [3, 1, 2, 0]),
-        tf.transpose(dy, [1, 2, 0, 3]),
-        strides=[1, 1, 1, 1],
-        padding=[[0, 0], [height, height], [width, width], [0, 0]],
-    )
-    return tf.transpose(shifts, [1, 2, 0, 3])
+    padding = [[0, 0], [height, height], [width, width], [0, 0]]
+    x, dy = tf.transpose(x, [3, 1, 2, 0]), tf.transpose(dy, [1, 2, 0, 3])
+    return tf.transpose(tf.nn.conv2d(x, dy, [1, 1, 1, 1], padding), [1, 2, 0, 3])

@@ -27,7 +27,6 @@ ACTIVATIONS = ("relu", "sigmoid", "tanh", "softmax", "elu", "selu", "softplus", 
 # stored averages since it is not to be trained.
 BATCH, AVERAGES, EITHER, FROZEN = "batch", "averages", "either", "frozen"
 
-
 LAYER = "kind name inputs outputs variables moments normalized_by"
 
 
@@ -124,10 +123,8 @@ def conv2d_transpose(
     kernel_regularizer=None, bias_regularizer=None, activity_regularizer=None,
     kernel_constraint=None, bias_constraint=None, trainable=True, name=None, reuse=None,
 ):  # fmt: skip
-    """Images [n, h, w, c] -> [n, h', w', filters], as the gradient of conv2d by its inputs does.
-
-    "same" makes h' = strides * h. The kernel is [kernel_size, filters, c].
-    """
+    """Images [n, h, w, c] -> [n, h', w', filters], as the gradient of conv2d by its inputs does;
+    "same" makes h' = strides * h. The kernel is [kernel_size, filters, c]."""
     strides, padding = _pair("strides", strides), _padding(padding)
     size = _pair("kernel_size", kernel_size)
 
@@ -158,9 +155,7 @@ def _weighted(
     activity_regularizer, name, reuse,
 ):  # fmt: skip
     """activation(compute(inputs, kernel) + bias), computed with the channels, at `axis`, last.
-
-    of_kernel, of_bias: (initializer, regularizer, constraint, trainable); of_bias may be False.
-    """
+    of_kernel, of_bias (or False): (initializer, regularizer, constraint, trainable)."""
     last = inputs.shape.ndims - 1
     with _variable_scope(name, kind, reuse) as scope:
         kernel = _variable("kernel", kernel_shape, inputs.dtype, *of_kernel)
@@ -312,9 +307,8 @@ def batch_normalization(
         else:
             moments = _if_training(training, lambda: _moments(x, dtype), lambda: moving)
             normalize_by = fast.normalize_by if is_fast else _normalize_by
-            outputs = batch.slice_by_slice(
-                lambda x: normalize_by(x, *moments, gamma, beta, epsilon), x
-            )
+            vectors = (*moments, gamma, beta)
+            outputs = batch.slice_by_slice(lambda x: normalize_by(x, *vectors, epsilon), x)
         if trainable and is_training is not False:
             if is_fused:  # by tf.layers, which then averages the unbiased variance
                 count = tf.cast(fast.example_count(batch.slices_of(x)), dtype)
@@ -329,9 +323,8 @@ def batch_normalization(
         outputs = _move_axis(outputs, last, axis)
         normalized_by = {True: BATCH, None: EITHER}.get(is_training, AVERAGES)
         normalized_by = normalized_by if trainable or is_training else FROZEN
-        return _record(
-            "batch_normalization", scope, inputs, outputs, variables, tuple(moments), normalized_by
-        )
+        further = variables, tuple(moments), normalized_by
+        return _record("batch_normalization", scope, inputs, outputs, *further)
 
 
 def _moments(inputs, dtype):

@@ -47,10 +47,8 @@ class Locked(Exception):
 
 
 def lock(path):
-    """Claims the lock file at `path` until the result's release() or the end of this process.
-
-    Raises Locked while another process has it, and OSError where the file cannot be made.
-    """
+    """Claims the lock file until the result's release() or the end of this process. Raises Locked
+    while another process has it, and OSError where it cannot be made."""
     import filelock
 
     held = filelock.FileLock(path)
@@ -105,9 +103,8 @@ def keep_freed_memory():
 
 
 def switch_onednn_on(root="/"):
-    """Has TensorFlow 2.9 and later use oneDNN on processors with AVX2 where it would leave it off
-    (docs/machines.md); to be called before its import. A user's own TF_ENABLE_ONEDNN_OPTS wins.
-    """
+    """Has TensorFlow 2.9 and later, not imported yet, use oneDNN on processors with AVX2 where it
+    would leave it off (docs/machines.md). A user's own TF_ENABLE_ONEDNN_OPTS wins."""
     features = set(_processor_fields(root).get("flags", "").split())
     is_left_off = "avx2" in features and not ONEDNN_FEATURES & features
     if is_left_off and _tensorflow_version() >= (2, 9):

@@ -16,10 +16,8 @@ is a field here and its value in train_step(); what the loop returns and train/ 
 
 
 def normalize(layer, position, training, flags):
-    """Batch normalization of the layer, if the flags ask for it at this position.
-
-    position: "before" the activation, as in Ioffe and Szegedy (2015), or "after" it.
-    """
+    """Batch normalization of the layer, if the flags ask for it at this position: "before" the
+    activation, as in Ioffe and Szegedy (2015), or "after" it."""
     if not flags.batch_norm or flags.batch_norm_position != position:
         return layer
     momentum, epsilon = flags.batch_norm_momentum, flags.batch_norm_epsilon

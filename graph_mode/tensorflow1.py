@@ -54,10 +54,8 @@ def version():
 
 
 def aligned(array):
-    """The array where a session takes it as it lies, else a copy that one does.
-
-    A session copies an array that begins between two multiples of FEED_ALIGNMENT, at every call.
-    """
+    """The array, or a copy of it that begins at a multiple of FEED_ALIGNMENT: a session copies any
+    other at every call."""
     import numpy as np  # Not above: a script says in one line where it is missing.
 
     if array.ctypes.data % FEED_ALIGNMENT == 0 and array.flags.c_contiguous:
@@ -113,10 +111,8 @@ def configuration(side_by_side, in_each, device="cpu"):
 
 
 def quiet_session(config=None):
-    """A Session of the current graph, after which no first run prints a line of TensorFlow's own.
-
-    TensorFlow 2.18 to 2.20 log one at the first run of a process, whatever the log level is.
-    """
+    """A Session of the current graph. The line that TensorFlow 2.18 to 2.20 log at the first run of
+    a process, whatever the log level is, is dropped."""
     loaded = _load()
     if (2, 18) <= version() <= (2, 20):
         with loaded.Graph().as_default(), _silence(), loaded.Session(config=config) as first:

@@ -44,7 +44,7 @@ class Trained:
         with tf.Graph().as_default() as self.graph:
             self.program = program.Program(script.network, self.data.train, self.flags)
             self.model_variables = tf.global_variables()
-            self.loop = self.program.training_loop(slices)
+            self.loop = program.Loop(self.program, self.data.train, self.flags, slices)
             initialize = tf.global_variables_initializer()
         self.session = tf.Session(graph=self.graph)
         self.session.run(initialize)

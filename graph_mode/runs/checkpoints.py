@@ -28,9 +28,7 @@ FILE_SUFFIX = re.compile(r"\.(index|meta|data-[0-9]{5}-of-[0-9]{5})$")
 
 class Checkpoints:
     """The checkpoints of one run, in the current graph: call this after the optimizer is built.
-
-    examples: the training DataSet, whose state is kept too.
-    """
+    examples: the training DataSet, whose state is kept too."""
 
     def __init__(self, examples):
         state = {

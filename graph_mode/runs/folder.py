@@ -15,10 +15,8 @@ SPLITS = ("train", "validation", "test")
 
 
 def default_name(flags, table, named):
-    """<optimizer>_<batchnorm|no_batchnorm>, and the flags that were given other values than theirs.
-
-    table: {name: flags.Flag} of the script; named: the names that stand on the command line.
-    """
+    """<optimizer>_<batchnorm|no_batchnorm>, and the flags that were given other values than theirs;
+    table: {name: flags.Flag} of the script; named: those that stand on the command line."""
     words = [flags.optimizer, "batchnorm" if flags.batch_norm else "no_batchnorm"]
     words += ["fast"] if getattr(flags, "fast", False) else []
     for name, flag in table.items():

@@ -110,11 +110,8 @@ def _imported(content, folders):
 
 def environment():
     """What is set of the variables by which TensorFlow and its libraries compute otherwise."""
-    return " ".join(
-        f"{name}={value}"
-        for name, value in sorted(os.environ.items())
-        if LIBRARY_VARIABLES.match(name)
-    )
+    found = filter(LIBRARY_VARIABLES.match, sorted(os.environ))
+    return " ".join(f"{name}={os.environ[name]}" for name in found)
 
 
 def code_version(project=machine.PROJECT):
@@ -151,17 +148,12 @@ def read_settings(folder):
 
     The file is data from who knows where: its parts are of the types that settings_of() gives.
     """
-    path, found = os.path.join(folder, SETTINGS), "something else"
-    try:
-        with open(path, encoding="utf-8") as file:
-            settings = json.load(file)
-        if _are_settings(settings):
-            return {**settings, "data": contents_of(settings["data"])}
-    except OSError as error:
-        found = error.strerror
-    except (ValueError, RecursionError):
-        pass
-    raise CommandError(f"{path}: expected the settings of a run, found {found}")
+    path = os.path.join(folder, SETTINGS)
+    settings = read_json(path)
+    if not _are_settings(settings):
+        found = "something else" if os.access(path, os.R_OK) else "no file that can be read"
+        raise CommandError(f"{path}: expected the settings of a run, found {found}")
+    return {**settings, "data": contents_of(settings["data"])}
 
 
 def contents_of(data):
@@ -177,7 +169,7 @@ def contents_of(data):
 
 def _are_settings(value):
     types = {"network": str, "flags": dict, "data": dict, "versions": dict}
-    found = {"versions": {}, **value} if isinstance(value, dict) else {}
+    found = {"versions": {}, **value}
     return all(isinstance(found.get(key), kind) for key, kind in types.items()) and (
         "resolved" not in found or _are_resolved(found["resolved"], found["flags"])
     )

@@ -8,10 +8,7 @@ HEADS = ("layer", "kind", "output shape", "parameters")
 
 
 def rows(layers):
-    """(layer, kind, output shape, parameters) of each layers.Layer, and the total at the end.
-
-    Parameters are those that are trained; moving averages are not.
-    """
+    """(layer, kind, output shape, trained parameters) of each layers.Layer, and their total."""
     found, total = [], 0
     for layer in layers:
         shape = " x ".join(str(size) for size in layer.outputs.shape.as_list()[1:])
@@ -35,8 +32,3 @@ def text(table):
     """The rows for a terminal, in aligned columns."""
     lines = [(name, shape, count) for name, _, shape, count in [HEADS] + table]
     return tables.aligned(lines, numbers={2})
-
-
-def markdown(table):
-    """The rows as a table of Markdown."""
-    return tables.markdown(HEADS, table)

@@ -48,10 +48,8 @@ def confusion_matrix(predictions, labels, num_classes):
 
 
 def misclassified(images, labels, logits):
-    """The images [n, h, w, 1] most confidently taken for a wrong class; None if all are right.
-
-    Confidence is how far the logit of the predicted class lies above that of the true one.
-    """
+    """The images [n, h, w, 1] most confidently taken for a wrong class, whose logit is farthest
+    above that of the true one; None if all are right."""
     rows = np.arange(len(labels))
     predictions = logits.argmax(axis=1)
     margins = logits[rows, predictions] - logits[rows, labels]
@@ -64,10 +62,8 @@ def misclassified(images, labels, logits):
 
 
 def captioned(images, captions, columns, title="", side=96, room=120):
-    """PNG of images, uint8 [n, height, width, 1], light on dark, in rows, each below its caption.
-
-    side: about how many pixels the longer side of an image gets; room: how many a caption needs.
-    """
+    """PNG of images, uint8 [n, height, width, 1], light on dark, in rows, each below its caption;
+    side: the pixels, about, of an image's longer side; room: how many a caption needs."""
     height, width = images[0].shape[:2]
     scale = max(1, side // max(height, width))
     step_x, step_y = max(width * scale + 20, room), height * scale + 36

@@ -1,5 +1,6 @@
 """What TensorBoard shows besides the scalars: graph, settings, HParams, images, all in train/."""
 
+import itertools
 import time
 
 from tensorboard.compat.proto.summary_pb2 import Summary
@@ -11,11 +12,8 @@ from graph_mode.show import tables
 # by then it has been loaded quietly.
 
 # The metrics under HParams: the scalars of add_final().
-METRICS = [
-    (split, name)
-    for split in ("validation", "test")
-    for name in ("accuracy", "loss", "accuracy_population")
-]
+NUMBERS = ("accuracy", "loss", "accuracy_population")
+METRICS = list(itertools.product(("validation", "test"), NUMBERS))
 # HParams shows five columns until more are ticked: these, and OTHERS, which holds as text whatever
 # else tells a run apart.
 FIRST = ("network",) + flags.TOLD_FIRST[:3]
@@ -23,10 +21,8 @@ OTHERS = "other flags"
 
 
 def add_start(writer, settings, defaults, graph_def, model_table):
-    """Adds the graph, the network and the settings as text, and hyperparameters.
-
-    defaults: {flag: value} where none is given; model_table: the network as Markdown.
-    """
+    """Adds the graph, the network and the settings as text, and hyperparameters. defaults: {flag:
+    value} where none is given; model_table: the network as Markdown."""
     from tensorboard.plugins.hparams import summary as hparams
     from tensorboard.plugins.text import summary as text
 
@@ -39,16 +35,15 @@ def add_start(writer, settings, defaults, graph_def, model_table):
         for name, value in settings["flags"].items()
         if flags.decides_numbers(name) and name not in FIRST and value != defaults[name]
     )
-    values = {name: _hyperparameter(value) for name, value in values.items()}
+    known = (bool, int, float)  # to HParams, besides text
+    values = {n: v if isinstance(v, known) else _plain(v) for n, v in values.items()}
     _add(writer, 0, _experiment(values))
     _add(writer, 0, hparams.session_start_pb(values))
 
 
 def _experiment(values):
-    """Names the columns of HParams: what decides a run's numbers, and METRICS.
-
-    Undeclared, every scalar of the run would be a column.
-    """
+    """Names the columns of HParams: what decides a run's numbers, and METRICS. Undeclared, every
+    scalar of the run would be a column."""
     from tensorboard.plugins.hparams import api_pb2, summary
 
     types = {bool: api_pb2.DATA_TYPE_BOOL, str: api_pb2.DATA_TYPE_STRING}
@@ -61,13 +56,11 @@ def _experiment(values):
         # A newer TensorBoard sorts them by name, but puts those first that are said to differ.
         if hasattr(column, "differs"):
             column.differs = column.name in FIRST + (OTHERS,)
-    metrics = [
-        api_pb2.MetricInfo(
-            name=api_pb2.MetricName(tag=f"final/{name}/{split}"),
-            display_name=f"{split} {name}".replace("_", ", "),
-        )
-        for split, name in METRICS
-    ]
+    metrics = []
+    for split, name in METRICS:
+        title, tag = f"{split} {name}".replace("_", ", "), f"final/{name}/{split}"
+        named = api_pb2.MetricName(tag=tag)
+        metrics.append(api_pb2.MetricInfo(name=named, display_name=title))
     return summary.experiment_pb(inputs, metrics)
 
 
@@ -75,12 +68,8 @@ def add_end(writer, step, result, images):
     """Adds the result's metrics, images {tag: PNG bytes}, and that the run is complete."""
     from tensorboard.plugins.hparams import api_pb2, summary
 
-    finals = {
-        f"final/{name}/{split}": result[f"{split}_{name}"]
-        for split, name in METRICS
-        if f"{split}_{name}" in result
-    }
-    writer.add_scalars(step, **finals)
+    tags = {f"{split}_{name}": f"final/{name}/{split}" for split, name in METRICS}
+    writer.add_scalars(step, **{tag: result[n] for n, tag in tags.items() if n in result})
     for tag, png in images.items():
         image = Summary.Image(encoded_image_string=png, colorspace=4)
         _add(writer, step, Summary(value=[Summary.Value(tag=tag, image=image)]))
@@ -95,11 +84,6 @@ def add_serialized(writer, step, summary):
 def _add(writer, step, summary):
     # TensorFlow's and TensorBoard's protos are the same on the wire, but not the same class.
     writer.add_event(step=step, summary=Summary.FromString(summary.SerializeToString()))
-
-
-def _hyperparameter(value):
-    """HParams knows booleans, numbers and strings."""
-    return value if isinstance(value, (bool, int, float)) else _plain(value)
 
 
 def _plain(value):

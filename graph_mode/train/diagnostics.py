@@ -66,8 +66,6 @@ def percentiles(tag, values):
 
 
 def share_of_dead_units(inputs):
-    """The share of a ReLU layer's units (its channels, the last axis) that are 0 everywhere.
-
-    inputs: [images, ..., units]. A unit counts as dead if no image, at no place, turns it on.
-    """
+    """The share of the units that no image, at no place, turns on; inputs of a ReLU layer:
+    [images, ..., units]."""
     return float((inputs.reshape(-1, inputs.shape[-1]).max(axis=0) <= 0).mean())

@@ -49,10 +49,8 @@ class Measured(typing.NamedTuple):
 
 
 def measure(session, inference, population, images, labels, take=True):
-    """The Measured of these images, by the FedTower with moving averages and by the Population.
-
-    take: whether population statistics are taken anew, for the weights as they are.
-    """
+    """The Measured of these images, by the FedTower with moving averages and by the Population;
+    take: whether its statistics are taken anew, for the weights as they are."""
     moving = evaluate(session, inference, images, labels)
     if population is None:
         return Measured(moving)
@@ -75,9 +73,7 @@ def evaluate(session, inference, images, labels):
 
 def fetch(session, tower, fetches, images, labels, size):
     """What the fetches give for each `size` of the images in turn, by a program.FedTower, a list.
-
-    Variables that the tower changes get their values back.
-    """
+    Variables that the tower changes get their values back."""
 
     def run_from(start):
         some = slice(start, start + size)
@@ -169,17 +165,13 @@ def normalizations(layers):
 
 def lag(moving, population, labels, momentum):
     """A sentence if moving averages and population statistics give accuracies that differ by more
-    than sampling explains, else None.
-
-    Both are measured on the same images, so the difference is that of the images which only one of
-    them has right: b and c of them differ by chance with a standard deviation of sqrt(b + c)
-    (McNemar's test).
-    """
-    right = [evaluation.logits.argmax(axis=1) == labels for evaluation in (moving, population)]
-    only_moving = int((right[0] & ~right[1]).sum())
-    only_population = int((right[1] & ~right[0]).sum())
-    difference = abs(only_moving - only_population)
-    if difference <= 3 * math.sqrt(only_moving + only_population):
+    than sampling explains, else None. They do so on images that only one of them has right, b and c
+    of them: by chance, b - c has a standard deviation of sqrt(b + c) (McNemar's test)."""
+    by_moving, by_population = (
+        evaluation.logits.argmax(axis=1) == labels for evaluation in (moving, population)
+    )
+    b, c = int((by_moving & ~by_population).sum()), int((by_population & ~by_moving).sum())
+    if abs(b - c) <= 3 * math.sqrt(b + c):
         return None
     shorter = "try --batch-norm-momentum 0.9, or " if momentum > 0.9 else ""
     return (

@@ -6,11 +6,8 @@ from graph_mode.train import evaluation
 
 
 class Histograms:
-    """Weights, gradients, what enters and leaves each activation, and moving averages.
-
-    Measured in training mode on the first training images, as many as a batch has; nothing is
-    changed.
-    """
+    """Weights, gradients, what enters and leaves each activation, and moving averages: in training
+    mode, of the first training images, as many as a batch has. Nothing is changed."""
 
     def __init__(self, program, examples, flags):
         self._examples, self._count = examples, flags.batch_size

@@ -78,10 +78,8 @@ class FiniteLosses(Hook):
 
 
 class Validation(Hook):
-    """Measures the validation set by the schedule, and prints it or the current training batch.
-
-    loss: of the validation set after the call at hand, or None where it was not measured.
-    """
+    """Measures the validation set by the schedule, and prints it or the current training batch;
+    loss: of the validation set after the call at hand, or None where it was not measured."""
 
     def __init__(self, training, finite_losses):
         self._training, self._finite_losses = training, finite_losses
@@ -156,10 +154,8 @@ class Saving(Hook):
 
 
 def measure_end(training):
-    """Measures, prints and writes validation and test set at the end of a run.
-
-    Returns {"validation_loss": …, …} for result.json and the evaluation.Measured of the test set.
-    """
+    """Measures, prints and writes validation and test set at the end of a run. Returns their
+    numbers, as result.json has them, and the evaluation.Measured of the test set."""
     result = {}
     for split in ("validation", "test"):
         # The weights are the same: what was taken for the first serves the second.

@@ -23,6 +23,7 @@ READS = {"ReadVariableOp", "ResourceGather", "ResourceGatherNd", "VariableShape"
 ACTIVATION_TYPES = {
     *("Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Sigmoid", "Tanh", "Softplus", "Softsign"),
 }
+FED_TOWER = "images labels logits losses tower changes in_order"
 
 
 class NetworkError(ValueError):
@@ -38,9 +39,6 @@ class Tower(collections.namedtuple("Tower", "logits layers activations updates p
     operations (Relu, ...) in order; updates: operations that belong to a training step; penalties:
     scalars that training minimizes besides the loss.
     """
-
-
-FED_TOWER = "images labels logits losses tower changes in_order"
 
 
 class FedTower(collections.namedtuple("FedTower", FED_TOWER)):
@@ -132,10 +130,8 @@ class Program:
             )
 
     def fed_tower(self, name, training, variable=None, boxed=True):
-        """The network from placeholders to each image's loss, as a FedTower.
-
-        boxed: all of it is one box `name` in TensorBoard's graph, else a box for each layer.
-        """
+        """The network from placeholders to each image's loss, as a FedTower. boxed: as one box
+        `name` in TensorBoard's graph, else a box for each layer."""
         with tf.name_scope(name):
             images = tf.placeholder(tf.uint8, [None] + list(self._examples.image_shape), "images")
             labels = tf.placeholder(tf.uint8, [None], "labels")
@@ -149,9 +145,6 @@ class Program:
             losses = model.example_losses(tower.logits, labels, self._flags.loss)
         return FedTower(images, labels, tower.logits, losses, tower, *_effects_of(losses))
 
-    def training_loop(self, slices, backward=None):
-        return Loop(self, self._examples, self._flags, slices, backward)
-
 
 class Loop:
     """Training steps inside the graph, each batch in this many slices. A call is fed the training
@@ -162,7 +155,7 @@ class Loop:
     the mean loss.
     """
 
-    def __init__(self, program, examples, flags, slices, backward):
+    def __init__(self, program, examples, flags, slices, backward=None):
         self._program, self._examples, self._flags = program, examples, flags
         self._slices, self._backward = slices, backward
         with tf.name_scope("training_input"):
@@ -269,10 +262,8 @@ def _effects_of(tensor):
 
 @contextlib.contextmanager
 def _own_collections(graph):
-    """Empties OWN_COLLECTIONS for the block, and gives them back as they were.
-
-    Yields a function from a name to what the block has added so far.
-    """
+    """Empties OWN_COLLECTIONS for the block, then gives them back as they were; yields a function
+    from a name to what the block has added."""
     keys = {name: getattr(tf.GraphKeys, name) for name in OWN_COLLECTIONS}
     saved = {name: list(graph.get_collection_ref(key)) for name, key in keys.items()}
     for key in keys.values():

@@ -15,7 +15,7 @@ from graph_mode.command_line import CommandError
 from graph_mode.output_file import output_file
 from graph_mode.runs import checkpoints, record
 from graph_mode.runs.folder import Run
-from graph_mode.show import model_table, tensorboard
+from graph_mode.show import model_table, tables, tensorboard
 from graph_mode.train import evaluation, hooks, program
 from graph_mode.train.diagnostics import Diagnostics
 from graph_mode.train.histograms import Histograms
@@ -46,7 +46,7 @@ def train(script, flags, further_hooks=()):
     settings = record.settings_of(script, flags, resolved)
     with tf.Graph().as_default(), contextlib.ExitStack() as stack:
         network = program.Program(script.network, data.train, flags)
-        loop = network.training_loop(resolved["slices"], backward)
+        loop = program.Loop(network, data.train, flags, resolved["slices"], backward)
         # For TensorBoard: what saves and measures besides would hide the network.
         graph_def = tf.get_default_graph().as_graph_def()
         finite = program.all_variables_are_finite()
@@ -94,19 +94,14 @@ def load_while_importing(flags):
 
 def load_data(flags):
     """The data sets of --data-dir, images as uint8 [n, h, w, 1]. Raises CommandError, DataError."""
-    data = mnist_data.read_data_sets(
-        flags.data_dir,
-        dtype=np.uint8,
-        reshape=False,
-        validation_size=flags.validation_size,
-        seed=flags.seed,
-        download=False,
-    )
+    how = {"dtype": np.uint8, "reshape": False, "seed": flags.seed, "download": False}
+    size = flags.validation_size
+    data = mnist_data.read_data_sets(flags.data_dir, validation_size=size, **how)
     if flags.batch_size > data.train.num_examples:
         raise CommandError(
             f"--batch-size {flags.batch_size} is larger than the training set of "
-            f"{data.train.num_examples} images, which --validation-size "
-            f"{flags.validation_size} leaves: make one of the two smaller"
+            f"{data.train.num_examples} images, which --validation-size {size} leaves: make one of "
+            "the two smaller"
         )
     return data
 
@@ -143,25 +138,15 @@ def predict(script, data, flags, checkpoint, folder):
             errors.append(error)
     for error in errors if read else errors[1:]:
         command_line.tell_error(error)
-    if read:
-        images = np.repeat(np.stack(list(read.values())), channels, axis=3)
-        with restored(script, data, flags, checkpoint) as (session, network):
-            fed = {network.inference.images: images}
-            logits = session.run(network.inference.logits, fed)
-        answer(list(read), images, evaluation.class_shares(logits, flags.loss), flags.loss, folder)
-    if errors:
-        none = f"{len(errors)} of {len(flags.predict)} pictures were not read"
-        raise CommandError(none if read else errors[0])
-
-
-def answer(paths, images, shares, loss, folder):
-    """Prints the class of each picture, and writes what the network saw."""
-    from graph_mode.show import digits
-
-    kind = "probability" if loss == "softmax" else "share"
+    if not read:
+        raise CommandError(errors[0])
+    images = np.repeat(np.stack(list(read.values())), channels, axis=3)
+    with restored(script, data, flags, checkpoint) as (session, network):
+        logits = session.run(network.inference.logits, {network.inference.images: images})
+    kind = "probability" if flags.loss == "softmax" else "share"
     captions = []
-    for path, of_one in zip(paths, shares):
-        found = f"{of_one.argmax()} ({kind} {of_one.max():.3f})"
+    for path, shares in zip(read, evaluation.class_shares(logits, flags.loss)):
+        found = f"{shares.argmax()} ({kind} {shares.max():.3f})"
         print_line(f"{path}: {found}")
         captions.append(f"{os.path.basename(path)}: {found}")
     picture = os.path.join(folder, "predictions.png")
@@ -170,6 +155,8 @@ def answer(paths, images, shares, loss, folder):
         command_line.say(f"what the network saw: {picture}")
     except OSError as error:  # The answers are printed, and the run may be in a folder to be read.
         command_line.say(f"no picture of what the network saw: {picture}: {error.strerror}")
+    if errors:
+        raise CommandError(f"{len(errors)} of {len(flags.predict)} pictures were not read")
 
 
 @contextlib.contextmanager
@@ -203,9 +190,8 @@ def resolve(flags, one_slice=False):
 
 def configuration(flags, resolved):
     """The session's ConfigProto; sets the process's threads too."""
-    return tf.configuration(
-        flags.threads or machine.cores(), resolved["operation_threads"], resolved["device"]
-    )
+    threads = flags.threads or machine.cores(), resolved["operation_threads"]
+    return tf.configuration(*threads, resolved["device"])
 
 
 def open_run(script, flags, data, settings, shown, session, saved, stack):
@@ -219,7 +205,7 @@ def open_run(script, flags, data, settings, shown, session, saved, stack):
     run = Run.create(flags.log_dir, script.name, flags.run_name or flags.default_name, settings)
     stack.callback(run.close)
     try:
-        defaults, table = vars(script.parse_flags([])), model_table.markdown(rows)
+        defaults, table = vars(script.parse_flags([])), tables.markdown(model_table.HEADS, rows)
         tensorboard.add_start(run.train, settings, defaults, graph_def, table)
         run.flush()
     except BaseException:
@@ -263,19 +249,15 @@ def stop(run, script, flags, saving, last):
         run.remove()
         return "before the first batch"
     saving.save(last)
-    how = command_to_continue(run.folder, script, flags)
-    return f"after batch {last}; to continue: {how}"
-
-
-def command_to_continue(folder, script, flags):
-    """What continues the run: a command for the shell at hand, or a line for a notebook's cell."""
-    words = ["--resume", machine.no_flag(folder)]
+    words = ["--resume", machine.no_flag(run.folder)]
     if flags.export:
         words += ["--export", machine.no_flag(flags.export)]
-    if machine.ipython():
+    if machine.ipython():  # a line for a cell
         file = machine.relative(inspect.getfile(script.network))
-        return machine.magic(["run", file] + words)
-    return machine.command([machine.python(), machine.relative(sys.argv[0])] + words)
+        how = machine.magic(["run", file] + words)
+    else:
+        how = machine.command([machine.python(), machine.relative(sys.argv[0])] + words)
+    return f"after batch {last}; to continue: {how}"
 
 
 def write_end(training, result, of_test):

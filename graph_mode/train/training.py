@@ -27,7 +27,6 @@ with warnings.catch_warnings():
 # How long a signal may go unheard while a session call runs, in seconds.
 HEARD_WITHIN = 0.1
 
-
 TRAINING = "session loop inference population data flags run checkpoints"
 
 
@@ -40,10 +39,8 @@ class Training(collections.namedtuple("Training", TRAINING)):
     """
 
     def measure(self, split, indices=slice(None), with_population=True, take=True):
-        """The evaluation.Measured of a split, or of its examples with these indices.
-
-        take: whether population statistics are taken anew, for the weights as they are.
-        """
+        """The evaluation.Measured of a split, or of its examples with these indices; take: see
+        evaluation.measure."""
         examples = getattr(self.data, split)
         images, labels = examples.images[indices], examples.labels[indices]
         population = self.population if with_population else None
@@ -70,10 +67,8 @@ class Hook:
 
 
 def train_batches(training, first_step, hooks, interruption=None):
-    """Trains from `first_step` to flags.num_batches; returns the last step done.
-
-    interruption: an Interruption, whose signal ends the training after the step at hand.
-    """
+    """Trains from `first_step` to flags.num_batches, or until the Interruption has a signal, which
+    ends it after the step at hand; returns the last step done."""
     step, num_batches = first_step, training.flags.num_batches
     hidden = not (sys.stderr.isatty() or machine.ipython())
     progress = tqdm(
