@@ -19,15 +19,7 @@ import matplotlib
 import numpy as np
 import pytest
 from helpers import ROOT
-from made_runs import (
-    BEGAN,
-    scalar_event,
-    tensor_event,
-    write_event_file,
-    write_json,
-    write_run,
-    write_scalars,
-)
+from made_runs import BEGAN, scalar_event, tensor_event, write_event_file, write_run, write_scalars
 from matplotlib.backends import backend_agg
 
 import plot_losses
@@ -65,10 +57,16 @@ def read_runs(*paths):
     return recorded.read_runs(found, paths, notes.append), notes
 
 
-def panels_of(*paths, notes=None, tag="loss", with_accuracy=False, **look):
-    """The figures.Panels of the only figure that such tags of the runs make."""
+def plot_of(*paths, tag="loss"):
+    """The only figure that such tags of the runs make."""
     (plot,) = run_lines.plots_of(read_runs(*paths)[0], lambda name: name.endswith(tag))
+    return plot
+
+
+def panels_of(*paths, notes=None, tag="loss", with_accuracy=False, **look):
+    """The figures.Panels of that figure."""
     say = (lambda note: None) if notes is None else notes.append
+    plot = plot_of(*paths, tag=tag)
     return run_lines.panels_of(plot, say, with_accuracy, **{"smoothing": 0, **look})
 
 
@@ -76,9 +74,7 @@ def legend_of(panels):
     return [text for text, _ in figures.legend_entries(panels)]
 
 
-def test_without_arguments_it_draws_each_network_without_tensorflow_and_prints_a_table(
-    without_tensorflow,
-):
+def test_without_arguments_it_draws_each_network_and_prints_a_table(without_tensorflow):
     write_run("runs/fc/adam_batchnorm", losses=[0.5, 0.25, 0.375])
     write_run("runs/fc/sgd_no_batchnorm", optimizer="sgd", batch_norm=False, ended=False)
     write_run("runs/conv/adam_batchnorm", "conv")
@@ -296,8 +292,6 @@ learning_rate=0.1 | learning_rate=0.1 optimizer="sgd" | learning_rate=0.2 = lear
 BLUE learning rate 0.1 (n = 2)
 VERMILION learning rate 0.2
 
-seed=0 | seed=1 = units
-BLUE with batch norm (n = 2)
 """
 
 
@@ -344,9 +338,8 @@ def test_single_batches_are_drawn_beside_a_curve_that_is_smoothed(few):
     losses = np.random.RandomState(0).normal(1, 0.1, curves.FEW_POINTS - few)
     write_run("runs/fc/a", losses=losses)
     panels = panels_of(smoothing=0.9)
-    assert (
-        ("loss of each batch" in legend_of(panels)) == (panels[0].lines[0].raw is not None) != few
-    )
+    assert (panels[0].lines[0].raw is None) == few
+    assert ("loss of each batch" in legend_of(panels)) != few
 
 
 def test_validation_accuracy_stands_beside_the_loss_with_population_statistics():
@@ -364,31 +357,26 @@ def test_validation_accuracy_stands_beside_the_loss_with_population_statistics()
 
 
 def test_runs_without_batch_norm_have_the_colour_of_those_with_it_whose_own_flags_make_shades():
-    for momentum in (0.9, 0.99):
-        for layers in (2, 3):
-            settings = {"layers": layers, "batch_norm_momentum": momentum}
-            if layers == 2 or momentum == 0.9:
-                write_run(f"runs/fc/with-{layers}-{momentum}", batch_norm=True, **settings)
-        write_run(f"runs/fc/plain-{momentum}", batch_norm=False, layers=momentum < 0.95 and 3 or 2)
-    colors = {line.label: (line.color, line.dashed) for line in panels_of()[0].lines}
-    for layers, color in (("2", figures.BLUE), ("3", figures.VERMILION)):
-        looks = [look for label, look in colors.items() if f"{layers} layers" in label]
-        assert {(color, True), (color, False)} <= set(looks)
-    assert len(set(colors.values())) == 5
+    for number, (layers, momentum) in enumerate([(2, 0.9), (2, 0.99), (3, 0.9)]):
+        settings = {"layers": layers, "batch_norm_momentum": momentum}
+        write_run(f"runs/fc/{number}", batch_norm=True, **settings)
+        write_run(f"runs/fc/{layers}-plain", batch_norm=False, layers=layers)
+    looks = {("3 layers" in line.label, line.color, line.dashed) for line in panels_of()[0].lines}
+    blue, red = figures.BLUE, figures.VERMILION
+    two_layers = {(False, blue, False), (False, blue, True), (False, "#B2D5E8", False)}
+    assert looks == {*two_layers, (True, red, False), (True, red, True)}
 
 
 def test_many_curves_of_several_optimizers_are_a_row_of_panels_for_each_on_the_same_scale():
     for number, optimizer in enumerate(["adam", "sgd", "momentum", "ftrl"]):
-        for batch_norm in (False, True):
-            losses = np.full(30, 1 + number)
-            write_run(f"runs/fc/{number}{batch_norm}", losses=losses, optimizer=optimizer,
-                      batch_norm=batch_norm)  # fmt: skip
-    plot = run_lines.plots_of(read_runs()[0], lambda tag: tag == "loss")[0]
+        for norm in (False, True):
+            flags = {"optimizer": optimizer, "batch_norm": norm}
+            write_run(f"runs/fc/{number}{norm}", losses=np.full(30, 1 + number), **flags)
+    plot = plot_of()
     assert len(run_lines.rows_of(plot, pytest.fail)) == 4
     figure = figures.draw(run_lines.rows_of(plot, pytest.fail, with_accuracy=True), "A title")
     rows = figure.axes[:8:2]
-    titles = sorted(axes.get_title(loc="left") for axes in rows)
-    assert titles == ["adam", "ftrl", "momentum", "sgd"]
+    assert {axes.get_title(loc="left") for axes in rows} == {"adam", "ftrl", "momentum", "sgd"}
     assert len({axes.get_ylim() for axes in rows}) == 1
     assert len(figure.axes[-1].get_legend().get_texts()) <= 4
 
@@ -403,12 +391,10 @@ def test_a_first_value_far_above_the_rest_does_not_squeeze_the_others():
 def test_a_title_names_what_the_runs_share():
     for seed in (0, 1, 2):
         write_run(f"runs/fc/{seed}", seed=seed, num_batches=3000)
-    plot = run_lines.plots_of(read_runs()[0], lambda tag: tag == "loss")[0]
     title = "Fully connected network, adam, 3,000 batches, seeds 0 to 2"
-    assert run_lines.title_of(plot) == title
+    assert run_lines.title_of(plot_of()) == title
     write_run("runs/fc/9", seed=9, num_batches=30, optimizer="sgd")
-    plot = run_lines.plots_of(read_runs()[0], lambda tag: tag == "loss")[0]
-    assert run_lines.title_of(plot) == "Fully connected network, seeds 0, 1, 2, 9"
+    assert run_lines.title_of(plot_of()) == "Fully connected network, seeds 0, 1, 2, 9"
 
 
 @pytest.mark.parametrize("loss", ["softmax", "sigmoid"])
@@ -423,20 +409,21 @@ def test_the_loss_of_answering_the_class_frequencies_of_mnist_is_marked(loss):
     assert panels_of()[0].level is None
 
 
-@pytest.mark.parametrize(
-    "values, scale, lost",
-    [
-        ([1.0, 0.0999], "log", 0),
-        ([1.0, 0.1001], "linear", 0),
-        ([1.0, NAN, 0.0, np.inf, -0.25, 0.1], "linear", 2),
-        ([NAN, NAN], "linear", 2),
-    ],
-)
-def test_the_axis_is_logarithmic_for_a_decade_and_values_it_cannot_show_are_said(
-    values, scale, lost
-):
+# losses: the scale of their axis, and how many it cannot show
+SCALES = """
+1 0.0999: log 0
+1 0.1001: linear 0
+1 nan 0 inf -0.25 0.1: linear 2
+nan nan: linear 2
+"""
+
+
+@pytest.mark.parametrize("case", SCALES.strip().splitlines())
+def test_the_axis_is_logarithmic_for_a_decade_and_values_it_cannot_show_are_said(case):
+    losses, expected = case.split(": ")
+    values, (scale, lost), notes = [*map(float, losses.split())], expected.split(), []
+    lost = int(lost)
     write_run("runs/fc/a", losses=values)
-    notes = []
     assert panels_of(notes=notes)[0].scale == scale
     assert panels_of(notes=notes, log_y=False)[0].scale == "linear"
     assert panels_of(notes=notes, log_y=True)[0].scale == "log"
@@ -535,7 +522,8 @@ def test_any_settings_are_drawn(odd):
     each = dict.fromkeys(["optimizer", "batch_norm", "seed", "loss", "learning_rate"], odd)
     for number, (network, flags) in enumerate([(odd, each), ("fc", odd), ("fc", each)]):
         settings = {"network": network, "flags": flags, "data": {"images": odd}}
-        write_json(os.path.join(write_run(f"runs/fc/{number}"), "settings.json"), settings)
+        path = pathlib.Path(write_run(f"runs/fc/{number}"), "settings.json")
+        path.write_text(json.dumps(settings))
     for plot in run_lines.plots_of(read_runs()[0], lambda tag: True):
         for group_by in (["optimizer"], ["batch_norm", "seed"], None):
             assert run_lines.panels_of(plot, lambda note: None, group_by=group_by)[0].lines
