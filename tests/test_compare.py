@@ -110,10 +110,6 @@ def wait_until(condition):
         time.sleep(0.02)
 
 
-def wait_until_gone(*workers):
-    wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers))
-
-
 def kept(first, later):
     """Whether all that had finished first has not been trained again later."""
     return {folder: later.get(folder) for folder in first} == first
@@ -123,25 +119,18 @@ def begun_runs(log_dir):
     return glob.glob(os.path.join(log_dir, ".unfinished", "*", "*", "*", "*", "settings.json"))
 
 
-def worker_at_work(process, log_dir):
-    """The process id of the only worker, as soon as it has begun a run."""
-    wait_until(lambda: begun_runs(log_dir) or process.poll() is not None)
-    (worker,) = children(process.pid)
-    return worker
-
-
 def report_in(log_dir):
     path = pathlib.Path(log_dir, "report", "report.md")
     return path.read_text(encoding="utf-8", errors="surrogateescape")
 
 
-def test_a_run_whose_worker_was_killed_is_the_one_that_the_script_alone_would_be(
-    start, tiny_set, log_dir, script_server, tmp_path
-):
+def test_killed_workers_change_nothing_in_a_run(start, tiny_set, log_dir, script_server, tmp_path):
     own = ["--networks=fc", "--optimizers=adam", "--seeds=2", "--batch-norm=true", "--jobs=1"]
     process = start(own + REAL)
     for number in (signal.SIGKILL, signal.SIGTERM):
-        os.kill(worker_at_work(process, log_dir), number)
+        wait_until(lambda: begun_runs(log_dir) or process.poll() is not None)
+        (worker,) = children(process.pid)
+        os.kill(worker, number)
         wait_until(lambda: not begun_runs(log_dir))
     output, errors = process.communicate(timeout=PATIENCE_SECONDS)
     assert (process.returncode, errors) == (0, "")
@@ -194,7 +183,7 @@ def test_kills_at_random_lose_no_run_and_repeat_none(start, quick, compare, log_
             workers = children(process.pid)
         process.kill()
         process.communicate()
-        wait_until_gone(*workers)
+        wait_until(lambda left=workers: not any(os.path.exists(f"/proc/{pid}") for pid in left))
         assert kept(finished, results())
         finished = results()
     assert compare(*many)[::2] == (0, "")
@@ -229,8 +218,8 @@ def test_a_run_that_fails_or_diverges_is_recorded_and_the_rest_goes_on(compare, 
     assert "4 runs: 1 finished, 1 diverged, 2 failed" in report_in(log_dir)
     assert len(compare("--retry-failed", *bad)[1]) == 4
     assert len(glob.glob(os.path.join(log_dir, "quick", "*"))) == 4
-    all_fail = ["--seeds=1", "--batch-norm=false", "--batch-size=1000"]
-    for flags in (all_fail, [*all_fail, "--report-only"]):  # The exit code says so.
+    for more in ([], ["--report-only"]):  # The exit code says that all have failed.
+        flags = ["--seeds=1", "--batch-norm=false", "--batch-size=1000", *more]
         code, lines, errors = compare(*flags)
         assert code == 1 and errors.count("\n") == 1 and "--batch-size 1000 is too" in errors
         assert lines[-1].startswith("wrote ") and "1 failed" in report_in(log_dir)
@@ -247,9 +236,7 @@ def own_terminal(descriptor):
 
 
 @pytest.mark.parametrize("how", ["Ctrl-C", "terminal closes"])
-def test_it_is_alone_in_its_folder_and_stopped_it_ends_its_workers_and_the_next_start_goes_on(
-    how, start, quick, compare, results
-):
+def test_stopped_it_ends_its_workers_and_the_next_one_goes_on(how, start, quick, compare, results):
     terminal = {}
     if how == "terminal closes":
         ours, theirs = pytest.importorskip("pty").openpty()
@@ -283,9 +270,7 @@ later = "import os, time; time.sleep(0.3); os.write(1, b'F guard.cc: no AVX')"
 subprocess.Popen([sys.executable, "-c", later])
 os.abort()
 """
-
-
-# what is told: (module, its content, flags)
+# what is told: (module, its content, flag)
 BROKEN = {
     "no such wheel": ("tensorflow", MISSING, "--jobs=2"),
     "signal 6: F guard.cc: no AVX": ("tensorflow", ABORTED, "--jobs=2"),
@@ -294,9 +279,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("told", BROKEN)
-def test_without_a_package_one_line_says_so_and_no_run_is_blamed(
-    told, compare, log_dir, python_finds, tmp_path
-):
+def test_without_a_package_no_run_is_blamed(told, compare, log_dir, python_finds, tmp_path):
     module, content, flag = BROKEN[told]
     shutil.rmtree(str(tmp_path / "path of tensorflow.compat.v1"))
     python_finds(module, content)
