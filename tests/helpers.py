@@ -35,6 +35,12 @@ def first_examples(part, count):
     return found[0].reshape(count, 28, 28), found[1]
 
 
+def text_of(*parts):
+    """The text of a file of the project."""
+    with open(os.path.join(ROOT, *parts), encoding="utf-8") as file:
+        return file.read()
+
+
 class Trained:
     """A script's network with its data, or that of --data-dir, in a session."""
 

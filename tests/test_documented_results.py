@@ -8,7 +8,7 @@ import statistics
 import sys
 
 import pytest
-from helpers import ROOT
+from helpers import ROOT, text_of
 
 import conv_train
 import fc_train
@@ -21,11 +21,6 @@ import stale_results
 
 RESULTS = os.path.join(ROOT, "docs", "results")
 EXPERIMENTS = sorted(name[:-5] for name in os.listdir(RESULTS) if name.endswith(".json"))
-
-
-def text_of(*parts):
-    with open(os.path.join(ROOT, *parts), encoding="utf-8") as file:
-        return file.read()
 
 
 def value_of(cell):

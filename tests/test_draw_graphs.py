@@ -1,20 +1,13 @@
 """The drawings of docs/gradients.md agree with the checked graphs and with the text."""
 
-import os
 import re
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from helpers import ROOT
+from helpers import text_of
 
 import gradient_check
 from graph_mode import tensorflow1 as tf
-
-
-def text_of(page):
-    with open(os.path.join(ROOT, "docs", page), encoding="utf-8") as file:
-        return file.read()
-
 
 GRAPHS = {
     "network": gradient_check.network_graph,
@@ -24,8 +17,8 @@ GRAPHS = {
 
 @pytest.mark.parametrize("name", GRAPHS)
 def test_a_drawing_has_the_nodes_of_the_checked_graph_and_is_for_everybody(name):
-    text = text_of(f"graphs/{name}.svg")
-    assert f"](graphs/{name}.svg)" in text_of("gradients.md")
+    text = text_of("docs", "graphs", f"{name}.svg")
+    assert f"](graphs/{name}.svg)" in text_of("docs", "gradients.md")
     groups = [each for each in ElementTree.fromstring(text).iter() if each.get("data-node")]
     with tf.Graph().as_default() as graph:
         GRAPHS[name]()
@@ -39,7 +32,7 @@ def test_a_drawing_has_the_nodes_of_the_checked_graph_and_is_for_everybody(name)
 
 
 def test_the_text_has_only_formulas_that_github_renders():
-    text = text_of("gradients.md")
+    text = text_of("docs", "gradients.md")
     blocks = re.findall(r"```math\n(.*?)```", text, re.DOTALL)
     inline = re.findall(r"\$`(.*?)`\$", text, re.DOTALL)
     assert len(blocks) > 15 and len(inline) > 100
