@@ -16,7 +16,6 @@ import pytest
 from graph_mode.runs import record
 
 RUN = "fc/own"
-SECONDS_TO_WAIT = 180
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +51,7 @@ def tensorboard(log_dir):
         return False
 
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:
-        deadline = time.time() + SECONDS_TO_WAIT
+        deadline = time.time() + 180
         try:
             while not is_loaded():
                 assert server.poll() is None and time.time() < deadline
@@ -64,12 +63,11 @@ def tensorboard(log_dir):
 
 def test_a_run_is_three_entries_and_every_step_has_its_training_loss(tensorboard):
     assert sorted(tensorboard("runs")) == [f"{RUN}/{s}" for s in ("test", "train", "validation")]
-    path = "plugin/scalars/scalars"
-    points = tensorboard(path, run=f"{RUN}/train", tag="loss")
-    assert [step for _, step, _ in points] == [0, 1, 2]
-    for split in ("validation", "test"):
-        for tag in ("loss", "accuracy"):
-            assert tensorboard(path, run=f"{RUN}/{split}", tag=tag)[-1][1] == 3
+    last = [("validation", "loss"), ("validation", "accuracy"), ("test", "loss")]
+    steps = {("train", "loss"): [0, 1, 2], **dict.fromkeys([*last, ("test", "accuracy")], [3])}
+    for (split, tag), expected in steps.items():
+        points = tensorboard("plugin/scalars/scalars", run=f"{RUN}/{split}", tag=tag)
+        assert [step for _, step, _ in points][-len(expected) :] == expected
 
 
 def test_the_graph_has_a_box_for_each_layer_and_few_others(tensorboard):
@@ -97,32 +95,30 @@ def test_hparams_has_every_flag_what_is_compared_first_and_the_final_metrics(ten
     assert sorted(names) == [f"{s} {name}" for s in ("test", "validation") for name in measured]
     statuses = [f"STATUS_{name}" for name in ("UNKNOWN", "SUCCESS", "FAILURE", "RUNNING")]
     body = {"experimentName": "", "allowedStatuses": statuses, "startIndex": 0, "sliceSize": 100}
-    groups = tensorboard("plugin/hparams/session_groups", dict(body, colParams=[]))
-    ((session,),) = [group["sessions"] for group in groups["sessionGroups"]]
+    body["colParams"] = []
+    (group,) = tensorboard("plugin/hparams/session_groups", body)["sessionGroups"]
+    (session,) = group["sessions"]
     assert (session["name"], session["status"]) == (f"{RUN}/train", "STATUS_SUCCESS")
-    (group,) = groups["sessionGroups"]
     run = os.path.join(log_dir, RUN)
     assert set(record.read_settings(run)["flags"]) | first == set(group["hparams"])
     others = group["hparams"]["other flags"].split(", ")
     assert sorted(others) == ["batch size 32", "num batches 3", "validation size 100"]
-    values = {value["name"]["tag"]: value["value"] for value in group["metricValues"]}
     result = record.read_json(os.path.join(run, "result.json"))
-    for metric, split in (tag.split("/")[1:] for tag in values):
-        value = values[f"final/{metric}/{split}"]
-        assert value == pytest.approx(result[f"{split}_{metric}"], rel=1e-6)
+    for value in group["metricValues"]:
+        metric, split = value["name"]["tag"].split("/")[1:]
+        assert value["value"] == pytest.approx(result[f"{split}_{metric}"], rel=1e-6)
 
 
 def test_histograms_of_weights_gradients_and_activations_of_each_layer(tensorboard):
     tags = tensorboard("plugin/histograms/tags")[f"{RUN}/train"]
-    expected = {f"activations/layer_{i}" for i in range(1, 6)} | {"activations/logits"}
-    expected |= {f"activation_inputs/layer_{i}" for i in range(1, 6)}
-    for kind in ("weights", "gradients"):
-        expected |= {f"{kind}/dense/kernel", f"{kind}/dense_5/bias"}
-        expected |= {f"{kind}/batch_normalization_4/{name}" for name in ("gamma", "beta")}
+    kinds = ("activations", "activation_inputs")
+    expected = {f"{kind}/layer_{i}" for kind in kinds for i in range(1, 6)} | {"activations/logits"}
+    parts = ("dense/kernel", "dense_5/bias", "batch_normalization_4/gamma")
+    expected |= {f"{kind}/{part}" for kind in ("weights", "gradients") for part in parts}
     expected |= {f"moving_averages/batch_normalization/moving_{m}" for m in ("mean", "variance")}
     assert expected <= set(tags)
-    path = "plugin/histograms/histograms"
-    points = tensorboard(path, run=f"{RUN}/train", tag="gradients/dense/kernel")
+    query = {"run": f"{RUN}/train", "tag": "gradients/dense/kernel"}
+    points = tensorboard("plugin/histograms/histograms", **query)
     assert [point[1] for point in points] == [0, 3]
     assert sum(count for _, _, count in points[0][2]) == pytest.approx(784 * 256)
 
