@@ -25,13 +25,10 @@ SMALL = {
     "odd sizes": ({"seed": 2}, [(size, True) for size in (1, 7, 295, 303, 0, 303, 2, 302, 200)]),
     "not shuffled": ({"seed": 3}, [(64, False)] * 20),
     "shuffled after the first epoch": ({"seed": 4}, [(90, False)] * 4 + [(90, True)] * 8),
-    "not shuffled after the first epoch": ({"seed": 5}, [(90, True)] * 4 + [(90, False)] * 8),
     "shuffled in turns": ({"seed": 6}, [(77, turn % 3 == 0) for turn in range(30)]),
-    "larger than an epoch": ({"seed": 7}, [(350, True), (400, True), (303, True)]),
     "larger than two epochs": ({"seed": 7}, [(n, True) for n in (700, 10, 900, 950, 20, 303)]),
     "largest seed": ({"seed": 2**32 - 1}, [(50, True)] * 10),
     "negative seed": ({"seed": -3}, [(50, True)] * 10),
-    "one-hot": ({"seed": 8, "one_hot": True}, [(50, True)] * 10),
     "bytes": ({"seed": 9, "dtype": np.uint8}, [(50, True)] * 10),
     "not reshaped": ({"seed": 10, "one_hot": True, "reshape": False}, [(50, True)] * 10),
 }
@@ -48,6 +45,7 @@ def arrays_replaced(train, _data_set):
     train._images = train.images[:, ::-1][:, :5]
     yield train.next_batch(100)
     train._labels = np.eye(10)[train.labels]
+    train._index_in_epoch -= 50
     yield from (train.next_batch(90) for _ in range(8))
 
 
@@ -104,19 +102,6 @@ def made_by_hand(_train, data_set):
     yield made.images, made.labels
 
 
-def subclassed(_train, data_set):
-    class Halves(data_set):
-        def next_batch(self, batch_size, fake_data=False, shuffle=True):
-            images, labels = super().next_batch(2 * batch_size, fake_data, shuffle)
-            self._index_in_epoch -= batch_size
-            self._images, self._labels = self._images[::-1], self._labels[::-1]
-            return images[:batch_size], labels[:batch_size]
-
-    images, labels, _, _ = image_set(train=70)
-    made = Halves(images[..., np.newaxis], labels, seed=5)
-    yield from (made.next_batch(9) for _ in range(20))
-
-
 def subclassed_without_calling_init(_train, data_set):
     class Pairs(data_set):
         def __init__(self, images, labels):
@@ -125,12 +110,12 @@ def subclassed_without_calling_init(_train, data_set):
 
     np.random.seed(6)
     made = Pairs(np.arange(80.0).reshape(40, 2), np.arange(40))
-    yield from (made.next_batch(9) for _ in range(12))
+    yield from (made.next_batch(9, False, True) for _ in range(12))
     yield made.images, made.labels
 
 
 PROGRAMS = (arrays_replaced, arrays_written, examples_taken_away_and_put_in, copied, made_by_hand)
-PROGRAMS += (looked_at_after_each_batch, subclassed, subclassed_without_calling_init)
+PROGRAMS += (looked_at_after_each_batch, subclassed_without_calling_init)
 
 
 def record(input_data, data_set):
