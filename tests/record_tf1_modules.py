@@ -110,14 +110,12 @@ def _one_hot(tf, x, training):
 
 def _recurrent(tf, x, training):
     rnn = tf.contrib.rnn
-    cells = [rnn.OutputProjectionWrapper(rnn.GRUCell(3), 4, tf.tanh), rnn.BasicRNNCell(2)]
-    outputs, *_ = rnn.stack_bidirectional_dynamic_rnn(
-        cells[:1] + [rnn.LSTMCell(2)], [rnn.GRUCell(2), cells[1]], x, dtype=tf.float32
-    )
+    forward = [rnn.OutputProjectionWrapper(rnn.GRUCell(3), 4, tf.tanh), rnn.LSTMCell(2)]
+    backward = [rnn.GRUCell(2), rnn.BasicRNNCell(2)]
+    outputs, *_ = rnn.stack_bidirectional_dynamic_rnn(forward, backward, x, dtype=tf.float32)
     inputs, cell = tf.unstack(x, axis=1), rnn.GRUCell(5, name="decoder")
-    decoded, state = tf.contrib.legacy_seq2seq.rnn_decoder(
-        inputs, cell.zero_state(3, tf.float32), cell, lambda output, number: output * number
-    )
+    decode, start = tf.contrib.legacy_seq2seq.rnn_decoder, cell.zero_state(3, tf.float32)
+    decoded, state = decode(inputs, start, cell, lambda output, number: output * number)
     return tf.concat([tf.reshape(outputs, [3, -1]), *decoded, state], 1)
 
 
@@ -125,12 +123,8 @@ def _sequence_losses(tf, x, training):
     weights = tf.constant([[1.0, 1.0, 0.5, 0.0], [1.0, 2.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0]])
     targets = tf.constant([[0, 1, 2, 3], [4, 0, 1, 2], [3, 4, 0, 1]])
     loss, over_lists = tf.contrib.seq2seq.sequence_loss, tf.contrib.legacy_seq2seq
-    losses = [
-        loss(x, targets, weights),
-        loss(x, targets, weights, True, False),
-        loss(x, targets, weights, False, False),
-        loss(x, targets, weights, False, False, True, True),
-    ]
+    ways = ((), (True, False), (False, False), (False, False, True, True))
+    losses = [loss(x, targets, weights, *way) for way in ways]
     lists = [tf.unstack(each, axis=1) for each in (x, targets, weights)]
     losses += [over_lists.sequence_loss_by_example(*lists), over_lists.sequence_loss(*lists)]
     ids = tf.cast(training, tf.int32) + [[0, 1], [2, 2]]

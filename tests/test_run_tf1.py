@@ -47,7 +47,6 @@ import tensorflow
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 import tensorflow.contrib.slim as slim
-from importlib import import_module
 from tensorflow import nn, layers
 from tensorflow.contrib import rnn
 from tensorflow.contrib.rnn import *
@@ -66,7 +65,7 @@ assert flatten is contrib_layers.flatten is slim.flatten and add_arg_scope is sl
 assert initializers.xavier_initializer is slim.xavier_initializer
 assert type(tf.constant(1)) is tf.Tensor and isinstance(tf.constant(1), tf.Tensor)
 assert tensorflow is tf is v1 is importlib.import_module("tensorflow") is __import__("tensorflow")
-assert slim is tf.contrib.slim is import_module("tensorflow.contrib.slim")
+assert slim is tf.contrib.slim is importlib.import_module("tensorflow.contrib.slim")
 assert read_data_sets is input_data.read_data_sets
 assert nn.rnn_cell.GRUCell is rnn.GRUCell is GRUCell and layers is tf.layers and tf.compat.v1 is tf
 assert tf.__version__.startswith("1.") and not hasattr(tf, "mul")
@@ -200,7 +199,7 @@ print(data.train.images.shape, data.train.labels.shape, data.train.next_batch(3)
 """
 
 
-def test_mnist_that_is_not_there_is_the_project_s(run, tmp_path):
+def test_mnist_that_is_not_there_is_the_project_s_and_data_of_the_program_win(run, tmp_path):
     name = "t10k-labels-idx1-ubyte.gz"
     source = f"""{READ}
 from tensorflow.keras.datasets import mnist; print(mnist.load_data()[0][0].shape)
@@ -216,9 +215,6 @@ urllib.request.urlretrieve('http://yann.lecun.com/exdb/mnist/{name}', 'fetched')
     assert not (tmp_path / "MNIST_data").exists()
     with open(os.path.join(ROOT, "MNIST_data", name), "rb") as file:
         assert (tmp_path / "fetched").read_bytes() == file.read()
-
-
-def test_data_of_the_program_wins(run, tmp_path):
     idx_files.write_set(tmp_path / "MNIST_data", idx_files.image_set(train=5100))
     code, stdout, stderr = run(READ)
     assert (code, stdout.splitlines()[4], stderr) == (0, "(100, 12) (100, 10) float32", "")
