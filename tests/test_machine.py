@@ -54,10 +54,9 @@ def test_every_script_works_without_what_windows_lacks_and_in_a_thread(small, tm
     (tmp_path / "path").mkdir()
     (tmp_path / "path" / "sitecustomize.py").write_text("import windows_like as w; w.install()")
     path = os.pathsep.join([str(tmp_path / "path"), os.path.join(ROOT, "tests"), ROOT])
-    done = subprocess.run(
-        [sys.executable, "-c", EVERY_SCRIPT, *small, "--hidden-units=8"],
-        cwd=str(tmp_path), env={**os.environ, "PYTHONPATH": path}, stderr=subprocess.PIPE,
-    )  # fmt: skip
+    options = {"cwd": str(tmp_path), "env": {**os.environ, "PYTHONPATH": path}}
+    command = [sys.executable, "-c", EVERY_SCRIPT, *small, "--hidden-units=8"]
+    done = subprocess.run(command, stderr=subprocess.PIPE, **options)
     assert (done.returncode, done.stderr.decode()) == (0, "")
     assert (tmp_path / "runs" / "compare" / "report" / "report.md").exists()
 
@@ -77,14 +76,15 @@ def system(tmp_path):
 
 def test_cores_are_those_of_the_containers_quota(system, monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(64), raising=False)
-    for group, quotas, cores in (
-        ("/", {"cpu.max": "max 100000"}, 64),
-        ("/job", {"job/cpu.max": "150000 100000\n"}, 2),
-        ("/a/b", {"a/cpu.max": "300000 100000\n", "a/b/cpu.max": "max 100000\n"}, 3),
+    for group, folder, quota, cores in (
+        ("/", "", "max", 64),
+        ("/job", "job/", "150000", 2),
+        ("/a/b", "a/", "300000", 3),
+        ("/a/b", "a/b/", "max", 3),
         # Inside a container, the path can be the host's.
-        ("/kubepods/pod1", {"cpu.max": "50000 100000\n"}, 1),
+        ("/kubepods/pod1", "", "50000", 1),
     ):
-        files = {f"sys/fs/cgroup/{name}": content for name, content in quotas.items()}
+        files = {f"sys/fs/cgroup/{folder}cpu.max": f"{quota} 100000\n"}
         root = system({**files, "proc/self/cgroup": f"0::{group}\n"})
         assert machine.cores(root) == cores, group
 
@@ -96,11 +96,6 @@ def test_cores_decide_threads_but_never_slices(monkeypatch):
         found, one = trainer.resolve(flags), trainer.resolve(flags, one_slice=True)
         assert (found["slices"], found["operation_threads"]) == (2, threads)
         assert (one["slices"], one["operation_threads"]) == (1, cores)
-
-
-def test_free_memory_is_what_the_system_says_or_unknown(system):
-    assert machine.free_memory(system({})) is None
-    assert machine.free_memory(system({"proc/meminfo": "MemAvailable:   8 kB\n"})) == 8192
 
 
 CONVOLUTION = """
@@ -134,9 +129,10 @@ def test_onednn_is_switched_on_where_tensorflow_would_leave_it_off(system, monke
         assert own_choice.get("TF_ENABLE_ONEDNN_OPTS") == switch, (features, version)
 
 
-def test_the_kind_of_processor_in_words(system):
+def test_free_memory_and_the_kind_of_processor_are_what_the_system_says_or_unknown(system):
     unnamed = platform.processor() or platform.machine()
-    assert machine.processor(system({})) == unnamed
+    assert (machine.free_memory(system({})), machine.processor(system({}))) == (None, unnamed)
+    assert machine.free_memory(system({"proc/meminfo": "MemAvailable:   8 kB\n"})) == 8192
     arm = {"proc/cpuinfo": "CPU part\t: 0xd0c\n"}
     assert machine.processor(system(arm)) == f"{unnamed} CPU part 0xd0c"
     text = "model name\t: EPYC\ncpu family\t: 26\nmodel\t\t: 2\nflags\t\t: avx2 avx512f\n"
@@ -144,9 +140,8 @@ def test_the_kind_of_processor_in_words(system):
     assert amd == "EPYC (family 26, model 2) with AVX-512"
 
 
+@pytest.mark.skipif(tf.has_gpu(), reason="there is one")
 def test_a_gpu_that_is_not_there_is_one_sentence():
-    if tf.has_gpu():
-        pytest.skip("there is one")
     with pytest.raises(CommandError, match="--device gpu"):
         trainer.resolve(fc_train.parse_flags(["--device=gpu"]))
 
@@ -161,9 +156,7 @@ def test_names_that_windows_refuses(monkeypatch, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_where_make_has_made_an_environment_a_missing_package_is_no_reason_to_install(
-    tmp_path, monkeypatch
-):
+def test_where_make_made_an_environment_nothing_is_to_be_installed(tmp_path, monkeypatch):
     pip = "pip install -r requirements.txt"
     assert machine.how_to_install(str(tmp_path)) == f"run {pip}"
     (tmp_path / ".venv").mkdir()
@@ -200,15 +193,6 @@ def test_a_pipe_whose_reader_left_is_no_error_of_windows_and_a_bad_name_is(monke
     assert capsys.readouterr().err.count("a?: Invalid argument") == 1
 
 
-def test_a_lock_is_held_once(tmp_path):
-    """Also by other processes, and it ends with a process that is killed: test_resume."""
-    held = machine.lock(str(tmp_path / ".lock"))
-    with pytest.raises(machine.Locked):
-        machine.lock(str(tmp_path / ".lock"))
-    held.release()
-    machine.lock(str(tmp_path / ".lock")).release()
-
-
 def test_the_training_loop_is_waited_for_in_portions_between_which_windows_hears_ctrl_c():
     call = mock.Mock()
     call.result.side_effect = [concurrent.futures.TimeoutError] * 2 + ["done"]
@@ -219,9 +203,7 @@ def test_the_training_loop_is_waited_for_in_portions_between_which_windows_hears
 def test_in_a_terminals_ipython_a_mistake_is_one_line_and_the_session_goes_on(tmp_path):
     pytest.importorskip("IPython")
     code = "%run fc_train.py --optimizer adamw\nimport sys; print('goes on')"
-    done = subprocess.run(
-        [sys.executable, "-m", "IPython", "--colors=NoColor", "-c", code],
-        cwd=ROOT, env={**os.environ, "IPYTHONDIR": str(tmp_path)}, stdout=subprocess.PIPE,
-    )  # fmt: skip
-    first, last = done.stdout.decode().splitlines()
+    command = [sys.executable, "-m", "IPython", "--colors=NoColor", "-c", code]
+    environment = {**os.environ, "IPYTHONDIR": str(tmp_path)}
+    first, last = subprocess.check_output(command, cwd=ROOT, env=environment).decode().splitlines()
     assert "adamw" in first and last == "goes on"
