@@ -150,9 +150,7 @@ def test_a_run_without_what_only_its_pictures_need_has_all_the_rest(script_serve
     assert "_hparams_/session_end_info" in tags and "confusion_matrix" not in tags
 
 
-def test_what_tensorflow_says_when_its_import_ends_the_process_reaches_the_user(
-    start_script, tmp_path
-):
+def test_what_tensorflow_says_when_its_import_ends_the_process_is_shown(start_script, tmp_path):
     (tmp_path / "tensorflow.py").write_text("import os; os.write(2, b'no AVX\\n'); os.abort()")
     for command in (["fc_train.py"], ["compare.py", "--seeds=1"]):
         process = start_script(*command, environment={"PYTHONPATH": str(tmp_path)})

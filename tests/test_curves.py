@@ -65,9 +65,7 @@ def test_few_points_and_no_weight_return_the_values(count, weight):
     ],
 )
 @pytest.mark.filterwarnings("error")
-def test_mean_and_band_are_over_the_finite_values_at_the_steps_of_all(
-    all_steps, all_values, expected
-):
+def test_mean_and_band_are_over_finite_values_at_the_steps_of_all(all_steps, all_values, expected):
     steps = [np.array(each) for each in all_steps]
     band = curves.mean_and_band(steps, [np.array(each, float) for each in all_values])
     for column, numbers in zip(band, expected):

@@ -64,10 +64,8 @@ def test_points_come_back_exactly():
     steps = [-3, *range(400), 16383, 16384, 70001, 2**40, 2**62]
     values = np.random.RandomState(0).normal(size=len(steps))
     values[:6] = [float("nan"), np.inf, -np.inf, -0.0, 1e-45, 3.4028234663852886e38]
-    messages = [
-        scalar_event(step, 1e9 + step / 7, loss=value, accuracy=0.1)
-        for step, value in zip(steps, values)
-    ]
+    points = zip(steps, values)
+    messages = [scalar_event(step, 1e9 + step / 7, loss=v, accuracy=0.1) for step, v in points]
     series, damage = read(b"".join(map(framed, [version_event(), *messages])))
     assert series["loss"].steps.tolist() == steps and damage == []
     assert series["loss"].wall_times.tolist() == [1e9 + step / 7 for step in steps]

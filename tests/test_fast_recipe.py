@@ -53,8 +53,7 @@ def test_the_benchmark_gives_every_contestant_this_recipe(network, monkeypatch):
     if network == "fc":
         assert list(recipe.hidden_units) == flags.hidden_units
     else:
-        assert recipe.convolutions == tuple(
-            (flags.filters_step * (i + 1), 2) for i in range(flags.layers)
-        )
+        expected = [(flags.filters_step * (i + 1), 2) for i in range(flags.layers)]
+        assert list(recipe.convolutions) == expected
         assert (recipe.kernel_size, flags.stride_every) == (flags.kernel_size, 1)
         assert list(recipe.hidden_units) == [flags.dense_units]

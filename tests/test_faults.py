@@ -89,9 +89,7 @@ FAULTS = [full_disk, vanished, EVENTS, CHECKPOINT]
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_run_that_cannot_be_written_ends_with_one_line_and_can_go_on(
-    fault, start, script_server, small_disk, whole
-):
+def test_a_run_that_cannot_be_written_can_go_on(fault, start, script_server, small_disk, whole):
     run = os.path.join(small_disk, RUN)
     process = start(small_disk, *LONG)
     process.wait_for("Batch: 20")
@@ -132,9 +130,7 @@ def test_a_terminal_that_goes_away_loses_nothing(nohup, start, tmp_path):
     assert len(losses) == steps or not nohup
 
 
-def test_a_run_in_a_folder_of_any_name_is_kept_continued_and_used(
-    start, script_server, small_mnist, tmp_path
-):
+def test_a_folder_of_any_name_is_continued_and_used(start, script_server, small_mnist, tmp_path):
     name, data = "-two  words [a-z]st*r? ü", "not UTF-8 \udcff"
     run = os.path.join(name, "fc", name)
     os.symlink(small_mnist, str(tmp_path / data))

@@ -115,9 +115,7 @@ def test_missing_mnist_is_downloaded_and_only_what_is_missing(tmp_path, start_se
     assert (path, server.requests) == (str(folder / LABELS), [])
 
 
-def test_another_set_comes_from_its_own_address_alone_and_must_be_idx_and_not_too_large(
-    tmp_path, start_server, use_mirrors, monkeypatch
-):
+def test_another_set_comes_from_its_own_address(tmp_path, start_server, use_mirrors, monkeypatch):
     mirror = start_server()
     use_mirrors(mirror.url)
     arrays = image_set(rows=32, columns=20, classes=26)
@@ -139,9 +137,7 @@ def assert_downloaded(address, folder):
     assert os.listdir(str(folder)) == [LABELS]
 
 
-def test_every_good_answer_is_taken_and_the_former_address_leads_to_the_mirrors(
-    tmp_path, start_server, use_mirrors, monkeypatch
-):
+def test_every_good_answer_of_a_mirror_is_taken(tmp_path, start_server, use_mirrors, monkeypatch):
     server = start_server("without size", "in chunks")
     use_mirrors(server.url)
     monkeypatch.setattr(mnist_data, "FORMER_ADDRESS", closed_port())
@@ -161,9 +157,7 @@ TOLD = {
 
 
 @pytest.mark.parametrize("answer", TOLD)
-def test_a_mirror_stands_in_and_without_one_a_line_says_why(
-    answer, tmp_path, start_server, use_mirrors
-):
+def test_a_mirror_stands_in_or_a_line_says_why(answer, tmp_path, start_server, use_mirrors):
     first, second = start_server(answer, answer), start_server()
     use_mirrors(first.url, second.url)
     assert_downloaded(first.url, tmp_path / "new")

@@ -136,10 +136,7 @@ def test_a_run_that_failed_before_it_began_is_in_the_report(tmp_path):
 
 
 def test_a_flag_that_varies_only_along_with_another_is_no_column(tmp_path):
-    folders = [
-        write_run(tmp_path, str(layers), 0.9, layers=layers, hidden_units=[9] * layers)
-        for layers in (2, 3)
-    ]
+    folders = [write_run(tmp_path, str(n), 0.9, layers=n, hidden_units=[9] * n) for n in (2, 3)]
     assert "\n| layers | without" in report_of(folders, tmp_path)
 
 

