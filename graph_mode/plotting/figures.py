@@ -54,7 +54,7 @@ PANEL_INCHES, ONE_PANEL_INCHES, ROW_INCHES = (5.3, 4.6), (7.9, 5.6), (5.3, 2.8)
 LEGEND_ROWS, LABEL_CHARACTERS = 22, 60
 LOG_SPAN = 10  # A logarithmic axis is chosen for a largest value so many times the smallest.
 HALVED = "equal steps halve the error"  # on the axis of scale_accuracy
-STANDS_OUT = 10  # A first value so many times all later ones does not squeeze the others.
+STANDS_OUT = 10  # Early values so many times the start and the second half squeeze nothing.
 MANY_LINES = 12  # With more, single batches would hide what there is to see.
 FEW_MARKERS = 40  # Up to so many points each has a marker.
 MAX_POINTS = 20000  # Of a longer curve so many are drawn: more than a picture has pixels.
@@ -233,7 +233,7 @@ def draw_panel(axes, panel, label_characters):
     axes.update_datalim([(0, limit) for limit in panel.limits], updatex=False)
     axes.margins(x=0.01, y=0.04)
     axes.autoscale_view()
-    if len(values) and axes.dataLim.y1 > STANDS_OUT * values.max() > 0:
+    if len(values) and axes.dataLim.y1 > max(values.max(), panel.level or 0):
         axes.set_ylim(top=1.1 * values.max())
     for line in [line for line in lines if line.raw is not None and len(lines) <= MANY_LINES]:
         look = {"alpha": 0.25 / math.sqrt(len(lines)), "linewidth": 0.5, "zorder": 1.8}
@@ -248,14 +248,17 @@ def thinned(line):
 
 
 def shown_values(panel):
-    """float64 [n]: what the y axis has to hold. A first value may stand out of it."""
+    """float64 [n]: what the y axis has to hold. Early values may stand out of it."""
     curves = []
     for line in panel.lines:
         curves += [(line.x, y) for y in (line.y, line.low, line.high) if y is not None]
         curves += [points for points in (line.markers, line.dotted) if points is not None]
     shown = [y[np.isfinite(x) & np.isfinite(y)] for x, y in curves]
-    rest = max([y[1:].max() for y in shown if len(y) > 1], default=np.inf)
-    shown = [y[1:] if len(y) > 1 and y[0] > STANDS_OUT * rest > 0 else y for y in shown]
+    shown = [y for y in shown if len(y)]
+    start = min([y[:3].min() for y in shown], default=0)
+    rest = max([y[len(y) // 2 :].max() for y in shown], default=0)
+    if max(start, rest) > 0:
+        shown = [y[y <= STANDS_OUT * max(start, rest)] for y in shown]
     return np.concatenate([np.array(panel.limits), *shown])
 
 
