@@ -1,1 +1,1 @@
-"""What the training scripts share, one job a file. Importing the package imports nothing else."""
+"""What the training scripts share, one job per file. Importing the package imports nothing else."""

@@ -7,10 +7,13 @@ from graph_mode import batch, fast, layers
 from graph_mode import tensorflow1 as tf
 
 
-@pytest.mark.parametrize("dtype, mean, slices", [("f4", 1000, 1), ("f4", 1000, 2), ("f2", 300, 1)])
-def test_a_large_mean_does_not_drown_a_small_spread(dtype, mean, slices):
+@pytest.mark.parametrize(
+    "dtype, mean, spread, slices",
+    [("f4", 1000, 1, 1), ("f4", 1000, 1, 2), ("f4", 30, 0.03, 2), ("f2", 300, 1, 1)],
+)
+def test_a_large_mean_does_not_drown_a_small_spread(dtype, mean, spread, slices):
     """Half precision is normalized in single precision."""
-    values = (mean + np.random.RandomState(0).randn(64, 5, 5, 4)).astype(dtype)
+    values = (mean + spread * np.random.RandomState(0).randn(64, 5, 5, 4)).astype(dtype)
     with tf.Graph().as_default(), tf.Session() as session:
         inputs = batch.split(tf.constant(values), slices)
         outputs = batch.joined(layers.batch_normalization(inputs, training=True))

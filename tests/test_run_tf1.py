@@ -108,6 +108,20 @@ print(tf.placeholder(tf.float32, [None, 784 / 2]).shape, tf.Dimension(3.0) + 1)
     assert run("import tensorflow as tf\ntf.placeholder(tf.float32, [2.5])")[0] == 1
 
 
+def test_the_second_derivative_of_batch_normalization_is_that_of_1_15(run):
+    """Not that of the formula: tf.nn.moments takes the mean in the variance for a constant."""
+    source = """
+import numpy as np, tensorflow as tf
+x = tf.placeholder(tf.float64, [6, 2])
+first = tf.gradients(tf.layers.batch_normalization(x, training=True) ** 3, x)[0]
+second = tf.gradients(first[0, 0], x)[0]
+with tf.Session() as session:
+    session.run(tf.global_variables_initializer())
+    print("%.9f" % session.run(second, {x: np.random.RandomState(0).randn(6, 2)})[0, 0])
+"""
+    assert run(source)[:2] == (0, "6.574077444\n")
+
+
 def test_a_module_of_the_program_wins_over_one_of_ours(run, tmp_path):
     for name in ("mnist_data", "layers", "input_data", "missing"):
         (tmp_path / f"{name}.py").write_text("whose = 'the program'\n")

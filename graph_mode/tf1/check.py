@@ -21,8 +21,8 @@ def check(program, verbose=False):
     paths = {path for _, _, path in uses}
     verdicts = {path: _verdict(path) for path in paths}
     gone = sum(verdict != "there" for verdict in verdicts.values())
-    names = f"{len(paths)} names are"
-    lines = [f"{gone} of {names} missing" if gone else f"all {names} there"]
+    found = f"{gone} of {len(paths)} names {'is' if gone == 1 else 'are'} missing"
+    lines = [found if gone else f"all {len(paths)} names are there"]
     for place, line, path in uses:
         if verbose or verdicts[path] != "there":
             lines.append(f"{place}, line {line}: {importing.shown(path)}: {verdicts[path]}")

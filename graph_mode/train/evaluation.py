@@ -1,8 +1,9 @@
 """Loss and accuracy of a data set, with moving averages or with population statistics.
 
-A network with batch norm is two networks: in training it normalizes by the batch, at inference by
-averages. Moving averages lag behind weights that change; population statistics are measured for the
-weights as they are, so the two together tell how good the weights are, and how good the averages.
+A network with batch norm behaves like two networks: in training it normalizes by the batch, at
+inference by averages. Moving averages lag behind weights that change; population statistics are
+measured for the weights as they are, so the two together tell how good the weights are, and how
+good the averages.
 """
 
 import concurrent.futures
