@@ -1,8 +1,6 @@
 """Shows which TensorFlow requirements.txt installs on each system and Python, from packages alone.
-
 Needs uv. The exit code is 1 if a system that should have a TensorFlow has none, or if its tf-keras
-belongs to another.
-"""
+belongs to another."""
 
 import os
 import re

@@ -77,18 +77,6 @@ def start_script(tmp_path):
 
 
 @pytest.fixture
-def run_script(start_script):
-    """run_script(name, *arguments) runs such a process: (exit code, stdout, stderr)."""
-
-    def run(name, *arguments):
-        process = start_script(name, *arguments)
-        stdout, stderr = process.communicate(timeout=300)
-        return process.returncode, stdout, stderr
-
-    return run
-
-
-@pytest.fixture
 def without_tensorflow(tmp_path_factory):
     """Environment variables with which importing TensorFlow ends the program with an outcry."""
     folder = tmp_path_factory.mktemp("without_tensorflow")

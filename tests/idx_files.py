@@ -17,10 +17,8 @@ def idx_bytes(array):
 
 
 def image_set(train=60, test=20, rows=4, columns=3, classes=10, seed=0):
-    """Random arrays: training images and labels, test images and labels.
-
-    The first two pixels of an image are its own number, so that a batch tells which it holds.
-    """
+    """Random arrays: training images and labels, test images and labels. The first two pixels of an
+    image are its own number, so that a batch tells which it holds."""
     random = np.random.RandomState(seed)
     arrays = []
     for size in (train, test):

@@ -5,8 +5,7 @@
 Both networks, without and with batch normalization, on a small part of MNIST. The instants are
 anywhere in the life of a process: imports, training, checkpoints, the last writes. In the end, each
 scalar and tensor must be, bit for bit, that of the run which nobody killed; else it ends with an
-AssertionError. The seed makes the same instants again.
-"""
+AssertionError. The seed makes the same instants again."""
 
 import contextlib
 import glob

@@ -3,8 +3,7 @@
 python tests/matrix.py --only 2.3,2.15 -- --xla
 
 Each release is installed under the Python of its row (in pyenv or on PATH). The whole table takes
-an hour and downloads 10 GB. Ends with exit code 1 if any failed.
-"""
+an hour and downloads 10 GB. Ends with exit code 1 if any failed."""
 
 import glob
 import json

@@ -1,8 +1,6 @@
 """A training script that trains nothing: it writes what a run leaves, at once, without TensorFlow.
-
 For tests of what compare.py itself does. A run of seed N takes N times SECONDS_A_SEED. A learning
-rate of 1e38 diverges, a batch size of 1000 fails, a width of 13 ends the process.
-"""
+rate of 1e38 diverges, a batch size of 1000 fails, a width of 13 ends the process."""
 
 import os
 import time

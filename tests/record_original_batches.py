@@ -2,8 +2,7 @@
 
     python tests/record_original_batches.py        (Python 3.7 with tensorflow==1.15.5)
 
-writes tests/original_batches.json. The tests ask mnist_data for the same and compare.
-"""
+writes tests/original_batches.json. The tests ask mnist_data for the same and compare."""
 
 import copy
 import hashlib

@@ -2,8 +2,7 @@
 
     .venv-tf1/bin/python tests/record_tf1_modules.py
 
-writes tests/data/tf1_modules.npz. test_run_tf1.py compares, on every TensorFlow 2.
-"""
+writes tests/data/tf1_modules.npz. test_run_tf1.py compares, on every TensorFlow 2."""
 
 import functools
 import os

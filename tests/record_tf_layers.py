@@ -160,9 +160,7 @@ LAYER_CASES.update({name: (shape, _batch_norm()) for name, shape in SHAPES.items
 
 def observe_layers(library, case, flag=bool, slices=1):
     """Builds LAYER_CASES[case] for training and inference; returns {what: array} of all it does.
-
-    flag: what `training` is made of, `bool` or a function that gives a tensor.
-    """
+    flag: what `training` is made of, `bool` or a function that gives a tensor."""
     shape, build = LAYER_CASES[case]
     random = np.random.RandomState(7)
 
@@ -234,9 +232,7 @@ def program_data():
 
 def observe_program(network, checkpoint):
     """Trains as the published programs do, one session call a step; saves `checkpoint` halfway.
-
-    Returns losses [2 * STEPS], and after STEPS and 2 * STEPS the validation logits [20, 10].
-    """
+    Returns losses [2 * STEPS], and after STEPS and 2 * STEPS the validation logits [20, 10]."""
     data = program_data()
     observed = {"losses": []}
     with tf.Graph().as_default(), tf.Session() as session:

@@ -1,7 +1,5 @@
 """Runs scripts of this project in forks of one process that has imported TensorFlow already.
-
-A fork is a process like another: it has its own signals, limits and exit code.
-"""
+A fork is a process like another: it has its own signals, limits and exit code."""
 
 import contextlib
 import multiprocessing
@@ -85,12 +83,9 @@ class Process:
 
 
 def run_script(arguments, folder, streams, path=(), nohup=False, cores=None):
-    """Becomes the script: never returns.
-
-    streams: the files, pipes or the terminal to be standard input, output and error; path: folders
-    where imports look first; nohup: whether the end of its terminal is ignored; cores: the only
-    ones to be used, a list.
-    """
+    """Becomes the script: never returns. streams: the files, pipes or the terminal to be standard
+    input, output and error; path: folders where imports look first; nohup: whether the end of its
+    terminal is ignored; cores: the only ones to be used, a list."""
     code = 1
     try:
         multiprocessing.set_start_method("fork", force=True)  # as of a process of its own

@@ -1,7 +1,5 @@
 """compare.py with real processes: training side by side, killed at random, interrupted, failing.
-
-What it does itself is tested with quick_train.py, whose runs take a moment.
-"""
+What it does itself is tested with quick_train.py, whose runs take a moment."""
 
 import contextlib
 import glob

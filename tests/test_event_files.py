@@ -1,7 +1,6 @@
 """Reading event files: what every writer wrote, and what is left where a file is damaged.
 
-python -m pytest tests/test_event_files.py --hypothesis-profile long    (make fuzz)
-"""
+python -m pytest tests/test_event_files.py --hypothesis-profile long    (make fuzz)"""
 
 import os
 import pathlib

@@ -1,7 +1,5 @@
 """The layers do what tf.layers does, on every TensorFlow.
-
-tests/data/tf_layers.npz holds what the real tf.layers did; record_tf_layers.py made it.
-"""
+tests/data/tf_layers.npz holds what the real tf.layers did; record_tf_layers.py made it."""
 
 import os
 

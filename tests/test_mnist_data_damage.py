@@ -1,7 +1,5 @@
 """mnist_data on bad data: one line for every mistake, and no memory taken on a file's word.
-
-EXAMPLES says how many damaged files each property is tried with; `make fuzz` takes many.
-"""
+EXAMPLES says how many damaged files each property is tried with; `make fuzz` takes many."""
 
 import contextlib
 import errno

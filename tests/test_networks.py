@@ -5,12 +5,15 @@ import re
 
 import numpy as np
 import pytest
-from helpers import Trained, read_scalars, text_of
+from helpers import ROOT, SCRIPTS, Trained, read_scalars, text_of
 
 from graph_mode import batch, command_line, commands, layers
 from graph_mode import tensorflow1 as tf
+from graph_mode.comparing import grid
 from graph_mode.runs import record
 from graph_mode.train import evaluation
+
+EXPLANATIONS = grid.load(os.path.join(ROOT, "docs", "explanations.py")).script
 
 
 def script_of(network):
@@ -251,3 +254,39 @@ def test_the_script_of_the_page_does_all_that_the_page_says(script_server, small
     assert "residual" in (tmp_path / "runs" / "compare" / "report" / "report.md").read_text()
     run("plot_losses.py")
     assert any("residual" in name for name in os.listdir(str(tmp_path / "runs" / "figures")))
+
+
+@pytest.mark.parametrize("batch_norm", ["--batch-norm", "--no-batch-norm"])
+@pytest.mark.parametrize("network", SCRIPTS)
+def test_the_networks_of_the_explanations_are_those_of_the_exercise(network, batch_norm, small):
+    losses = []
+    for script, own in (SCRIPTS[network], []), (EXPLANATIONS, [f"--architecture={network}"]):
+        with Trained(script, *small, batch_norm, *own) as one:
+            losses.append(one.train(3))
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize("part", ["mean", "variance"])
+def test_a_part_of_batch_norm_does_that_part_alone(part, small):
+    flags = [f"--part={part}", "--fixed-lengths", "--learning-rate=0.1"]
+    with Trained(EXPLANATIONS, *small, *flags) as one:
+        with one.graph.as_default():
+            tower = one.program.fed_tower("measured", training=True)
+            kernel = tf.global_variables()[0]
+        feed = {tower.images: one.data.train.images}
+        inputs = one.session.run(tower.tower.activations[0].inputs[0], feed)
+        means, spreads = np.abs(inputs.mean(axis=0)), inputs.std(axis=0)
+        assert (means.max() < 1e-4) == (part == "mean")
+        assert (abs(spreads - 1).max() < 0.1) == (part == "variance")
+        one.train(5)
+        length = np.sqrt(2 * 784 * 256 / (784 + 256))
+        assert np.linalg.norm(one.session.run(kernel)) == pytest.approx(length, rel=1e-3)
+
+
+def test_dropout_outside_of_training_by_a_script_needs_no_step():
+    for _ in range(2):
+        with tf.Graph().as_default(), tf.Session() as session:
+            dropped = layers.dropout(tf.ones([100]), training=True)
+            assert set(session.run(dropped)) == {0, 2}
+            with layers.dropped_by(tf.constant(3, tf.int64)):
+                layers.dropout(tf.ones([100]), training=True)

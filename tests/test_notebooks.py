@@ -24,11 +24,9 @@ SECONDS = 300
 @pytest.fixture(scope="module")
 def run_cell(tmp_path_factory):
     """run_cell(code, interrupt_after=None) runs a cell in a kernel whose folder is the project's,
-    as that of a notebook which lies there.
-
-    It returns `stdout` and `stderr`, the data that the cell `displayed`, and its `errors` as (name,
-    text). interrupt_after: printed text at which the user presses Stop, twice.
-    """
+    as that of a notebook which lies there. It returns `stdout` and `stderr`, the data that the cell
+    `displayed`, and its `errors` as (name, text). interrupt_after: printed text at which the user
+    presses Stop, twice."""
     folder = tmp_path_factory.mktemp("kernel")
     kernel = manager.KernelManager(connection_file=str(folder / "kernel.json"))
     environment = dict(os.environ, IPYTHONDIR=str(folder / "ipython"))

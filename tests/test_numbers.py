@@ -1,8 +1,6 @@
 """A run has the numbers that runs of record.NUMBERS have, on every TensorFlow, up to rounding.
-
 If the code shall give other numbers from now on, raise record.NUMBERS, write data/numbers.json anew
-by `python tests/test_numbers.py`, and train again what `make results-stale` lists.
-"""
+by `python tests/test_numbers.py`, and train again what `make results-stale` lists."""
 
 import os
 import tempfile

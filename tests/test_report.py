@@ -26,10 +26,8 @@ def test_an_interval_is_the_mean_and_t_standard_errors_on_both_sides(degrees):
 
 
 def write_run(log_dir, name, accuracy, validation=(0.5,), population=None, **given):
-    """A run that was evaluated at steps 0, 100, ... with these validation accuracies.
-
-    population: (test accuracy, [validation accuracy]) with population statistics.
-    """
+    """A run that was evaluated at steps 0, 100, ... with these validation accuracies. population:
+    (test accuracy, [validation accuracy]) with population statistics."""
     failure, code = given.pop("failure", None), given.pop("code", "abc")
     given.setdefault("losses", made_runs.made_losses(301, 0))
     result = {"test_accuracy": accuracy, "steps": given.pop("trained", 301), "seconds": 8}

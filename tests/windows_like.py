@@ -1,8 +1,6 @@
 """Plays what Windows lacks, for this project's own code: install() in a sitecustomize.
-
 os.name is "nt", names of Unix are missing, subprocess refuses what it refuses there, and a file
-that is held open can be neither removed nor renamed. Packages keep the system they are on.
-"""
+that is held open can be neither removed nor renamed. Packages keep the system they are on."""
 
 import builtins
 import errno
