@@ -45,12 +45,15 @@ for _name in batch.ELEMENTWISE + batch.ALONG_LAST_AXIS:
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_apply_gives_what_the_function_gives_of_the_whole_batch(name, session):
-    """A vector of examples is softmax's last axis: then it is computed of the whole."""
+    """A vector of examples is softmax's last axis: then it is computed of the whole, and else by
+    slices, without joining them."""
     for values in (VALUES, VALUES[:, 0]):
         found = batch.apply(FUNCTIONS[name], batch.split(tf.constant(values), 3))
         assert isinstance(found, batch.Batch) or (name, values.ndim) == ("crelu", 1)
         expected = FUNCTIONS[name](tf.constant(values))
         np.testing.assert_allclose(*session.run([batch.joined(found), expected]), rtol=1e-12)
+        if name in batch.ALONG_LAST_AXIS and values is VALUES:
+            assert "Split" not in {each.op.type for each in found.slices}
 
 
 OPERATORS = [

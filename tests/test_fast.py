@@ -60,6 +60,15 @@ def test_a_second_derivative_is_refused_by_the_fast_form_and_right_in_the_plain_
         assert np.abs(session.run(second)).max() > 0
 
 
+def test_images_are_normalized_by_fused_operations_where_onednn_runs():
+    with tf.Graph().as_default() as graph:
+        images = batch.split(tf.zeros([4, 2, 2, 3]), 2)
+        tf.gradients(layers.batch_normalization(images, training=True).slices, images.slices)
+        types = [operation.type for operation in graph.get_operations()]
+    fused = "FusedBatchNormV3" in types, "FusedBatchNormGradV3" in types
+    assert fused == (tf.has_onednn(), tf.has_onednn())
+
+
 def test_a_form_is_switched_off_only_inside_the_block():
     def is_fast():
         with tf.Graph().as_default() as graph:

@@ -130,7 +130,7 @@ def masked_crc32c(data):
 
 def _next_header(file, position, size):
     """Where the next right header is whose record fits into the file; `size` if there is none."""
-    while position + FRAME_BYTES <= size:
+    while True:
         file.seek(position)
         block = file.read(BLOCK_BYTES)
         for match in LIKE_A_HEADER.finditer(block):
@@ -138,7 +138,6 @@ def _next_header(file, position, size):
             fits = start + FRAME_BYTES + length <= size
             if fits and masked_crc32c(match.group(1)[:8]) == checksum:
                 return start
-        if len(block) < HEADER.size:  # Somebody has shortened the file meanwhile.
-            break
+        if len(block) < BLOCK_BYTES:
+            return size
         position += len(block) - HEADER.size + 1
-    return size
