@@ -12,6 +12,7 @@ Group = collections.namedtuple("Group", "label contestants rounds arguments data
 NETWORKS = ("fc", "conv")
 # Enough windows for a median, few enough that the slowest program is done in half a minute.
 STEPS = {"fc": ["--steps", 1000], "conv": ["--steps", 125, "--window", 25]}
+WHOLE = {"fc": ["--steps", 3000], "conv": ["--steps", 1500]}
 RECIPES = {
     "fc": "fc --fast: 400 batches of 256, 98 %",
     "conv": "conv --fast: 430 batches of 128, 99 %",
@@ -28,18 +29,12 @@ def measured_in(table, network):
     return [peer for peer in PEERS if table in getattr(peer, network)]
 
 
-def steps(rounds):
+def with_and_without(table, rounds, steps):
+    """steps: {network: arguments}."""
     for network in NETWORKS:
         for label, flags in ((f"{network}, batch norm", ["--batch-norm"]), (network, [])):
-            arguments = ["--network", network, *STEPS[network], *flags]
-            yield Group(label, measured_in("steps", network), rounds, arguments, None)
-
-
-def whole(rounds, num_steps=3000):
-    for network in NETWORKS:
-        arguments = ["--network", network, "--batch-norm", "--steps", num_steps]
-        label = f"{network}, batch norm"
-        yield Group(label, measured_in("whole", network), rounds, arguments, None)
+            arguments = ["--network", network, *steps[network], *flags]
+            yield Group(label, measured_in(table, network), rounds, arguments, None)
 
 
 def accuracy(rounds):
@@ -68,9 +63,11 @@ def ablation(rounds):
 
 TABLES = {
     "ablation": ablation,
-    "steps": steps,
-    "startup": lambda rounds: whole(rounds, num_steps=1),
-    "whole": whole,
+    "steps": lambda rounds: with_and_without("steps", rounds, STEPS),
+    "startup": lambda rounds: with_and_without(
+        "startup", rounds, dict.fromkeys(NETWORKS, ["--steps", 1])
+    ),
+    "whole": lambda rounds: with_and_without("whole", rounds, WHOLE),
     "accuracy": accuracy,
     "growth": growth,
     "events": lambda rounds: [Group(f"{EVENTS:,} events", READERS, rounds, [], ("events", EVENTS))],
