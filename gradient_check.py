@@ -124,14 +124,16 @@ def exercise(flags):
     """Yields (title, comparisons) for problems 1 to 3 and their edge cases."""
     random = np.random.RandomState(flags.seed)
     for name, (build, target, names, *functions, cases) in PROBLEMS.items():
+        checked = []  # Not yielded here: a session that is left open at Python's end never closes.
         with tf.Graph().as_default() as graph, tf.quiet_session() as session:
             edge = build()
             for title, given in cases(random):
                 feed = {edge[name]: array for name, array in given.items()}
                 value = session.run(edge, feed)
                 found = [getattr(backpropagation, function)(value) for function in functions]
-                yield title, compare(session, edge, feed, value, target, names, *found)
+                checked.append((title, compare(session, edge, feed, value, target, names, *found)))
             write_graph(flags.logdir, name, graph)
+        yield from checked
 
 
 def network_cases(random):

@@ -27,10 +27,8 @@ SIGNALS = {
     if hasattr(signal, name)
 }
 
-# What a name on Windows cannot hold, end with, or be: devices have names such as con and com1.
-WINDOWS_REFUSED = re.compile(
-    r'[<>:"|?*\\/\x00-\x1f]|[. ]$|^(con|prn|aux|nul|(com|lpt)[1-9])\s*(\.|$)', re.IGNORECASE
-)
+# What a name on Windows cannot hold, or end with.
+WINDOWS_REFUSED = re.compile(r'[<>:"|?*\\/\x00-\x1f]|[. ]$')
 # Words that PowerShell takes as they are; a comma, for one, would make a list.
 POWERSHELL_PLAIN = re.compile(r"[\w.:\\/=+-]+$")
 # Of subprocess.Popen, for a process that Ctrl-C in the terminal leaves alone.

@@ -20,7 +20,7 @@ def safe(text, longest=LONGEST):
     if len(name.encode(encoding)) > longest:
         digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:8]
         name = f"{name.encode(encoding)[: longest - 9].decode(encoding, 'ignore')}-{digest}"
-    return f"{name}_" if machine.refused_by_windows(name) else name
+    return name
 
 
 def numbered(name):

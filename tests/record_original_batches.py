@@ -59,17 +59,6 @@ def arrays_written(train, _data_set):
     yield images, labels
 
 
-def examples_taken_away_and_put_in(train, _data_set):
-    yield train.next_batch(250)
-    train._num_examples = 100
-    yield from (train.next_batch(50) for _ in range(9))
-    yield train.images, train.labels
-    train._images = np.concatenate([train._images, train._images[:97]])
-    train._labels = np.concatenate([train._labels, train._labels[:97]])
-    train._num_examples = len(train._images)
-    yield from (train.next_batch(60) for _ in range(14))
-
-
 def looked_at_after_each_batch(train, _data_set):
     for turn in range(12):
         start = train._index_in_epoch
@@ -101,20 +90,7 @@ def made_by_hand(_train, data_set):
     yield made.images, made.labels
 
 
-def subclassed_without_calling_init(_train, data_set):
-    class Pairs(data_set):
-        def __init__(self, images, labels):
-            self._images, self._labels, self._num_examples = images, labels, len(images)
-            self._index_in_epoch = self._epochs_completed = 0
-
-    np.random.seed(6)
-    made = Pairs(np.arange(80.0).reshape(40, 2), np.arange(40))
-    yield from (made.next_batch(9, False, True) for _ in range(12))
-    yield made.images, made.labels
-
-
-PROGRAMS = (arrays_replaced, arrays_written, examples_taken_away_and_put_in, copied, made_by_hand)
-PROGRAMS += (looked_at_after_each_batch, subclassed_without_calling_init)
+PROGRAMS = (arrays_replaced, arrays_written, looked_at_after_each_batch, copied, made_by_hand)
 
 
 def record(input_data, data_set):

@@ -1,6 +1,8 @@
 """What README and docs/results.md say of experiments is what their committed runs say."""
 
 import csv
+import glob
+import itertools
 import json
 import os
 import re
@@ -73,8 +75,10 @@ def rows_of(text):
 
 def known_rows(experiment):
     """The rows of the report, those of a network also with its name before them."""
-    known = []
-    for part in text_of("docs", "results", experiment, "report.md").split("\n## ")[1:]:
+    known, folder = [], os.path.join(RESULTS, experiment)
+    if os.path.exists(os.path.join(folder, "by_batches.md")):
+        known += rows_of(text_of(folder, "by_batches.md"))
+    for part in text_of(folder, "report.md").split("\n## ")[1:]:
         name = part.split("\n")[0].lower().replace(" network", "")
         known += [[*names, *row] for row in rows_of(part) for names in ([], [name])]
     return known
@@ -87,6 +91,20 @@ def test_tables_and_percentages_of_the_page_stand_in_the_report(experiment):
     prose = "\n".join(line for line in text.splitlines() if not line.startswith("|"))
     written = text_of("docs", "results", experiment, "report.md")
     found = re.findall(r"(?<![\d.])[+-]?\d+\.\d\d(?= %|, \+|\]| \[| percentage)", prose)
+    assert [number for number in found if number not in written] == []
+
+
+PAGES = ["README.md", "exercise_solution.ipynb", "fc_train.py", "conv_train.py"]
+PAGES += glob.glob(os.path.join(ROOT, "docs", "*.md"))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_percentage_with_decimals_stands_in_a_report(page):
+    written = "".join(map(text_of, glob.glob(os.path.join(RESULTS, "*", "*.md"))))
+    text = text_of(page)
+    if page.endswith(".ipynb"):  # without outputs
+        text = str([cell["source"] for cell in json.loads(text)["cells"]])
+    found = re.findall(r"(?<![\d.])[+-]?\d+\.\d+(?= ?%| ±| \[[+-])", text)
     assert [number for number in found if number not in written] == []
 
 
@@ -111,16 +129,14 @@ def test_the_experiment_fast_is_that_of_the_flag():
 
 
 def test_what_is_said_of_fast_is_in_its_report_and_in_the_benchmark():
-    written = text_of("docs", "results", "fast", "report.md")
     measured = json.loads(text_of("benchmarks", "results", "accuracy.json"))["measurements"]
-    claims = re.findall(r"\d\d\.\d\d ± \d\.\d\d", text_of("README.md").split("`--fast` is")[1])
-    for network, claim in zip(("fc", "conv"), claims):
-        assert f"{claim} (n = 10)" in written and claim in text_of(f"{network}_train.py")
+    claims = re.findall(r"\| (\d\d\.\d\d ± \d\.\d\d) \| (\d\.\d) \|", text_of("README.md"))
+    for network, (accuracy, claim) in itertools.zip_longest(("fc", "conv"), claims):
+        assert f"{accuracy} (n = 10)" in text_of("docs", "results", "fast", "report.md")
         seconds = statistics.median(
             each["training_seconds"]
             for each in measured
             if each["contestant"].startswith("this project") and each["label"].startswith(network)
         )
-        assert f"| {claim} | {seconds:.1f} |" in text_of("README.md")
-        assert f"in {seconds:.1f} s of training" in text_of(f"{network}_train.py")
-    assert len(claims) == 2
+        told = re.sub(r"\s+", " ", text_of(f"{network}_train.py"))
+        assert claim == f"{seconds:.1f}" and accuracy in told and f"in {claim} s of" in told

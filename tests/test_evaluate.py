@@ -1,8 +1,10 @@
 """--evaluate and --export: checkpoints of other programs, old runs, one's own digits."""
 
+import importlib
 import os
 import re
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -228,3 +230,14 @@ def test_an_export_that_cannot_be_written_is_one_line_and_leaves_nothing(run, tm
     place = str(tmp_path / "file" / "exported")
     assert refusal(run, "--export", place).startswith(f"--export {place}: ")
     assert capsys.readouterr().out and list(tree(tmp_path)) == ["file"]
+
+
+def test_a_network_is_also_measured_as_it_normalizes_in_training(flags, tmp_path, capsys):
+    """Its moving averages have hardly moved, so by batches it has more of the test set right."""
+    run = fc_train.main([*flags, "--batch-norm", "--num-batches=9", f"--log-dir={tmp_path}"])
+    printed = capsys.readouterr().out
+    sys.path.insert(0, os.path.join(ROOT, "docs"))
+    importlib.import_module("normalized_by_batches").main([run, run])
+    row = capsys.readouterr().out.splitlines()[-1]
+    assert row.startswith("| 32 | 0.002 | 9 | ") and row.endswith(" ± 0.00 (n = 2) |")
+    assert float(row.split()[7]) > 100 * numbers(printed)[-1]

@@ -30,7 +30,9 @@ def test_fast_is_the_recipe_and_a_flag_given_besides_wins(script):
 
 def test_settings_hold_what_fast_stands_for_and_the_folder_is_named_by_it(small, tmp_path):
     folder = fc_train.main([*small, "--fast", "--num-batches=2", f"--log-dir={tmp_path}"])
-    assert os.path.basename(folder).startswith("adam_batchnorm_fast_num-batches-2")
+    named = fc_train.parse_flags(["--fast", "--num-batches=2", "--loss=sigmoid"]).default_name
+    assert named == "adam_batchnorm_fast_num-batches-2"
+    assert os.path.basename(folder).startswith(named)
     flags = record.read_settings(folder)["flags"]
     expected = {"learning_rate": 0.02, "schedule": "one-cycle", "num_batches": 2}
     assert {**flags, **expected} == flags and "fast" not in flags

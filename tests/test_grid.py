@@ -169,7 +169,7 @@ REFUSED_FILES = """
 --networks# raise SystemExit(3)# SystemExit: 3
 --networks# NETWORK = FLAGS = parse_flags = 1# has no attribute 'main'
 --networks# NETWORK = FLAGS = parse_flags = main = 'a/b'# 'a/b'
---networks# NETWORK = FLAGS = parse_flags = main = 'con'# 'con'
+--networks# NETWORK = FLAGS = parse_flags = main = 'a b'# 'a b'
 --networks# from fc_train import *; NETWORK = "conv"# both name their network conv
 --config# {# not readable as JSON
 --config# []# expected {"grids"

@@ -1,6 +1,5 @@
 """What differs between systems, which graph_mode/machine.py alone knows."""
 
-import concurrent.futures
 import errno
 import glob
 import os
@@ -8,7 +7,6 @@ import platform
 import re
 import subprocess
 import sys
-from unittest import mock
 
 import pytest
 import windows_like
@@ -19,7 +17,7 @@ from graph_mode import command_line, machine
 from graph_mode import tensorflow1 as tf
 from graph_mode.command_line import CommandError
 from graph_mode.runs.folder import Run
-from graph_mode.train import trainer, training
+from graph_mode.train import trainer
 
 
 def test_what_only_unix_has_is_used_in_one_file():
@@ -147,12 +145,12 @@ def test_a_gpu_that_is_not_there_is_one_sentence():
 
 
 def test_names_that_windows_refuses(monkeypatch, tmp_path):
-    for name in ("a:b", "a/b", "tab\t", "con", "NUL.txt", "lpt9 .x", "a.", "a "):
+    for name in ("a:b", "a/b", "tab\t", "a.", "a "):
         assert machine.refused_by_windows(name), name
-    assert not any(map(machine.refused_by_windows, ["console", "com10", ".hidden", "größe", "-2"]))
+    assert not any(map(machine.refused_by_windows, [".hidden", "größe", "-2"]))
     monkeypatch.setattr(machine, "WINDOWS", True)
     with pytest.raises(CommandError, match="--run-name"):
-        Run.create(str(tmp_path / "runs"), "fc", "con", {})
+        Run.create(str(tmp_path / "runs"), "fc", "a:b", {})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -191,13 +189,6 @@ def test_a_pipe_whose_reader_left_is_no_error_of_windows_and_a_bad_name_is(monke
     assert command_line.exit_code_of(lambda: write("a?")) == 2
     assert command_line.exit_code_of(write) == 0
     assert capsys.readouterr().err.count("a?: Invalid argument") == 1
-
-
-def test_the_training_loop_is_waited_for_in_portions_between_which_windows_hears_ctrl_c():
-    call = mock.Mock()
-    call.result.side_effect = [concurrent.futures.TimeoutError] * 2 + ["done"]
-    assert training._result(call) == "done"
-    assert max(timeout for (timeout,), _ in call.result.call_args_list) <= 0.1
 
 
 def test_in_a_terminals_ipython_a_mistake_is_one_line_and_the_session_goes_on(tmp_path):

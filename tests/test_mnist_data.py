@@ -271,11 +271,3 @@ def test_the_command_needs_no_other_file_of_the_project_nor_a_reader_of_its_outp
     assert run_command("--check", MNIST, cwd=str(tmp_path), stdout=sender) == (0, [])
     os.close(sender)
     assert run_command(cwd=str(tmp_path))[0] == 2
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
-def test_a_name_that_no_encoding_knows_is_shown(tmp_path):
-    folder = write_set(os.path.join(str(tmp_path), os.fsdecode(b"\xff \n")), image_set())
-    assert run_command("--check", folder) == (0, [])
-    code, errors = run_command("--check", os.path.join(folder, "none"))
-    assert code == 2 and len(errors) == 1

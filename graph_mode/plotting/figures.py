@@ -57,7 +57,6 @@ HALVED = "equal steps halve the error"  # on the axis of scale_accuracy
 STANDS_OUT = 10  # Early values so many times the start and the second half squeeze nothing.
 MANY_LINES = 12  # With more, single batches would hide what there is to see.
 FEW_MARKERS = 40  # Up to so many points each has a marker.
-MAX_POINTS = 20000  # Of a longer curve so many are drawn: more than a picture has pixels.
 ACCURACY_TICKS = (0.1, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
 # One error in a validation set of 5000; an accuracy of 1 is drawn there.
 SMALLEST_ERROR = 2e-4
@@ -221,9 +220,8 @@ def draw_panel(axes, panel, label_characters):
         panel = panel._replace(y_label=f"{panel.y_label}, {HALVED}")
     if percent or panel.scale == "log":
         axes.yaxis.set_major_formatter(numbers)
-    lines = list(map(thinned, panel.lines))
-    for line in lines:
-        draw_line(axes, line, len(lines))
+    for line in panel.lines:
+        draw_line(axes, line, len(panel.lines))
     if panel.level is not None:
         axes.axhline(panel.level, color=GREY, linewidth=0.8, linestyle="-.", zorder=1.5)
     axes.set_xlabel(plain(panel.x_label))
@@ -235,16 +233,10 @@ def draw_panel(axes, panel, label_characters):
     axes.autoscale_view()
     if len(values) and axes.dataLim.y1 > max(values.max(), panel.level or 0):
         axes.set_ylim(top=1.1 * values.max())
-    for line in [line for line in lines if line.raw is not None and len(lines) <= MANY_LINES]:
+    lines, many = panel.lines, len(panel.lines) > MANY_LINES
+    for line in [line for line in lines if line.raw is not None and not many]:
         look = {"alpha": 0.25 / math.sqrt(len(lines)), "linewidth": 0.5, "zorder": 1.8}
         axes.plot(line.x, line.raw, color=line.color, scaley=False, **look)  # It may stand out.
-
-
-def thinned(line):
-    """The line with at most MAX_POINTS points, its first and its last among them."""
-    kept = np.linspace(0, len(line.x) - 1, min(len(line.x), MAX_POINTS)).astype(int)
-    columns = {name: getattr(line, name) for name in ("x", "y", "raw", "low", "high")}
-    return line._replace(**{n: column[kept] for n, column in columns.items() if column is not None})
 
 
 def shown_values(panel):

@@ -60,10 +60,10 @@ def measure(session, inference, population, images, labels, take=True):
     return Measured(moving, evaluate(session, population.inference, images, labels))
 
 
-def evaluate(session, inference, images, labels):
-    """The Evaluation of uint8 images [n, h, w, c] and labels [n] by a program.FedTower."""
+def evaluate(session, inference, images, labels, size=IMAGES_PER_CALL):
+    """The Evaluation of uint8 images [n, h, w, c], `size` at a time, and labels [n] by a tower."""
     fetches = inference.logits, inference.losses
-    logits, losses = zip(*fetch(session, inference, fetches, images, labels, IMAGES_PER_CALL))
+    logits, losses = zip(*fetch(session, inference, fetches, images, labels, size))
     logits = np.concatenate(logits)
     return Evaluation(
         loss=float(np.concatenate(losses).mean(dtype=np.float64)),
