@@ -181,6 +181,11 @@ def test_a_loss_that_is_not_finite_ends_the_run_within_an_evaluation_interval(st
     assert not (tmp_path / RUN / "result.json").exists()
 
 
+def test_weights_that_diverge_in_one_step_are_told_by_the_validation_loss(start, tmp_path):
+    one = ["--num-batches=1", "--learning-rate=1e18", "--optimizer=sgd"]
+    assert "validation loss was" in start(tmp_path, *DIVERGING, *one).wait()[2]
+
+
 def test_with_allow_nonfinite_the_run_goes_on_to_its_end(start, tmp_path):
     code, stdout, stderr = start(tmp_path, *DIVERGING, "--allow-nonfinite").wait()
     assert (code, stderr, stdout.count("Final test accuracy: ")) == (0, "", 1)
