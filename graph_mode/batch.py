@@ -28,7 +28,7 @@ def split(tensor, slices):
     if slices == 1:
         return tensor
     examples = tensor.shape.as_list()[0]
-    if examples is None or not 1 <= slices <= examples:
+    if examples is None or not 0 < slices <= examples:
         raise ValueError(
             f"a batch of {'unknown size' if examples is None else examples} cannot be split into "
             f"{slices} slices: give 1 to {examples or 'the batch size, known beforehand,'} of them"
