@@ -272,10 +272,11 @@ def dense_to_one_hot(labels_dense, num_classes):
 
 def _encode(labels, one_hot, num_classes, name):
     labels = np.asarray(labels).ravel()
-    for outside in np.flatnonzero((labels < 0) | (labels >= num_classes))[:1]:
+    outside = np.flatnonzero((labels < 0) | (labels >= num_classes))
+    if len(outside):
         expected = f"0 to {num_classes - 1}; with more classes, give their number as num_classes"
         raise DataError(
-            f"{name}: label {labels[outside]} at position {outside}, expected {expected}"
+            f"{name}: label {labels[outside[0]]} at position {outside[0]}, expected {expected}"
         )
     return np.eye(num_classes)[labels] if one_hot else labels
 
@@ -536,12 +537,10 @@ def main(arguments=None):
         print("mnist_data.py: interrupted", file=sys.stderr)
         return 130
     except (DataError, OSError) as error:
-        if getattr(error, "errno", None) in (errno.EPIPE, errno.EINVAL) and not error.filename:
-            # The reader of the output left, for which Windows has EINVAL.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            return 0
-        print(f"mnist_data.py: error: {error}", file=sys.stderr)
-        return 2
+        # Where the reader of the output left, for which Windows has EINVAL, nobody is to be told.
+        if getattr(error, "errno", None) not in (errno.EPIPE, errno.EINVAL) or error.filename:
+            print(f"mnist_data.py: error: {error}", file=sys.stderr)
+            return 2
     return 0
 
 

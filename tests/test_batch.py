@@ -84,7 +84,7 @@ CUBE = np.stack([VALUES, VALUES + 1])
 SLICED = [
     lambda x: x @ MATRIX, lambda x: -x, lambda x: abs(-x), lambda x: (x > 1) & ~(x > 1.2),
     lambda x: x[:, 0], lambda x: x[..., :2], lambda x: x[:], lambda x: x[:, None],
-    lambda x: x[..., None, 1],
+    lambda x: x[..., None, 1], lambda x: x[..., None] @ x[:, None],
 ]  # fmt: skip
 # These meet the axis of examples.
 WHOLE = [

@@ -134,6 +134,7 @@ def test_the_batch_size_may_stay_open():
         layer = layers.conv2d_transpose(layers.conv2d(images, 4, 3, padding="same"), 3, 2, 2)
         logits = layers.dense(layers.flatten(layer), 5)
         assert [x.shape.as_list() for x in (layer, logits)] == [[None, 8, 6, 3], [None, 5]]
+        assert logits.op.inputs[0].op.type == "MatMul"  # and no reshapes around it
         session.run(tf.global_variables_initializer())
         for count in (1, 7):
             assert session.run(logits, {images: np.ones([count, 4, 3, 2])}).shape == (count, 5)

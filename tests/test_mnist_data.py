@@ -226,6 +226,7 @@ NOTES = {
     "two sets": (np.concatenate([SORTED[::2], SORTED[::2]]), 10, TOLD.format(2, 10, 5)),
     "no validation": (SORTED, 0, ""),
     "mixed": (np.arange(60) % 5, 10, ""),
+    "in twelve blocks": (np.arange(60) // 5 % 5, 10, ""),
     "one class": (SORTED * 0, 10, ""),
 }
 

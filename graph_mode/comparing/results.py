@@ -107,7 +107,7 @@ def group_by_setting(results):
             if bool(flags.get(BATCH_NORM)) != with_norm:
                 continue
             others = {n: value for n, value in own.items() if not n.startswith(BATCH_NORM)}
-            beside = [s for s in settings.values() if others.items() <= s.values.items()]
+            beside = [s for s in settings.values() if {**s.values, **others} == s.values]
             new = Setting(result.run.network, own, {False: {}, True: {}})
             for setting in not with_norm and beside or [settings.setdefault(frozen(own), new)]:
                 setting.sides[with_norm][flags.get(SEED)] = result

@@ -43,7 +43,7 @@ def smooth(values, weight, steps=None):
 
 def links_of(count, weight):
     """float64 [n - 1]: by what a value's weight shrinks from each place to the next."""
-    neighbours = np.clip(np.arange(1, count) / 8, 1.25, 1 / (1 - weight))
+    neighbours = np.maximum(np.arange(1, count) / 8, 1.25)
     return np.minimum(1 - 1 / neighbours, weight)
 
 

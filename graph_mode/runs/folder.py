@@ -71,7 +71,7 @@ class Run:
         try:
             for split in ("",) + SPLITS:
                 # The test set is measured at a run's end alone.
-                last_step = -1 if split == "test" else first_step - 1
+                last_step = -math.inf if split == "test" else first_step - 1
                 for path in self._files(split, "events.out.tfevents.*"):
                     event_writer.drop_events_after(path, last_step)
             for path in self._files("", ".*.part") + self._files("", record.RESULT):
