@@ -59,14 +59,6 @@ def arrays_written(train, _data_set):
     yield images, labels
 
 
-def looked_at_after_each_batch(train, _data_set):
-    for turn in range(12):
-        start = train._index_in_epoch
-        yield train.next_batch(77, shuffle=turn % 4 != 3)
-        yield (train.images, train.labels) if turn % 2 else (train._images, train._labels)
-        yield train._images[start : start + 77], train._labels[start : start + 77]
-
-
 def copied(train, _data_set):
     yield train.next_batch(100)
     other = copy.copy(train)
@@ -90,7 +82,7 @@ def made_by_hand(_train, data_set):
     yield made.images, made.labels
 
 
-PROGRAMS = (arrays_replaced, arrays_written, looked_at_after_each_batch, copied, made_by_hand)
+PROGRAMS = (arrays_replaced, arrays_written, copied, made_by_hand)
 
 
 def record(input_data, data_set):

@@ -108,6 +108,14 @@ def test_every_percentage_with_decimals_stands_in_a_report(page):
     assert [number for number in found if number not in written] == []
 
 
+def test_the_figures_of_the_page_on_speed_are_medians_of_the_benchmarks():
+    measured = text_of("docs", "benchmarks.md")
+    rows = rows_of(text_of("docs", "speed.md").split("## What makes")[0])
+    cells = [cell for row in rows if re.match("this|the published", row[0]) for cell in row[1:]]
+    assert len(cells) == 32
+    assert [cell for cell in cells if not re.search(rf"\| {cell}[ ,]", measured)] == []
+
+
 def test_the_results_in_readme_are_those_of_the_page():
     """Population statistics, without the number of runs."""
     rows = rows_of(text_of("README.md").split("## Results")[1].split("`--fast`")[0])
