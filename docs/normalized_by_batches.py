@@ -16,25 +16,25 @@ from graph_mode.show import tables
 from graph_mode.train import evaluation, trainer
 
 
-def accuracy_by_batches(flags, folder):
-    """Normalized by the statistics of each batch, of the size that the run was trained with."""
-    data, checkpoint = trainer.load_data(flags), checkpoints.find(folder)
-    with trainer.restored(fc_train.script, data, flags, checkpoint) as (session, network):
-        as_in_training = network.fed_tower("as_in_training", training=True)
-        images, labels, size = data.test.images, data.test.labels, flags.batch_size
-        return evaluation.evaluate(session, as_in_training, images, labels, size).accuracy
-
-
-def main(folders):
-    found = {}
-    for folder in folders:
+def main(arguments=None):
+    parser = command_line.OneLineParser(description=__doc__)
+    parser.add_argument("runs", nargs="+", help="folders of runs")
+    found, rows = {}, []
+    for folder in parser.parse_args(arguments).runs:
         flags = fc_train.parse_flags(["--evaluate", folder])
+        data, checkpoint = trainer.load_data(flags), checkpoints.find(folder)
+        with trainer.restored(fc_train.script, data, flags, checkpoint) as (session, network):
+            tower = network.fed_tower("as_in_training", training=True)
+            images, labels, size = data.test.images, data.test.labels, flags.batch_size
+            accuracy = evaluation.evaluate(session, tower, images, labels, size).accuracy
         setting = flags.batch_size, flags.learning_rate, flags.num_batches
-        found.setdefault(setting, []).append(100 * accuracy_by_batches(flags, folder))
+        found.setdefault(setting, []).append(100 * accuracy)
+    for setting, x in found.items():
+        spread = f" ± {stdev(x):.2f}" if len(x) > 1 else ""
+        rows.append([*setting, f"{mean(x):.2f}{spread} (n = {len(x)})"])
     heads = ["batch size", "learning rate", "num batches", "normalized by batches (%)"]
-    rows = [(*key, f"{mean(x):.2f} ± {stdev(x):.2f} (n = {len(x)})") for key, x in found.items()]
     print(tables.markdown(heads, rows))
 
 
 if __name__ == "__main__":
-    command_line.run(lambda: main(sys.argv[1:]))
+    command_line.run(main)

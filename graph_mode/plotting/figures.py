@@ -233,8 +233,8 @@ def draw_panel(axes, panel, label_characters):
     axes.autoscale_view()
     if len(values) and axes.dataLim.y1 > max(values.max(), panel.level or 0):
         axes.set_ylim(top=1.1 * values.max())
-    lines, many = panel.lines, len(panel.lines) > MANY_LINES
-    for line in [line for line in lines if line.raw is not None and not many]:
+    lines = panel.lines if len(panel.lines) <= MANY_LINES else []
+    for line in [line for line in lines if line.raw is not None]:
         look = {"alpha": 0.25 / math.sqrt(len(lines)), "linewidth": 0.5, "zorder": 1.8}
         axes.plot(line.x, line.raw, color=line.color, scaley=False, **look)  # It may stand out.
 

@@ -60,9 +60,9 @@ def measure(session, inference, population, images, labels, take=True):
     return Measured(moving, evaluate(session, population.inference, images, labels))
 
 
-def evaluate(session, inference, images, labels, size=IMAGES_PER_CALL):
-    """The Evaluation of uint8 images [n, h, w, c], `size` at a time, and labels [n] by a tower."""
-    fetches = inference.logits, inference.losses
+def evaluate(session, inference, images, labels, size=None):
+    """The Evaluation of uint8 images [n, h, w, c], `size` a call, and labels [n] by a FedTower."""
+    fetches, size = (inference.logits, inference.losses), size or IMAGES_PER_CALL
     logits, losses = zip(*fetch(session, inference, fetches, images, labels, size))
     logits = np.concatenate(logits)
     return Evaluation(
