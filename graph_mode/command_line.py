@@ -149,20 +149,17 @@ def exit_code_of(main):
 @contextlib.contextmanager
 def one_line_errors():
     """In IPython, has what explained() knows shown as one line there, without a traceback."""
-    if not machine.ipython():
-        yield
-        return
     try:
         yield
     except StoppedInNotebook:
         raise
     except (Exception, KeyboardInterrupt) as error:
         found = explained(error)
-        if found is None:
+        if found is None or not machine.ipython():
             raise
         raise StoppedInNotebook(found) if isinstance(found, Stopped) else found from None
     except SystemExit as end:  # argparse, after --help
-        if end.code:
+        if end.code or not machine.ipython():
             raise
 
 
@@ -181,6 +178,11 @@ def explained(error):
     if isinstance(error, CommandError):
         return error
     if isinstance(error, KeyboardInterrupt):
+        before = error.__context__
+        while before and not isinstance(before, Stopped):
+            before = before.__context__
+        if before:  # a second signal, while the command was about to end
+            return before
         number = error.args[0] if error.args else signal.SIGINT
         by = "" if number == signal.SIGINT else f" by {machine.SIGNALS[number]}"
         return Stopped(f"interrupted{by}", 128 + number)

@@ -211,8 +211,3 @@ def relative(path):
         return os.path.relpath(path)
     except ValueError:
         return os.path.abspath(path)
-
-
-def refused_by_windows(name):
-    """Whether Windows refuses the name for a file."""
-    return WINDOWS_REFUSED.search(name) is not None

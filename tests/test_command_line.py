@@ -17,6 +17,9 @@ import sys
 sys.path.insert(0, {root!r})
 from graph_mode import command_line
 
+stack = command_line.contextlib.ExitStack()
+stack.callback(command_line.os.kill, command_line.os.getpid(), 15)
+
 def main():
     {body}
 
@@ -53,6 +56,7 @@ import os; os.kill(os.getpid(), 15) = 143: interrupted by SIGTERM
 open('/no/such/file') = 2: error: /no/such/file: No such file or directory
 raise OSError('the disk is gone') = 2: error: the disk is gone
 import mnist_data; raise mnist_data.DataError('cut off') = 2: error: cut off
+with stack: raise command_line.Stopped('to continue: x', 130) = 130: to continue: x
 """
 
 

@@ -145,12 +145,11 @@ def test_a_gpu_that_is_not_there_is_one_sentence():
 
 
 def test_names_that_windows_refuses(monkeypatch, tmp_path):
-    for name in ("a:b", "a/b", "tab\t", "a.", "a "):
-        assert machine.refused_by_windows(name), name
-    assert not any(map(machine.refused_by_windows, [".hidden", "größe", "-2"]))
+    assert not any(map(machine.WINDOWS_REFUSED.search, [".hidden", "größe", "-2"]))
     monkeypatch.setattr(machine, "WINDOWS", True)
-    with pytest.raises(CommandError, match="--run-name"):
-        Run.create(str(tmp_path / "runs"), "fc", "a:b", {})
+    for name in ("a:b", "a/b", "tab\t", "a.", "a "):
+        with pytest.raises(CommandError, match="--run-name"):
+            Run.create(str(tmp_path / "runs"), "fc", name, {})
     assert list(tmp_path.iterdir()) == []
 
 

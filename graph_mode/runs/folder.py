@@ -130,7 +130,7 @@ class Run:
 
 
 def _make_folder(log_dir, network, name):
-    if machine.WINDOWS and machine.refused_by_windows(name):
+    if machine.WINDOWS and machine.WINDOWS_REFUSED.search(name):
         raise CommandError(f"--run-name {name!r}: Windows refuses this name: take another")
     parent = os.path.join(log_dir, network)
     try:
