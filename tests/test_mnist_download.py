@@ -193,21 +193,6 @@ sys.exit(mnist_data.main(["--download", sys.argv[2]]))
 """
 
 
-def start_process(server, folder, code=CODE, **options):
-    command = [sys.executable, "-c", code, server.url, str(folder)]
-    options.update(cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    return subprocess.Popen(command, **options)
-
-
-def test_several_processes_may_download_at_once(tmp_path, start_server):
-    folder = tmp_path / "new"
-    for process in [start_process(start_server(), folder) for _ in range(3)]:
-        stdout, stderr = process.communicate(timeout=60)
-        assert (process.returncode, stderr) == (0, b"")
-        assert stdout.decode().endswith(f"{folder}: the canonical MNIST\n")
-    assert sorted(os.listdir(str(folder))) == sorted(FILES)
-
-
 def largest_file_of_1_mb():
     import resource
 
@@ -219,8 +204,10 @@ def largest_file_of_1_mb():
 def test_a_kill_or_a_full_disk_leaves_no_half_file(killed, tmp_path, start_server):
     # The signal of the first byte beyond the limit kills it, where Python does not ignore that.
     code = "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_DFL)" if killed else ""
-    process = start_process(start_server(), tmp_path, code + CODE, preexec_fn=largest_file_of_1_mb)
-    error = process.communicate(timeout=60)[1].decode()
+    command = [sys.executable, "-c", code + CODE, start_server().url, str(tmp_path)]
+    options = {"cwd": ROOT, "preexec_fn": largest_file_of_1_mb, "timeout": 60}
+    process = subprocess.run(command, capture_output=True, **options)
+    error = process.stderr.decode()
     assert process.returncode == (-signal.SIGXFSZ if killed else 2)
     assert ("train-images-idx3-ubyte.gz: cannot be written (File too large)" in error) != killed
     assert [name for name in os.listdir(str(tmp_path)) if name in FILES or not killed] == []
