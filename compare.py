@@ -20,7 +20,6 @@ ended is never trained again. The exit code is 1 where no run came to its end.
 import itertools
 import os
 import shutil
-import signal
 import sys
 import time
 from statistics import mean
@@ -72,9 +71,9 @@ def main(arguments=None):
         try:
             train_missing(runs, own)
         except KeyboardInterrupt as interrupt:
-            code = 128 + getattr(interrupt, "number", signal.SIGINT)
-            words = "interrupted; the same command continues where it was"
-            raise command_line.CommandError(words, code) from None
+            stopped = command_line.explained(interrupt)
+            words = f"{stopped}; the same command continues where it was"
+            raise command_line.Stopped(words, stopped.exit_code) from None
         return write_report(runs, own)
 
 

@@ -123,7 +123,7 @@ def quiet_session(config=None):
 def compiled(function):
     """`function`, compiled as one XLA computation. Raises CommandError where TensorFlow cannot."""
     if version() < (2, 5):
-        found = ".".join(map(str, version()))
+        found = _load().VERSION
         raise CommandError(f"--xla needs TensorFlow 2.5 or later, found {found}: leave --xla out")
     return _load().function(function, jit_compile=True, autograph=False)
 

@@ -228,7 +228,7 @@ def own_terminal(descriptor):
     fcntl.ioctl(descriptor, termios.TIOCSCTTY, 0)
 
 
-@pytest.mark.parametrize("how", ["Ctrl-C", "terminal closes"])
+@pytest.mark.parametrize("how", ["SIGINT", "SIGTERM", "terminal closes"])
 def test_stopped_it_ends_its_workers_and_the_next_one_goes_on(how, start, quick, compare, results):
     terminal = {}
     if how == "terminal closes":
@@ -245,9 +245,9 @@ def test_stopped_it_ends_its_workers_and_the_next_one_goes_on(how, start, quick,
         os.close(ours)
         process.wait(PATIENCE_SECONDS)
     else:
-        process.send_signal(signal.SIGINT)
+        process.send_signal(getattr(signal, how))
         _, errors = process.communicate(timeout=PATIENCE_SECONDS)
-        assert process.returncode == 130
+        assert process.returncode == 128 + getattr(signal, how)
         assert errors.count("\n") == 1 and "interrupted" in errors and "continues" in errors
     assert len(workers) == 2 and not any(os.path.exists(f"/proc/{pid}") for pid in workers)
     finished = results()

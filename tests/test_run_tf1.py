@@ -248,14 +248,16 @@ tf.train.Saver().restore(tf.Session(), {DATA!r} + "/fc.ckpt")
 
 
 def test_check_says_what_is_missing_in_all_cells_and_modules_and_runs_nothing(run, tmp_path, capfd):
-    cells = [
-        "import tensorflow as tf, beside\nfrom tensorflow.contrib import slim\n",
+    sources = (
+        "import tensorflow as tf, bad\nfrom lib import beside\nfrom tensorflow.contrib import slim",
         "%time\nlayers = tf.contrib.layers\nx = layers.flatten(tf.pack([tf.nn.relu(1.0)]))",
         "raise SystemExit(slim.nothing)",
-    ]
-    path, beside = tmp_path / "old.ipynb", tmp_path / "beside.py"
-    cells = [{"cell_type": "code", "source": each} for each in cells]
+    )
+    cells = [{"cell_type": "code", "source": each} for each in sources]
+    path, beside = tmp_path / "old.ipynb", tmp_path / "lib" / "beside.py"
+    beside.parent.mkdir()  # without __init__.py
     path.write_text(json.dumps({"cells": cells}))
+    (tmp_path / "bad.py").write_bytes(b"print '\xe9'")
     beside.write_text("from tensorflow import layers, unpack\nlayers.batch_normalization(0)\n")
     loaded = program.Program(str(path), addresses.tell)
     assert check.check(loaded) == 2

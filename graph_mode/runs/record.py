@@ -78,32 +78,40 @@ def source_checksum(path):
     """The first 12 digits of the SHA-256 of a script, and of the modules in its folder that it or
     they import, but for this project's own."""
     script = os.path.realpath(path)
-    digest, found, waiting = hashlib.sha256(), set(), [script]
+    with open(script, "rb") as source:
+        content = source.read()
+    digest = hashlib.sha256(content)
+    for file, module in modules_of([content], {os.path.dirname(script)}, OWN_MODULES):
+        digest.update(b"" if file == script else module)
+    return digest.hexdigest()[:12]
+
+
+def modules_of(sources, folders, ignored):
+    """Yields (file, its bytes) of each module that these sources import from the folders, and of
+    those that they import from there or from beside them, but for packages that are `ignored`."""
+    found, waiting = set(), sum((_imported(source, folders, ignored) for source in sources), [])
     while waiting:
         file = waiting.pop()
         if file not in found:
             found.add(file)
             with open(file, "rb") as source:
                 content = source.read()
-            digest.update(content)
-            waiting += _imported(content, {os.path.dirname(each) for each in (script, file)})
-    return digest.hexdigest()[:12]
+            yield file, content
+            waiting += _imported(content, {*folders, os.path.dirname(file)}, ignored)
 
 
-def _imported(content, folders):
+def _imported(content, folders, ignored):
     """The files below the folders, sorted, that the source of a module may import."""
     names = set()
     with contextlib.suppress(SyntaxError, ValueError):
         for node in ast.walk(ast.parse(content)):
             if isinstance(node, (ast.Import, ast.ImportFrom)):
                 module = getattr(node, "module", None) or ""
-                names.update(
-                    tuple(f"{module}.{each.name}".strip(".").split(".")) for each in node.names
-                )
+                names |= {f"{module}.{each.name}".strip(".") for each in node.names}
     files = set()
-    for name in names:
-        for length in range(1, len(name) + 1) if name[0] not in OWN_MODULES else ():
-            for path in (os.path.join(folder, *name[:length]) for folder in folders):
+    for parts in (name.split(".") for name in names):
+        for length in range(1, len(parts) + 1) if parts[0] not in ignored else ():
+            for path in (os.path.join(folder, *parts[:length]) for folder in folders):
                 files.update([f"{path}.py", os.path.join(path, "__init__.py")])
     return sorted(os.path.realpath(file) for file in files if os.path.isfile(file))
 

@@ -2,12 +2,11 @@
 
 import ast
 import contextlib
-import modulefinder
 import os
 import sys
-import tokenize
 
-from graph_mode import command_line
+from graph_mode import command_line, machine
+from graph_mode.runs import record
 from graph_mode.tf1 import importing, missing
 
 
@@ -33,18 +32,15 @@ def check(program, verbose=False):
 def _uses_of_all(program):
     """Yields (file or cell, line, path) of the program and of the modules that lie beside it."""
     yield from uses(program.pieces)
-    folder = os.path.dirname(program.path) if program.module is None else ""
-    finder = modulefinder.ModuleFinder([folder or os.curdir])
-    with contextlib.suppress(SyntaxError):  # of a module, of which importing it will tell
-        if program.module is not None:
-            finder.import_hook(program.module)
-        for code in program.codes if program.module is None else ():
-            finder.scan_code(code, finder.add_module("__main__"))
-    for module in finder.modules.values():
-        file = os.path.normpath(module.__file__ or program.path)
-        if not os.path.samefile(file, program.path):
-            with tokenize.open(file) as opened:
-                yield from uses([(file, opened.read())])
+    sources = [source for _, source in program.pieces]
+    folders = {os.path.dirname(os.path.realpath(program.path))}
+    folders |= {os.curdir} if program.module is not None else set()  # as of `python -m`
+    for file, source in record.modules_of(sources, folders, ["tensorflow"]):
+        if os.path.samefile(file, program.path):
+            continue
+        shown = file if os.path.isabs(program.path) else machine.relative(file)
+        with contextlib.suppress(SyntaxError, ValueError):  # of which importing it will tell
+            yield from uses([(shown, source)])
 
 
 def uses(pieces):

@@ -27,12 +27,9 @@ class Clock(Hook):
 
     def result(self, num_batches, first_step):
         """{"steps", "seconds", "steps_per_second"}; time is of this process, from first_step on."""
-        steps = num_batches - first_step
-        return {
-            "steps": num_batches,
-            "seconds": time.time() - self._started,
-            "steps_per_second": steps / self._in_calls if steps else 0.0,
-        }
+        steps, seconds = num_batches - first_step, time.time() - self._started
+        rate = steps / self._in_calls if steps else 0.0
+        return {"steps": num_batches, "seconds": seconds, "steps_per_second": rate}
 
 
 class StepEvents(Hook):

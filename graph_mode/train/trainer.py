@@ -77,8 +77,7 @@ def train(script, flags, further_hooks=()):
         write_end(training, result, of_test.moving)
         run.write_result(result)
         if interruption.signal is not None:
-            where = f"after the last batch; the run is complete: {run.folder}"
-            raise interruption.stopped(where)
+            raise interruption.stopped(f"after the last batch; the run is complete: {run.folder}")
     return run.folder, data
 
 
@@ -113,9 +112,8 @@ def evaluate(script, data, flags, checkpoint):
         population = evaluation.population_of(network, data.train)
         for split in ("validation", "test"):
             examples = getattr(data, split)
-            measured = evaluation.measure(
-                session, network.inference, population, examples.images, examples.labels
-            )
+            given = population, examples.images, examples.labels
+            measured = evaluation.measure(session, network.inference, *given)
             for before, found in zip(("", "With population statistics: "), measured):
                 if found:
                     print_line(before + found.line(split.capitalize()))
