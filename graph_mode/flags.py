@@ -9,7 +9,6 @@ import collections
 import contextlib
 import io
 import json
-import math
 import os
 import typing
 
@@ -26,7 +25,8 @@ OPTIMIZERS = ("sgd", "momentum", "nesterov", "adam", "rmsprop", "adagrad", "adad
 SCHEDULES = ("constant", "cosine", "one-cycle")
 DEVICES = ("auto", "cpu", "gpu")
 
-LARGEST_SEED = 2**31 - 1
+LARGEST = 2**31 - 1
+LARGEST_THREADS = 2**12
 # File systems take 255 bytes; this leaves room for the -2, -3, ... of a name that is taken.
 LONGEST_NAME = 240
 DEFAULT_DATA_DIR = os.path.join(PROJECT, "MNIST_data")
@@ -57,17 +57,19 @@ def _type(convert, expected, is_right):
     return value_of
 
 
-positive_integer = _type(int, "a whole number of at least 1", lambda value: value >= 1)
-integer_from_0 = _type(int, "a whole number of at least 0", lambda value: value >= 0)
+def number_between(smallest, largest, kind=int):
+    expected = f"a {'whole ' * (kind is int)}number from {smallest} to {largest}"
+    return _type(kind, expected, lambda value: smallest <= value <= largest)
+
+
+positive_integer = number_between(1, LARGEST)
+seed = integer_from_0 = number_between(0, LARGEST)  # a seed that TensorFlow and NumPy take
+thread_count = number_between(0, LARGEST_THREADS)
 positive_integers = _type(
     lambda text: [positive_integer(each) for each in text.split(",")], "", lambda values: True
 )
-positive_number = _type(float, "a finite number above 0", lambda value: 0 < value < math.inf)
+positive_number = number_between(1e-37, 1e38, float)  # which float32 holds
 fraction = _type(float, "a number from 0 to below 1", lambda value: 0 <= value < 1)
-# One that both TensorFlow and NumPy take.
-seed = _type(
-    int, f"a whole number from 0 to {LARGEST_SEED}", lambda value: 0 <= value <= LARGEST_SEED
-)
 # TensorFlow takes its files' names in UTF-8 alone: encode() raises ValueError for any other.
 path = _type(
     str, "a path in UTF-8 (if it is, set PYTHONUTF8=1)", lambda text: b"\0" not in text.encode()
@@ -157,7 +159,7 @@ TRAINING = [
         "each of at least 16 images; with --xla, --manual-gradients or a GPU, in one", metavar="N",
     ),
     Flag(
-        "threads", integer_from_0, 0, "processor threads to use; 0 means one per core that may be "
+        "threads", thread_count, 0, "processor threads to use; 0 means one per core that may be "
         "used. If there are more threads than slices, each operation uses several", metavar="N",
         role=PLACE, may_change=True, grid=False,
     ),

@@ -151,6 +151,8 @@ REFUSED = f"""
 --data-dir nowhere: nowhere: no such folder
 --config nowhere.json: nowhere.json: No such file
 --jobs 0: --jobs
+--threads 4097: expected a whole number from 0 to 4096
+--learning-rate 1e300: expected a number from 1e-37 to 1e+38
 stray: found stray, expected a flag
 """
 

@@ -204,6 +204,8 @@ def test_a_notebook_runs_its_code_cells_in_order_without_magics(run):
 def test_python_2_is_told_before_anything_runs(run):
     with pytest.raises(program.Unusable, match="old.py, line 2: .*Python 2.*2to3"):
         run("print('started')\nprint 'x'\n")
+    with pytest.raises(program.Unusable, match="old.py: not a program of Python"):
+        run("# coding: none\n")
 
 
 READ = """

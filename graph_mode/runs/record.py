@@ -35,7 +35,6 @@ LIBRARY_VARIABLES = re.compile(
     "TF_(ALLOW|AUTO|CUBLAS|CUDA|CUDNN|DETERMINISTIC|DISABLE|ENABLE|FORCE|GPU|JIT|MKL|NUM|ONEDNN|"
     "OVERRIDE|SET|XLA)_(?!ONEDNN_OPTS)|(XLA|ONEDNN|DNNL|OMP|KMP|MKL|NVIDIA_TF32)_"
 )
-LARGEST_THREADS = 1 << 12
 
 
 def settings_of(script, flags, resolved):
@@ -187,7 +186,7 @@ def _are_resolved(value, flags):
     """Whether trainer.resolve() may have given this for a run of these flags."""
     if not isinstance(value, dict) or value.get("device") not in ("cpu", "gpu"):
         return False
-    most = {"slices": flags.get("batch_size"), "operation_threads": LARGEST_THREADS}
+    most = {"slices": flags.get("batch_size"), "operation_threads": flag_table.LARGEST_THREADS}
     return all(
         type(value.get(name)) is type(largest) is int and 1 <= value[name] <= largest
         for name, largest in most.items()

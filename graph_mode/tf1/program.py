@@ -37,8 +37,11 @@ class Program:
         if path.endswith(".ipynb"):
             self.pieces = list(_cells(path, say))
         else:
-            with tokenize.open(path) as file:
-                self.pieces = [(path, file.read())]
+            try:
+                with tokenize.open(path) as file:
+                    self.pieces = [(path, file.read())]
+            except (SyntaxError, UnicodeDecodeError) as error:
+                raise Unusable(f"{path}: not a program of Python ({error})") from None
         self.codes = [_compiled(name, source) for name, source in self.pieces]
         self.names = [name for name, _ in self.pieces]
         for name, source in self.pieces:
@@ -123,8 +126,8 @@ def _compiled(name, source):
     try:
         return compile(source, name, "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:
-        line = getattr(error, "lineno", None)
-        raise Unusable(f"{name}, line {line}: {syntax_sentence(error)}") from None
+        place = f"{name}, line {error.lineno}" if getattr(error, "lineno", None) else name
+        raise Unusable(f"{place}: {syntax_sentence(error)}") from None
 
 
 def syntax_sentence(error):

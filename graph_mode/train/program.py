@@ -13,6 +13,7 @@ import zlib
 import numpy as np
 
 from graph_mode import batch, layers, model
+from graph_mode import flags as flag_table
 from graph_mode import tensorflow1 as tf
 
 STEPS_PER_CALL = 100
@@ -300,6 +301,10 @@ class _Getter:
             seed = zlib.crc32(name.encode()) % 2**31
             initializer = type(initializer).from_config(dict(get_config(), seed=seed))
         kwargs["initializer"] = initializer
+        count = tf.TensorShape(kwargs.get("shape")).num_elements()
+        if count is not None and int(count) > flag_table.LARGEST:
+            expected = f"{count} numbers, expected at most {flag_table.LARGEST}"
+            raise NetworkError(f"the variable {name} would have {expected}: make the layer smaller")
         regularizer = kwargs.pop("regularizer", None)
         variable = getter(name, *args, **kwargs)
         self.found.add(id(variable))
