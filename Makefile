@@ -13,7 +13,8 @@ PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
 # The first ones hold runs that others use too.
 EXPERIMENTS = diagnostics exercise momentum loss fast learning_rate batch_size depth position width \
-	small_batch why part why_conv part_conv statistics lengths gain_rates weights paper_rates paper
+	small_batch small_batch_statistics why part why_conv part_conv statistics lengths gain_rates weights \
+	paper_rates paper
 
 .PHONY: all help test test-tf1 test-windows-like test-ray test-notebook exercise test-kills test-networks lint gradients matrix fuzz \
 	check-requirements benchmark ablation results results-stale clean
