@@ -302,7 +302,7 @@ class _Getter:
             initializer = type(initializer).from_config(dict(get_config(), seed=seed))
         kwargs["initializer"] = initializer
         count = tf.TensorShape(kwargs.get("shape")).num_elements()
-        if count is not None and int(count) > flag_table.LARGEST:
+        if count is not None and int(count) > flag_table.LARGEST:  # which TensorFlow ends on
             expected = f"{count} numbers, expected at most {flag_table.LARGEST}"
             raise NetworkError(f"the variable {name} would have {expected}: make the layer smaller")
         regularizer = kwargs.pop("regularizer", None)
