@@ -4,11 +4,9 @@
 
 writes tests/original_batches.json. The tests ask mnist_data for the same and compare."""
 
-import copy
 import hashlib
 import json
 import os
-import pickle
 import tempfile
 
 import numpy as np
@@ -59,17 +57,6 @@ def arrays_written(train, _data_set):
     yield images, labels
 
 
-def copied(train, _data_set):
-    yield train.next_batch(100)
-    other = copy.copy(train)
-    other._images, other._labels, other._num_examples = other.images[:9], other.labels[:9], 9
-    yield other.next_batch(5, shuffle=False)
-    for other in (copy.deepcopy(train), pickle.loads(pickle.dumps(train))):
-        yield other._images, other._labels
-        other._images[:] = 0
-    yield from (train.next_batch(90) for _ in range(8))
-
-
 def made_by_hand(_train, data_set):
     images, labels = np.arange(720.0).reshape(60, 4, 3, 1) / 9, np.arange(60)
     made = data_set(images, labels, seed=3)
@@ -82,7 +69,7 @@ def made_by_hand(_train, data_set):
     yield made.images, made.labels
 
 
-PROGRAMS = (arrays_replaced, arrays_written, copied, made_by_hand)
+PROGRAMS = (arrays_replaced, arrays_written, made_by_hand)
 
 
 def record(input_data, data_set):

@@ -74,9 +74,7 @@ SAME = {
     "noise": (drawing() * 0.8 + RANDOM.uniform(0, 40, (400, 400))).astype(np.uint8),
     "specks and the edge of the paper": specked(drawing()),
     "colours": Image.merge("RGB", [Image.fromarray(drawing(ink=ink)) for ink in (20, 40, 180)]),
-    "16 bits": Image.fromarray(drawing().astype(np.uint16) * 256),
     "dark on nothing": Image.merge("LA", [Image.new("L", STROKES.size, 0), STROKES]),
-    "palette": Image.fromarray(drawing()).convert("P"),
 }
 
 

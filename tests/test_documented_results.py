@@ -88,32 +88,51 @@ def known_rows(experiment):
 def test_tables_and_percentages_of_the_page_stand_in_the_report(experiment):
     text, known = sections_of_the_page()[experiment], known_rows(experiment)
     assert [row for row in rows_of(text) if row not in known] == []
-    assert unknown(text, experiment) == []
+    assert unknown(text, reports(experiment)) == []
 
 
-def unknown(text, experiments):
-    """The percentages of the text that no number of these experiments' reports is rounded to."""
-    written = "".join(map(text_of, glob.glob(os.path.join(RESULTS, experiments, "*.md"))))
-    with_unit = r"(?: (?:to|and|or|against|beside|instead of) [\d.]+)? ?(?:%|percentage|±|\[[+-])"
+PERCENT = r"%|percentage|points? higher|±|\[[+-]"
+TIME_OR_MEMORY = r"(?:ms|s|seconds|MiB|MB)\b"
+
+
+def unknown(text, written, unit=PERCENT):
+    """The numbers before the unit, in the text without its tables, that none written rounds to."""
+    with_unit = rf"(?: (?:to|and|or|against|beside|instead of) [\d.]+)? ?(?:{unit})"
     words = re.sub(r"\s+", " ", re.sub(r"(?m)^\|.*", "", text))
-    known = {float(number) for number in re.findall(r"\d+\.\d+", written)}
+    known = {float(number) for number in re.findall(r"\d+\.\d+|\d{3}", written)}
     return [
         number
-        for number in re.findall(rf"(?<![\w.,^-])(\d+(?:\.\d+)?)(?={with_unit})", words)
+        for number in re.findall(rf"(?<![\w.,^-])(?<!= )(\d+(?:\.\d+)?)(?={with_unit})", words)
         if not any(f"{each:.{len(number.partition('.')[2])}f}" == number for each in known)
     ]
 
 
-PAGES = ["README.md", "exercise_solution.ipynb", "fc_train.py", "conv_train.py"]
-PAGES += glob.glob(os.path.join(ROOT, "docs", "*.md"))
+def reports(experiments):
+    return "".join(map(text_of, glob.glob(os.path.join(RESULTS, experiments, "*.md"))))
+
+
+PAGES = [
+    os.path.relpath(path, ROOT)
+    for pattern in ("*.md", "docs/*.md", "*.py", "graph_mode/**/*.py", "docs/*.py")
+    for path in glob.glob(os.path.join(ROOT, pattern), recursive=True)
+]
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_percentage_is_that_of_a_report(page):
-    text = text_of(page)
-    if page.endswith(".ipynb"):  # without outputs
-        text = "".join(sum((cell["source"] for cell in json.loads(text)["cells"]), []))
-    assert unknown(text, "*") == []
+def test_every_measured_number_is_that_of_a_table(page):
+    text, measured = text_of(page), text_of("docs", "benchmarks.md")
+    assert unknown(text, reports("*")) == []
+    if page != os.path.join("docs", "tried.md"):  # which holds what was measured by hand
+        assert unknown(text, measured, TIME_OR_MEMORY) == []
+
+
+def test_the_percentages_of_the_notebook_are_those_of_its_outputs():
+    cells = json.loads(text_of("exercise_solution.ipynb"))["cells"]
+    texts = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
+    outputs = ["".join(o.get("text", "")) for cell in cells for o in cell.get("outputs", [])]
+    known = re.findall(r"\d+\.\d+", "".join(outputs))
+    known += [f"{100 * float(number):.3f}" for number in known]  # accuracies
+    assert unknown("\n".join(texts), " ".join(known)) == []
 
 
 def test_the_figures_of_the_page_on_speed_are_medians_of_the_benchmarks():
@@ -124,11 +143,25 @@ def test_the_figures_of_the_page_on_speed_are_medians_of_the_benchmarks():
     assert len(cells) == 32
     cells += re.findall(r"\b\d+\.\d+\b|\b\d{3}\b", page.split("## Where others")[1])
     assert [cell for cell in cells if not re.search(rf"\| {cell}[ ,]", measured)] == []
+    seconds = {}
+    for each in json.loads(text_of("benchmarks", "results", "whole.json"))["measurements"]:
+        contestant = re.sub(" with tf-keras", "", each["contestant"]).split(" TensorFlow ")
+        seconds.setdefault((*contestant, each["label"]), []).append(each["process_seconds"])
+    for version in ("2.21", "1.15.5"):
+        ratios = [
+            statistics.median(seconds["this project,", version, label])
+            / statistics.median(seconds["published program,", version, label])
+            for label in ("fc, batch norm", "fc", "conv, batch norm", "conv")
+        ]
+        assert [f"measured, TensorFlow {version}", *(f"{r:.2f}" for r in ratios)] in rows
 
 
 def test_the_results_in_readme_are_those_of_the_page():
     """Population statistics, without the number of runs."""
-    rows = rows_of(text_of("README.md").split("## Results")[1].split("`--fast`")[0])
+    before, after = text_of("README.md").split("## Results")
+    means = " ".join(re.findall(r"[\d.]+(?= ±)", reports("learning_rate")))
+    assert unknown(before.split("## Run")[0], means) == []
+    rows = rows_of(after.split("`--fast`")[0])
     known = [
         [", ".join(row[:2]), *(row[i].replace(" (n = 5)", "") for i in (2, -2, -1))]
         for row in known_rows("exercise")
@@ -158,3 +191,10 @@ def test_what_is_said_of_fast_is_in_its_report_and_in_the_benchmark():
         )
         told = re.sub(r"\s+", " ", text_of(f"{network}_train.py"))
         assert claim == f"{seconds:.1f}" and accuracy in told and f"in {claim} s of" in told
+
+
+def test_readme_counts_the_programs_of_tensorflow_1_as_their_list_does():
+    rows = [row for row in rows_of(text_of("docs", "tf1_programs.md")) if len(row) == 8][:60]
+    run, as_it_is, _, now = (sum(row[i] == "runs" for row in rows) for i in (3, 4, 5, 6))
+    said = re.search(r"Of 60 .* (\d+) run on 1.*\n.* and (\d+) this way", text_of("README.md"))
+    assert (len(rows), as_it_is, *map(int, said.groups())) == (60, 0, run, now)

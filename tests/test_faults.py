@@ -16,7 +16,6 @@ from helpers import differences, read_checkpoint, read_scalars, run_contents
 import compare
 import fc_train
 from graph_mode.runs import checkpoints
-from graph_mode.runs.folder import Run
 
 resource = pytest.importorskip("resource")
 RUN = os.path.join("runs", "fc", "own")
@@ -191,11 +190,3 @@ def test_with_allow_nonfinite_the_run_goes_on_to_its_end(start, tmp_path):
     assert (code, stderr, stdout.count("Final test accuracy: ")) == (0, "", 1)
     losses = read_scalars(str(tmp_path / RUN / "train"), "loss")
     assert sorted(losses) == list(range(40)) and not np.isfinite(losses[39])
-
-
-def test_a_run_that_is_closed_has_its_events_on_disk_and_can_be_opened_again(tmp_path):
-    run = Run.create(str(tmp_path), "fc", "own", {})
-    run.train.add_scalars(3, loss=0.5)
-    run.close()
-    assert read_scalars(os.path.join(run.folder, "train"), "loss") == {3: 0.5}
-    Run.resume(run.folder).close()

@@ -264,10 +264,6 @@ BLUE adam, with batch norm, learning rate 0.1
 #B2D5E8 adam, with batch norm, learning rate 0.2
 BLACK sgd, with batch norm, learning rate 0.3
 
-seed=1 | seed=2 | batch_norm=false seed=1 | batch_norm=false seed=2 =
-BLUE with batch norm (n = 2)
-VERMILION without batch norm (n = 2)
-
 seed=1 | seed=2 | batch_norm=false seed=1 | batch_norm=false seed=2 = learning_rate
 BLUE learning rate 0.002, with batch norm (n = 2)
 VERMILION learning rate 0.002, without batch norm (n = 2)
@@ -290,7 +286,6 @@ BLACK-- sgd, without batch norm
 learning_rate=0.1 | learning_rate=0.1 optimizer="sgd" | learning_rate=0.2 = learning_rate,units
 BLUE learning rate 0.1 (n = 2)
 VERMILION learning rate 0.2
-
 """
 
 
@@ -495,8 +490,6 @@ STRANGE = (
     [scalar_event(0, 0.0, loss=0.0), scalar_event(1, NAN, loss=1.0)],
     [scalar_event(step, 1e300 * step, loss=3e38 * (-1) ** step) for step in range(4)],
     [tensor_event(step, "loss", 1.7e308 * (-1) ** step) for step in range(70)],
-    [tensor_event(step, "loss", (1e-320, 1e99, -1e99)[step % 3]) for step in range(70)],
-    [scalar_event(step, -1e9, loss=1e-40 * step) for step in range(4)],
     [scalar_event(2**62 * step, loss=step) for step in (0, 1)],
 )
 
@@ -508,16 +501,3 @@ def test_strange_values_draw_without_an_error_or_a_warning(messages, capsys):
     for x, scale in (("step", "--log-y"), ("relative", "--linear-y")):
         assert run_here("--x", x, scale) == 0
         assert all(": note: " in line for line in capsys.readouterr().err.splitlines())
-
-
-@pytest.mark.parametrize("odd", [None, 1.5, NAN, 2**70, "x", True, [[]], {"a": [None]}], ids=str)
-def test_any_settings_are_drawn(odd):
-    each = dict.fromkeys(["optimizer", "batch_norm", "seed", "loss", "learning_rate"], odd)
-    for number, (network, flags) in enumerate([(odd, each), ("fc", odd), ("fc", each)]):
-        settings = {"network": network, "flags": flags, "data": {"images": odd}}
-        path = pathlib.Path(write_run(f"runs/fc/{number}"), "settings.json")
-        path.write_text(json.dumps(settings))
-    for plot in run_lines.plots_of(read_runs()[0], lambda tag: True):
-        for group_by in (["optimizer"], ["batch_norm", "seed"], None):
-            assert run_lines.panels_of(plot, lambda note: None, group_by=group_by)[0].lines
-        assert run_lines.title_of(plot)

@@ -134,7 +134,6 @@ WRONG_FLAGS = [
     ("fc --learning-rate 0", "--learning-rate 0"),
     ("fc --batch-norm-momentum 1", "--batch-norm-momentum 1"),
     ("fc --batch-size=-128", "--batch-size -128"),
-    ("fc --validation-size 0", "--validation-size 0"),
     ("fc --seed=-1", "--seed -1"),
     ("fc --seed 2147483648", "--seed 2147483648 2147483647"),
     ("fc --run-name=", "--run-name"),

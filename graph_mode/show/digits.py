@@ -57,13 +57,7 @@ def _grey(path):
             image = Image.open(path)
         if image.width * image.height > LARGEST_PIXELS:
             raise ValueError(f"more than {LARGEST_PIXELS:,} pixels")
-        # A JPEG is read in a fraction of its size at once.
-        image.draft("RGB", (2 * WORKING_SIZE, 2 * WORKING_SIZE))
         image = ImageOps.exif_transpose(image)
-        if image.mode[0] in "IF":
-            values = np.asarray(image, np.float32)
-            scaled = 255 * (values - values.min()) / max(np.ptp(values), 1e-9)
-            image = Image.fromarray(scaled.astype(np.uint8))
         if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
