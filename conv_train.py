@@ -7,7 +7,7 @@ python conv_train.py --fast
 
 --fast trains three 5x5 convolutions of stride 2 with 16, 32 and 48 filters and batch norm of
 momentum 0.9, for 430 batches, while the learning rate rises to 0.02 and falls again. Test accuracy
-over 10 seeds: 99.07 ± 0.08 % (docs/results.md), in 2.1 s of training on 2 cores of an AMD EPYC
+over 10 seeds: 99.07 ± 0.08 % (docs/results.md), in 5.8 s of training on 2 cores of an Intel Xeon
 (docs/benchmarks.md).
 """
 

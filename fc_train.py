@@ -7,7 +7,7 @@ python fc_train.py --fast
 
 --fast trains hidden layers of 256 and 128 with batch norm of momentum 0.9, for 400 batches of 256,
 while the learning rate rises to 0.02 and falls again. Test accuracy over 10 seeds: 98.10 ± 0.05 %
-(docs/results.md), in 0.6 s of training on 2 cores of an AMD EPYC (docs/benchmarks.md).
+(docs/results.md), in 1.6 s of training on 2 cores of an Intel Xeon (docs/benchmarks.md).
 """
 
 import os
