@@ -54,7 +54,7 @@ PEERS = [
     Peer("JAX 0.10, scan over steps", JAX, "jax_train.py", ALL, STEPS, "scan"),
 ]
 READERS = [
-    Peer("this project, graph_mode/plotting", TENSORFLOW_2, "event_readers.py", mode="ours"),
+    Peer("this project, graph_mode/runs", TENSORFLOW_2, "event_readers.py", mode="ours"),
     Peer("tensorboard 2.21, EventAccumulator", TBPARSE, "event_readers.py", mode="tensorboard"),
     Peer("tbparse 0.0.9", TBPARSE, "event_readers.py", mode="tbparse"),
 ]
