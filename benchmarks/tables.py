@@ -3,7 +3,7 @@
 import collections
 import itertools
 
-from peers import IDEAS, OURS, PEERS, PUBLISHED, READERS, Environment
+from peers import IDEAS, OURS, PEERS, READERS, Environment
 
 # `contestants` run in turn, `rounds` times, each time with another seed, with the same `arguments`.
 # `data` is what made_data.py writes for them to read, as ("images", count), or None for MNIST.
@@ -17,7 +17,7 @@ RECIPES = {
     "fc": "fc --fast: 400 batches of 256, 98 %",
     "conv": "conv --fast: 430 batches of 128, 99 %",
 }
-# The last only for those that keep the images as bytes.
+# The last only for what keeps the images as bytes.
 MOST_IMAGES = 4000000
 IMAGES = (60000, 250000, 1000000, MOST_IMAGES)
 EVENTS = 100000
@@ -46,7 +46,7 @@ def accuracy(rounds):
 def growth(rounds):
     arguments = ["--network", "fc", "--batch-norm", "--steps", 601]
     everyone = measured_in("growth", "fc")
-    small = [peer for peer in everyone if peer.name in (OURS, PUBLISHED)]
+    small = [peer for peer in everyone if peer.name == OURS]
     for count in IMAGES:
         contestants = small if count == MOST_IMAGES else everyone
         yield Group(f"{count:,} images", contestants, rounds, arguments, ("images", count))

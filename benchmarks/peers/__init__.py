@@ -37,14 +37,13 @@ STEPS = ("steps",)
 ALL = ("steps", "startup", "whole", "accuracy", "growth")
 SHORT = ("steps", "startup", "whole")
 OURS = "this project, TensorFlow 2.21"
-PUBLISHED = "published program, TensorFlow 2.21 with tf-keras"
 
 # In the order of the tables.
 PEERS = [
     Peer(OURS, TENSORFLOW_2, "ours.py", ALL, ALL),
     Peer(f"{OURS}, --xla", TENSORFLOW_2, "ours.py", STEPS, (), "xla"),
     Peer("this project, TensorFlow 1.15.5", TENSORFLOW_1, "ours.py", SHORT, SHORT),
-    Peer(PUBLISHED, TF_KERAS, "published.py", ALL, ALL),
+    Peer("published program, TensorFlow 2.21 with tf-keras", TF_KERAS, "published.py", ALL, ALL),
     Peer("published program, TensorFlow 1.15.5", TENSORFLOW_1, "published.py", SHORT, SHORT),
     Peer("Keras 3 fit, TensorFlow 2.21", TENSORFLOW_2, "keras_fit.py", ALL, STEPS),
     Peer("PyTorch 2.13, eager", PYTORCH, "pytorch.py", ALL, ALL),
