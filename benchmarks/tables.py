@@ -17,7 +17,7 @@ RECIPES = {
     "fc": "fc --fast: 400 batches of 256, 98 %",
     "conv": "conv --fast: 430 batches of 128, 99 %",
 }
-# The last only for what keeps the images as bytes.
+# The last for this project alone: as float32, so many images take 12 GB.
 MOST_IMAGES = 4000000
 IMAGES = (60000, 250000, 1000000, MOST_IMAGES)
 EVENTS = 100000
